@@ -1,0 +1,197 @@
+package analyze
+
+// Analysis is everything kmon knows of one or more captures, as plain values:
+// the reports render it and compute nothing. It is also the JSON output
+// (schema kmon.analysis/v1). Units: nanoseconds, bytes, counts; times are
+// nanoseconds since the Unix epoch. Slices are never nil and are sorted, so
+// that the same captures give the same bytes.
+type Analysis struct {
+	Schema   string    `json:"schema"` // "kmon.analysis/v1"
+	Version  string    `json:"kmon_version"`
+	Captures []Capture `json:"captures"`
+	// StartNs and EndNs bound what was analyzed (after --since and --until).
+	StartNs   int64     `json:"start_ns"`
+	EndNs     int64     `json:"end_ns"`
+	WindowNs  int64     `json:"window_ns"` // width of a window of the series
+	Filter    Filter    `json:"filter"`
+	Verdict   string    `json:"verdict"` // one sentence, what to know first
+	Services  []Service `json:"services"`
+	Edges     []Edge    `json:"edges"`
+	Losses    []Loss    `json:"losses"`
+	Marks     []Mark    `json:"marks"`
+	Warnings  []string  `json:"warnings"`  // what the reader should know before trusting the numbers
+	Quantiles string    `json:"quantiles"` // how quantiles were computed and their relative error
+}
+
+// Filter is the part of the captures that was analyzed.
+type Filter struct {
+	Since    string   `json:"since,omitempty"`
+	Until    string   `json:"until,omitempty"`
+	Services []string `json:"services,omitempty"`
+}
+
+// Capture is one input file.
+type Capture struct {
+	File        string           `json:"file"`
+	SHA256      string           `json:"sha256"`
+	Host        string           `json:"host"`
+	Kernel      string           `json:"kernel"`
+	OS          string           `json:"os"`
+	Arch        string           `json:"arch"`
+	CPUs        int              `json:"cpus"`
+	KmonVersion string           `json:"kmon_version"`
+	StartNs     int64            `json:"start_ns"`
+	DurationNs  int64            `json:"duration_ns"`
+	StopReason  string           `json:"stop_reason"` // "" : the file was cut
+	Collectors  []Collector      `json:"collectors"`
+	Coverage    []Coverage       `json:"coverage"`
+	Clock       Clock            `json:"clock"`
+	Problems    []string         `json:"problems"` // damage found while reading
+	Rows        map[string]int64 `json:"rows"`
+	Recorder    Recorder         `json:"recorder"`
+}
+
+// Collector is a collector of a capture with the hook variants it used.
+type Collector struct {
+	Name    string `json:"name"`
+	Variant string `json:"variant"` // "indicator=variant, …", sorted
+	Missing string `json:"missing,omitempty"`
+}
+
+// Coverage is seen / (seen + lost) of one table.
+type Coverage struct {
+	Table string  `json:"table"`
+	Seen  int64   `json:"seen"`
+	Lost  int64   `json:"lost"`
+	Ratio float64 `json:"ratio"`
+}
+
+// Clock is how the monotonic times of a capture became Unix times.
+type Clock struct {
+	OffsetNs int64  `json:"offset_ns"` // realtime − monotonic at the start
+	DriftNs  int64  `json:"drift_ns"`  // largest change of the offset during the recording
+	Source   string `json:"source"`
+}
+
+// Recorder is what recording cost on the node.
+type Recorder struct {
+	CPUNs       int64   `json:"cpu_ns"`
+	CPUPercent  float64 `json:"cpu_percent"` // of one core
+	MaxRSSBytes int64   `json:"max_rss_bytes"`
+	BPFRunNs    int64   `json:"bpf_run_ns"` // 0: not measured
+}
+
+// Distribution summarizes durations. Count 0 means nothing was measured; the
+// other fields are then 0 and must not be shown as numbers.
+type Distribution struct {
+	Count int64 `json:"count"`
+	Mean  int64 `json:"mean"`
+	P50   int64 `json:"p50"`
+	P90   int64 `json:"p90"`
+	P95   int64 `json:"p95"`
+	P99   int64 `json:"p99"`
+	Max   int64 `json:"max"`
+}
+
+// Service is a group of instances that answer, or ask, under one name.
+type Service struct {
+	Name       string       `json:"name"`
+	Source     string       `json:"source"`   // rule, kubernetes, container, systemd, executable, address
+	External   bool         `json:"external"` // a peer seen only from outside: an address, not a process
+	Instances  []Instance   `json:"instances"`
+	Requests   int64        `json:"requests"` // served: counted on the server's end
+	RatePerS   float64      `json:"rate_per_s"`
+	Latency    Distribution `json:"latency_ns"`
+	Upload     Distribution `json:"upload_ns"`
+	Server     Distribution `json:"server_ns"`
+	Download   Distribution `json:"download_ns"`
+	BytesIn    int64        `json:"bytes_in"`
+	BytesOut   int64        `json:"bytes_out"`
+	Unanswered int64        `json:"unanswered"` // requests whose connection ended without an answer
+	InFlight   int64        `json:"in_flight"`  // requests without an answer when the recording ended
+	Untimed    int64        `json:"untimed"`    // requests counted without a latency (joined or interleaved)
+	Resets     int64        `json:"resets"`
+	Streams    Streams      `json:"streams"`
+	Coverage   float64      `json:"coverage"`
+	Series     []Point      `json:"series"`
+}
+
+// Instance is one process, container or pod of a service.
+type Instance struct {
+	Name     string       `json:"name"`
+	Host     string       `json:"host"`
+	PIDs     []int32      `json:"pids"` // first 16, sorted
+	Requests int64        `json:"requests"`
+	RatePerS float64      `json:"rate_per_s"`
+	Latency  Distribution `json:"latency_ns"`
+}
+
+// Streams counts traffic that does not read as request and answer.
+type Streams struct {
+	Connections int64   `json:"connections"` // connections labelled as streams
+	MessagesIn  int64   `json:"messages_in"`
+	MessagesOut int64   `json:"messages_out"`
+	RatePerS    float64 `json:"messages_per_s"`
+	OneWay      int64   `json:"one_way"` // bursts with neither request nor answer to them (pushes, greetings, goodbyes)
+}
+
+// Edge is the traffic from one service to another.
+type Edge struct {
+	Client        string       `json:"client"`
+	Server        string       `json:"server"`
+	ServerPort    int32        `json:"server_port"`
+	Kind          string       `json:"kind"`          // request, stream, mixed, connect-only
+	Ends          string       `json:"ends"`          // both, client, server: which ends were recorded
+	Via           string       `json:"via,omitempty"` // service address that was translated (destination NAT)
+	Connections   int64        `json:"connections"`
+	Failed        int64        `json:"failed_connects"`
+	Requests      int64        `json:"requests"`
+	RatePerS      float64      `json:"rate_per_s"`
+	Latency       Distribution `json:"latency_ns"`        // server's end
+	ClientLatency Distribution `json:"client_latency_ns"` // client's end
+	Network       Distribution `json:"network_ns"`        // client − server per request: network and queues
+	Matched       int64        `json:"matched_requests"`  // requests seen on both ends
+	BytesSent     int64        `json:"bytes_sent"`        // by the client
+	BytesReceived int64        `json:"bytes_received"`    // by the client
+	Retransmits   int64        `json:"retransmits"`
+	Resets        int64        `json:"resets"`
+	Unanswered    int64        `json:"unanswered"`
+	Untimed       int64        `json:"untimed"`
+	Streams       Streams      `json:"streams"`
+	Coverage      float64      `json:"coverage"`
+	Series        []Point      `json:"series"`
+}
+
+// Point is one window of a series. A window without requests has Requests 0
+// and no latency (Latency.Count 0).
+type Point struct {
+	StartNs  int64 `json:"start_ns"`
+	Partial  bool  `json:"partial,omitempty"` // first or last window, not fully recorded
+	Requests int64 `json:"requests"`
+	Errors   int64 `json:"errors"` // resets and unanswered
+	P50      int64 `json:"p50"`
+	P95      int64 `json:"p95"`
+	P99      int64 `json:"p99"`
+	Max      int64 `json:"max"`
+	Count    int64 `json:"latency_count"`
+	Lost     int64 `json:"lost"` // exchanges known lost in this window, all services
+}
+
+// Loss is a period with known missing events.
+type Loss struct {
+	Capture   string `json:"capture"`
+	Collector string `json:"collector"`
+	Table     string `json:"table"`
+	Cause     string `json:"cause"`
+	Count     int64  `json:"count"`
+	StartNs   int64  `json:"start_ns"`
+	EndNs     int64  `json:"end_ns"`
+}
+
+// Mark is a moment the recorder or the user marked.
+type Mark struct {
+	Capture string `json:"capture"`
+	TsNs    int64  `json:"ts_ns"`
+	Kind    string `json:"kind"`
+	Text    string `json:"text"`
+}

@@ -1,0 +1,57 @@
+package format
+
+// Manifest is manifest.json, the first entry of a capture: what was recorded,
+// where, with which means. It is written before the first event.
+type Manifest struct {
+	Format        string            `json:"format"`       // always "kmon.capture"
+	Version       int               `json:"version"`      // format version, see Version
+	KmonVersion   string            `json:"kmon_version"` // the recorder's
+	CreatedUnixNs int64             `json:"created_unix_ns"`
+	Host          Host              `json:"host"`
+	Clock         ClockPair         `json:"clock"` // at the recording's start
+	Collectors    []Collector       `json:"collectors"`
+	Options       map[string]string `json:"options"` // the recorder's options that differ from their default
+	CommandLine   []string          `json:"command_line"`
+}
+
+// Host is the machine that was recorded.
+type Host struct {
+	Name            string `json:"name"`
+	MachineID       string `json:"machine_id,omitempty"`
+	BootID          string `json:"boot_id,omitempty"`
+	OS              string `json:"os,omitempty"` // PRETTY_NAME of os-release
+	Kernel          string `json:"kernel"`       // uname -r
+	Arch            string `json:"arch"`         // GOARCH word
+	CPUs            int    `json:"cpus"`
+	MemoryBytes     int64  `json:"memory_bytes"`
+	CgroupHierarchy string `json:"cgroup_hierarchy,omitempty"` // "v2", or the v1 controller whose inodes are cgroup_id
+	ClockTicks      int64  `json:"clock_ticks,omitempty"`
+}
+
+// ClockPair is one moment on both clocks.
+type ClockPair struct {
+	MonotonicNs int64 `json:"monotonic_ns"`
+	RealtimeNs  int64 `json:"realtime_ns"` // since the Unix epoch
+}
+
+// Collector is one family of events and the hook variant behind each of its
+// indicators.
+type Collector struct {
+	Name     string            `json:"name"`              // tcp, proc, …
+	Variants map[string]string `json:"variants"`          // indicator → variant, as "send": "tp_btf:sock_send_length"
+	Missing  map[string]string `json:"missing,omitempty"` // indicator → why it is not recorded
+}
+
+// Final is final.json, the last entry: only a recording that was stopped in
+// order has one.
+type Final struct {
+	EndNs       int64            `json:"end_ns"` // monotonic
+	EndUnixNs   int64            `json:"end_unix_ns"`
+	StopReason  string           `json:"stop_reason"` // duration, signal, command, size, disk, error
+	Error       string           `json:"error,omitempty"`
+	Rows        map[string]int64 `json:"rows"`   // per table
+	Losses      map[string]int64 `json:"losses"` // collector/cause → count
+	CPUNs       int64            `json:"cpu_ns"` // of the recorder, whole life
+	MaxRSSBytes int64            `json:"max_rss_bytes"`
+	ExitCode    *int             `json:"exit_code,omitempty"` // of the command given after --
+}
