@@ -1,0 +1,324 @@
+package format
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"sync"
+)
+
+// Problem is something wrong with a capture that did not keep it from being
+// read.
+type Problem struct {
+	File   string
+	Entry  string // "" when it concerns the file
+	Offset int64  // of the entry in the file, -1: no place in particular
+	What   string // lower case, no full stop
+	Mend   string // what to do about it, "" when nothing needs to be done
+	// Damage: rows or facts are missing. Otherwise a note: nothing is lost.
+	Damage bool
+}
+
+// String gives the problem as one sentence.
+func (p Problem) String() string {
+	s := p.File
+	if p.Entry != "" {
+		s += ": " + p.Entry
+	}
+	if p.Offset >= 0 {
+		s += fmt.Sprintf(" at offset %d", p.Offset)
+	}
+	s += ": " + p.What
+	if p.Mend != "" {
+		s += " (" + p.Mend + ")"
+	}
+	return s + "."
+}
+
+// Capture is an open capture. Its methods may be called concurrently.
+type Capture struct {
+	Path     string
+	Size     int64 // of the file when it was opened
+	Manifest Manifest
+	Final    *Final // nil: the recording did not end in order, or the file was cut
+
+	f        *os.File
+	entries  []entry // in file order
+	segments map[string][]Segment
+
+	mu       sync.Mutex
+	problems []Problem
+	dropped  int // problems beyond maxProblems
+	sha256   string
+}
+
+// Segment is one sealed part of a table. Segments are read independently.
+type Segment struct {
+	Table    string
+	Name     string // of the ZIP entry
+	Sequence int    // from 1, in the order of writing
+	Offset   int64  // of the entry in the file
+	Size     int64  // of its Parquet file
+
+	capture *Capture
+	entry   entry
+}
+
+// Open opens a capture for reading. Damage does not keep it from opening: what
+// can be read is listed, the rest stands in Problems. The error wraps
+// ErrNotCapture when the file is something else and ErrTooNew when this kmon
+// is too old for it.
+func Open(path string) (*Capture, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Capture{Path: path, f: f, segments: map[string][]Segment{}}
+	if err := c.open(); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Capture) open() error {
+	info, err := c.f.Stat()
+	if err != nil {
+		return err
+	}
+	if !info.Mode().IsRegular() {
+		return c.refuse("is no regular file")
+	}
+	c.Size = info.Size()
+	c.entries, err = readDirectory(c.f, c.Size)
+	if err != nil {
+		var found []finding
+		c.entries, found = scan(c.f, c.Size)
+		if len(c.entries) == 0 {
+			return c.refuse("no entry can be read")
+		}
+		c.noteDirectory(err)
+		for _, f := range found {
+			c.damage(f.name, f.offset, f.err)
+		}
+	}
+	slices.SortFunc(c.entries, func(a, b entry) int { return compareInt(a.offset, b.offset) })
+	if err := c.readManifest(); err != nil {
+		return err
+	}
+	c.readFinal()
+	return c.listSegments()
+}
+
+// refuse is the error for a file that is no capture.
+func (c *Capture) refuse(why string) error {
+	return &FileError{File: c.Path, Offset: -1, Err: fmt.Errorf("%w (%s): record one with kmon record", ErrNotCapture, why)}
+}
+
+// noteDirectory states that the file had to be scanned, and why.
+func (c *Capture) noteDirectory(err error) {
+	what := "the file was cut or is still being written"
+	if !errors.Is(err, errNoDirectory) {
+		what = "the directory is not sound (" + err.Error() + ")"
+	}
+	c.problem(Problem{Offset: -1, What: what + "; its entries were found by scanning", Mend: c.mend()})
+}
+
+func (c *Capture) mend() string { return "kmon repair " + c.Path }
+
+// readManifest reads manifest.json and decides whether the file is a capture
+// this version reads.
+func (c *Capture) readManifest() error {
+	data, err := c.readJSON(manifestName)
+	if err != nil {
+		if !slices.ContainsFunc(c.entries, func(e entry) bool { return segmentName.MatchString(e.name) }) {
+			return c.refuse("it has neither a manifest nor segments")
+		}
+		c.problem(Problem{Entry: manifestName, Offset: -1, Damage: true, Mend: c.mend(),
+			What: "host, clock and collectors are not known: " + err.Error()})
+		return nil
+	}
+	var head struct {
+		Format      string `json:"format"`
+		Version     int    `json:"version"`
+		KmonVersion string `json:"kmon_version"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil || head.Format != formatName {
+		return c.refuse("its manifest is not one of kmon")
+	}
+	if head.Version > Version {
+		return &FileError{File: c.Path, Entry: manifestName, Offset: 0, Err: fmt.Errorf(
+			"%w: it has format version %d, this kmon reads up to %d: needs kmon %s or later",
+			ErrTooNew, head.Version, Version, head.KmonVersion)}
+	}
+	if err := json.Unmarshal(data, &c.Manifest); err != nil {
+		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true, What: "a part of it is not understood: " + err.Error()})
+	}
+	return nil
+}
+
+// readFinal reads final.json if it is there.
+func (c *Capture) readFinal() {
+	data, err := c.readJSON(finalName)
+	if errors.Is(err, os.ErrNotExist) {
+		c.problem(Problem{Offset: -1, Mend: c.mend(),
+			What: "there is no final.json: the recorder was killed, is still recording, or the file was cut; its last seconds and its summary are missing"})
+		return
+	}
+	var f Final
+	if err == nil {
+		err = json.Unmarshal(data, &f)
+	}
+	if err != nil {
+		c.problem(Problem{Entry: finalName, Offset: -1, Damage: true, What: "the summary is not known: " + err.Error(), Mend: c.mend()})
+		return
+	}
+	c.Final = &f
+}
+
+// readJSON reads a small entry.
+func (c *Capture) readJSON(name string) ([]byte, error) {
+	i := slices.IndexFunc(c.entries, func(e entry) bool { return e.name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("no entry of this name: %w", os.ErrNotExist)
+	}
+	if c.entries[i].size > maxJSONBytes {
+		return nil, corrupt("entry of %d bytes, accepted are %d", c.entries[i].size, maxJSONBytes)
+	}
+	return c.readEntry(c.entries[i], nil)
+}
+
+// readEntry reads the data of an entry into buf and checks its CRC.
+func (c *Capture) readEntry(e entry, buf []byte) ([]byte, error) {
+	if e.size > maxEntryBytes {
+		return nil, corrupt("entry of %d bytes, accepted are %d", e.size, maxEntryBytes)
+	}
+	buf = resize(buf, int(e.size))
+	if _, err := c.f.ReadAt(buf, e.data); err != nil {
+		if err == io.EOF {
+			return nil, corrupt("the file ends within this entry")
+		}
+		return nil, err
+	}
+	if got := crc32.ChecksumIEEE(buf); got != e.crc {
+		return nil, corrupt("checksum is %08x, the header says %08x", got, e.crc)
+	}
+	return buf, nil
+}
+
+var segmentName = regexp.MustCompile(`^(events|snapshots)/([a-z][a-z0-9_]{0,63})/([0-9]{6,9})\.parquet$`)
+
+// listSegments sorts the entries into tables and notes gaps in the numbering.
+func (c *Capture) listSegments() error {
+	for _, e := range c.entries {
+		m := segmentName.FindStringSubmatch(e.name)
+		if m == nil {
+			continue
+		}
+		sequence, _ := strconv.Atoi(m[3])
+		table := m[2]
+		if before := len(c.segments[table]); sequence != before+1 && !c.gapNoted(table, sequence) {
+			c.problem(Problem{Entry: e.name, Offset: e.offset, Damage: true,
+				What: "segments of this table before this one are missing"})
+		}
+		c.segments[table] = append(c.segments[table], Segment{Table: table, Name: e.name, Sequence: sequence,
+			Offset: e.offset, Size: e.size, capture: c, entry: e})
+	}
+	return nil
+}
+
+// gapNoted says whether sequence continues the last segment of the table.
+func (c *Capture) gapNoted(table string, sequence int) bool {
+	all := c.segments[table]
+	return len(all) > 0 && all[len(all)-1].Sequence == sequence-1
+}
+
+// Close closes the file; segments cannot be read afterwards.
+func (c *Capture) Close() error { return c.f.Close() }
+
+// Tables gives the names of the tables that have segments, those this version
+// knows in their usual order, then others by name.
+func (c *Capture) Tables() []string {
+	var names []string
+	for _, t := range tables {
+		if len(c.segments[t.name]) > 0 {
+			names = append(names, t.name)
+		}
+	}
+	known := len(names)
+	for name := range c.segments {
+		if tableNamed(name) == nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names[known:])
+	return names
+}
+
+// Segments gives the segments of a table in the order of writing.
+func (c *Capture) Segments(table string) []Segment { return slices.Clone(c.segments[table]) }
+
+// Problems gives what was found wrong so far, by place in the file. Reading
+// segments may add to it.
+func (c *Capture) Problems() []Problem {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	all := slices.Clone(c.problems)
+	slices.SortStableFunc(all, func(a, b Problem) int { return compareInt(a.Offset, b.Offset) })
+	if c.dropped > 0 {
+		all = append(all, Problem{File: c.Path, Offset: -1, What: fmt.Sprintf("%d further problems", c.dropped), Damage: true})
+	}
+	return all
+}
+
+// problem keeps p once.
+func (c *Capture) problem(p Problem) {
+	p.File = c.Path
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if slices.Contains(c.problems, p) {
+		return
+	}
+	if len(c.problems) >= maxProblems {
+		c.dropped++
+		return
+	}
+	c.problems = append(c.problems, p)
+}
+
+// damage keeps an error about an entry as a problem.
+func (c *Capture) damage(name string, offset int64, err error) {
+	c.problem(Problem{Entry: name, Offset: offset, What: err.Error(), Mend: c.mend(), Damage: true})
+}
+
+// SHA256 is the hash of the whole file in hex. The first call reads the file.
+func (c *Capture) SHA256() (string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sha256 == "" {
+		h := sha256.New()
+		if _, err := io.Copy(h, io.NewSectionReader(c.f, 0, c.Size)); err != nil {
+			return "", err
+		}
+		c.sha256 = hex.EncodeToString(h.Sum(nil))
+	}
+	return c.sha256, nil
+}
+
+func compareInt(a, b int64) int {
+	switch {
+	case a < b:
+		return -1
+	case a > b:
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,88 @@
+package format
+
+import (
+	"reflect"
+	"slices"
+	"testing"
+)
+
+// roundTrip writes n rows of T and reads them back.
+func roundTrip[T Row](t *testing.T, n int) {
+	name := tableOf[T]().name
+	t.Run(name, func(t *testing.T) {
+		w, path := create(t)
+		want := sampleRows[T](n)
+		must(t, Append(w, want...))
+		must(t, w.Close(Final{StopReason: "duration"}))
+		c := open(t, path)
+		got, err := All[T](c)
+		must(t, err)
+		if name == "exchanges" { // sorted within batches
+			sortExchanges(any(got).([]Exchange))
+			sortExchanges(any(want).([]Exchange))
+		}
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("read %d rows that differ from the %d written", len(got), len(want))
+		}
+		if c.Final == nil || c.Final.Rows[name] != int64(n) {
+			t.Errorf("final.json is %+v, want %d rows of %s", c.Final, n, name)
+		}
+		noProblems(t, c)
+	})
+}
+
+func sortExchanges(rows []Exchange) {
+	slices.SortStableFunc(rows, func(a, b Exchange) int { return compareInt(a.StartNs, b.StartNs) })
+}
+
+func TestRoundTripOfEveryTable(t *testing.T) {
+	for _, n := range []int{1, 7, 5000} {
+		roundTrip[Exchange](t, n)
+		roundTrip[Socket](t, n)
+		roundTrip[Proc](t, n)
+		roundTrip[Loss](t, n)
+		roundTrip[Self](t, n)
+		roundTrip[Mark](t, n)
+		roundTrip[Process](t, n)
+		roundTrip[Listener](t, n)
+		roundTrip[Container](t, n)
+		roundTrip[Interface](t, n)
+		roundTrip[Config](t, n)
+	}
+}
+
+func TestReadExchangesIsSortedAndWhole(t *testing.T) {
+	w, path := create(t)
+	want := traffic(250_000, 1)
+	for rows := range slices.Chunk(want, 777) {
+		must(t, w.AppendExchanges(rows))
+	}
+	must(t, w.Close(Final{}))
+	c := open(t, path)
+	var got []Exchange
+	var cols ExchangeColumns
+	for _, s := range c.Segments("exchanges") {
+		must(t, s.ReadExchanges(&cols))
+		if !slices.IsSorted(cols.StartNs) {
+			t.Errorf("%s is not sorted", s.Name)
+		}
+		got = append(got, exchangeRows(&cols)...)
+	}
+	sortExchanges(got)
+	sortExchanges(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d rows read differ from %d written", len(got), len(want))
+	}
+	noProblems(t, c)
+}
+
+// exchangeRows turns columns back into rows.
+func exchangeRows(c *ExchangeColumns) []Exchange {
+	rows := make([]Exchange, len(c.StartNs))
+	for i := range rows {
+		rows[i] = Exchange{SocketID: c.SocketIDs[c.Socket[i]], StartNs: c.StartNs[i], UploadNs: c.UploadNs[i],
+			ServerNs: c.ServerNs[i], DownloadNs: c.DownloadNs[i], RequestBytes: c.RequestBytes[i], AnswerBytes: c.AnswerBytes[i],
+			RequestMessages: c.RequestMessages[i], AnswerMessages: c.AnswerMessages[i], PID: c.PID[i], TID: c.TID[i], Flags: c.Flags[i]}
+	}
+	return rows
+}

@@ -1,0 +1,145 @@
+package format
+
+import (
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/parquet-go/parquet-go"
+)
+
+const (
+	// batchBytes is the size of a full batch: large enough that handing it
+	// over costs nothing per row, small enough that many fit in memory.
+	batchBytes = 256 << 10
+	// queueBatches is how many full batches may wait for the encoder before
+	// Append blocks: at 200,000 exchanges a second, 0.2 s.
+	queueBatches = 16
+
+	// A table with at least busyRows unsealed rows is sealed after busyAgeNs,
+	// others after quietAgeNs: a segment costs 1.5 KB whatever it holds.
+	busyRows   = 1000
+	busyAgeNs  = 1e9
+	quietAgeNs = 10e9
+)
+
+// sink collects the rows of one table. Fields above the line belong to the
+// goroutine that owns the Writer, those below to the encoder.
+type sink[T Row] struct {
+	info     *table
+	w        *Writer
+	current  *batch[T]
+	batches  int // that exist, at most queueBatches+2
+	full     int // rows of a full batch
+	appended int64
+	unsealed int64 // rows since the last seal
+	sinceNs  int64 // Tick that first saw unsealed rows; 0: none yet
+	// before is sealed before this one: its rows are what rows here refer to,
+	// so that a file cut after this segment still knows them.
+	before rowSink
+
+	free chan *batch[T]
+
+	order       func(*T) int64 // sort key within a batch, nil: as appended
+	segment     *parquet.GenericWriter[T]
+	output      entryWriter
+	segmentRows int64
+	sequence    int
+	sealed      atomic.Int64 // rows in the file
+}
+
+// rowSink is a sink, whatever its row type.
+type rowSink interface {
+	table() *table
+	counts() (appended, sealed int64)
+	tick(nowNs int64)
+	flush(seal bool)
+	due(nowNs int64) bool
+}
+
+func newSink[T Row](w *Writer, order func(*T) int64) *sink[T] {
+	return &sink[T]{
+		info:  tableOf[T](),
+		w:     w,
+		full:  max(1, batchBytes/int(unsafe.Sizeof(*new(T)))),
+		free:  make(chan *batch[T], queueBatches+2),
+		order: order,
+	}
+}
+
+func (s *sink[T]) table() *table { return s.info }
+
+func (s *sink[T]) counts() (appended, sealed int64) { return s.appended, s.sealed.Load() }
+
+// append copies rows into batches and hands full ones to the encoder.
+func (s *sink[T]) append(rows []T) {
+	s.appended += int64(len(rows))
+	for len(rows) > 0 {
+		if s.current == nil {
+			s.current = s.take()
+		}
+		n := min(len(rows), s.full-len(s.current.rows))
+		s.current.rows = append(s.current.rows, rows[:n]...)
+		rows = rows[n:]
+		s.unsealed += int64(n)
+		if len(s.current.rows) == s.full {
+			s.flush(s.unsealed >= segmentRows)
+		}
+	}
+}
+
+// take gives an empty batch, waiting for the encoder when all are under way.
+func (s *sink[T]) take() *batch[T] {
+	select {
+	case b := <-s.free:
+		return b
+	default:
+	}
+	if s.batches < cap(s.free) {
+		s.batches++
+		return &batch[T]{table: s}
+	}
+	return <-s.free
+}
+
+// recycle gives a batch back; text of its rows is let go.
+func (s *sink[T]) recycle(b *batch[T]) {
+	clear(b.rows)
+	b.rows = b.rows[:0]
+	s.free <- b
+}
+
+// flush hands the current batch to the encoder, with seal closing the segment.
+func (s *sink[T]) flush(seal bool) {
+	if seal && s.before != nil {
+		s.before.flush(true)
+	}
+	if s.current == nil {
+		if !seal || s.unsealed == 0 {
+			return
+		}
+		s.current = s.take()
+	}
+	b := s.current
+	s.current = nil
+	b.seal, b.nowNs = seal, s.w.nowNs
+	if seal {
+		s.unsealed, s.sinceNs = 0, 0
+	}
+	s.w.queue <- b
+}
+
+// tick notes when unsealed rows were first there.
+func (s *sink[T]) tick(nowNs int64) {
+	if s.unsealed > 0 && s.sinceNs == 0 {
+		s.sinceNs = nowNs
+	}
+}
+
+// due says whether unsealed rows are old enough to be sealed.
+func (s *sink[T]) due(nowNs int64) bool {
+	if s.unsealed == 0 || s.sinceNs == 0 {
+		return false
+	}
+	age := nowNs - s.sinceNs
+	return age >= quietAgeNs || age >= busyAgeNs && s.unsealed >= busyRows
+}
