@@ -1,0 +1,300 @@
+package reports
+
+import (
+	"math"
+
+	"kmon/analyze"
+)
+
+// Sizes of a chart, in pixels: latency above, rate below, time at the foot.
+const (
+	chartWidth    = 600.0
+	chartLeft     = 62.0
+	chartRight    = 556.0
+	latencyTop    = 12.0
+	latencyBottom = 132.0
+	rateTop       = 148.0
+	rateBottom    = 190.0
+	chartHeight   = 212.0
+	chartLimit    = 24 // charts in a report
+)
+
+// chartView is the latency and rate of one service over time.
+type chartView struct {
+	Name, Caption, Note string
+	Width, Height       string
+	Shades              []rect   // partial windows and windows with losses
+	Grid                []stroke // behind the data
+	Axis                []label
+	Bars                []rect   // requests, then errors
+	Lines               []stroke // percentiles
+	Marks               []stroke
+	Hovers              []rect // invisible, one a point: tooltips
+	Table               htmlTable
+}
+
+// chart is the state while drawing one.
+type chart struct {
+	chartView
+	p         period
+	points    []analyze.Point
+	low, high float64 // of the latency axis, ns
+	busiest   float64 // of the rate axis, per second
+}
+
+// charts draws the services that answered, busiest first, and says how many
+// were left out.
+func charts(a *analyze.Analysis) (views []chartView, more int) {
+	views = []chartView{}
+	p := periodOf(a.Services, a.WindowNs)
+	for _, s := range busiest(a.Services) {
+		if s.Requests == 0 || len(s.Series) == 0 || p.window <= 0 || p.end <= p.start {
+			continue
+		}
+		if len(views) == chartLimit {
+			more++
+			continue
+		}
+		views = append(views, drawChart(a, &s, p, len(views)))
+	}
+	return views, more
+}
+
+// drawChart draws one service.
+func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) chartView {
+	c := chart{p: p, points: p.thin(s.Series)}
+	c.Name = visible(s.Name)
+	c.Width, c.Height = px(chartWidth), px(chartHeight)
+	c.Caption = countText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
+		quantileText(s.Latency, s.Latency.P50) + " · p99 " + quantileText(s.Latency, s.Latency.P99)
+	if p.merged > 1 {
+		c.Note = "Each point is " + countText(p.merged) + " windows: requests added up, of each percentile the worst window."
+	}
+	c.Shades, c.Grid, c.Axis, c.Bars = []rect{}, []stroke{}, []label{}, []rect{}
+	c.Lines, c.Marks, c.Hovers = []stroke{}, []stroke{}, []rect{}
+	c.scales()
+	c.shade()
+	c.latencyAxis()
+	c.rateAxis()
+	c.timeAxis()
+	c.bars()
+	c.lines()
+	c.marks(a.Marks)
+	c.hovers()
+	t := p.seriesTable(c.points)
+	t.ID, t.Title = "chart-"+countText(int64(index+1)), "Numbers of "+c.Name
+	c.Table = forHTML(t, len(t.Rows))
+	return c.chartView
+}
+
+// x is the place of a time.
+func (c *chart) x(ns int64) float64 {
+	return chartLeft + (chartRight-chartLeft)*float64(ns-c.p.start)/float64(c.p.end-c.p.start)
+}
+
+// wide is the width of a window.
+func (c *chart) wide() float64 {
+	return (chartRight - chartLeft) * float64(c.p.window) / float64(c.p.end-c.p.start)
+}
+
+// latencyY is the place of a latency on the logarithmic axis.
+func (c *chart) latencyY(ns float64) float64 {
+	share := math.Log(max(ns, c.low)/c.low) / math.Log(c.high/c.low)
+	return latencyBottom - (latencyBottom-latencyTop)*share
+}
+
+// rateY is the place of a rate.
+func (c *chart) rateY(perS float64) float64 {
+	return rateBottom - (rateBottom-rateTop)*perS/c.busiest
+}
+
+// perS is a count of a window as a rate.
+func (c *chart) perS(n int64) float64 {
+	return float64(n) * 1e9 / float64(c.p.window)
+}
+
+// scales fits the axes to the data.
+func (c *chart) scales() {
+	low, high, busiest := math.Inf(1), 0.0, 0.0
+	for _, w := range c.points {
+		busiest = max(busiest, c.perS(w.Requests), c.perS(w.Errors))
+		if w.Count > 0 {
+			low = min(low, float64(max(1, w.P50)))
+			high = max(high, float64(w.P99), float64(w.P50))
+		}
+	}
+	if high == 0 {
+		low, high = 1e6, 1e7
+	}
+	c.low, c.high = roundDown(low), roundUp(max(high, low))
+	if c.high <= c.low {
+		c.high = c.low * 10
+	}
+	c.busiest = 1
+	if busiest > 0 {
+		c.busiest = roundUp(busiest)
+	}
+}
+
+// shade draws bands behind windows that are not to be trusted fully.
+func (c *chart) shade() {
+	for _, w := range c.points {
+		x := c.x(w.StartNs)
+		wide := min(c.wide(), chartRight-x)
+		if w.Partial {
+			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "partial", "partial window"))
+		}
+		if w.Lost > 0 {
+			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "lossy", countText(w.Lost)+" exchanges lost"))
+		}
+	}
+}
+
+// latencyAxis draws the logarithmic axis.
+func (c *chart) latencyAxis() {
+	for _, tick := range logTicks(c.low, c.high) {
+		y := c.latencyY(tick)
+		c.Grid = append(c.Grid, stroke{D: "M" + px(chartLeft) + "," + px(y) + " H" + px(chartRight), Class: "grid"})
+		c.Axis = append(c.Axis, label{px(chartLeft - 6), px(y + 3.5), "tick", "end", roundText(int64(math.Round(tick)))})
+	}
+}
+
+// roundText is a duration without the zeros that three digits would give a
+// round number.
+func roundText(ns int64) string {
+	for _, u := range []struct {
+		ns   int64
+		name string
+	}{{1e9, " s"}, {1e6, " ms"}, {1e3, " µs"}} {
+		if ns >= u.ns && ns%u.ns == 0 {
+			return countText(ns/u.ns) + u.name
+		}
+	}
+	return durationText(ns)
+}
+
+// rateAxis draws the base line and the top of the rate axis.
+func (c *chart) rateAxis() {
+	for _, rate := range []float64{0, c.busiest} {
+		y := c.rateY(rate)
+		c.Grid = append(c.Grid, stroke{D: "M" + px(chartLeft) + "," + px(y) + " H" + px(chartRight), Class: "grid"})
+	}
+	top := rateText(c.busiest)
+	if c.busiest >= 1 {
+		top = countText(int64(math.Round(c.busiest))) + "/s"
+	}
+	c.Axis = append(c.Axis,
+		label{px(chartLeft - 6), px(c.rateY(c.busiest) + 3.5), "tick", "end", top},
+		label{px(chartLeft - 6), px(c.rateY(0) + 3.5), "tick", "end", "0"})
+}
+
+// timeAxis draws round UTC times.
+func (c *chart) timeAxis() {
+	for _, t := range timeTicks(c.p.start, c.p.end, 6) {
+		x := c.x(t)
+		c.Grid = append(c.Grid, stroke{D: "M" + px(x) + "," + px(rateBottom) + " v4", Class: "axis"})
+		c.Axis = append(c.Axis, label{px(x), px(chartHeight - 6), "tick", "middle", clockText(t)})
+	}
+}
+
+// bars draws requests and, in front, errors.
+func (c *chart) bars() {
+	wide := max(0.5, c.wide()*0.82)
+	for _, w := range c.points {
+		x := c.x(w.StartNs) + (c.wide()-wide)/2
+		for _, b := range []struct {
+			n     int64
+			class string
+		}{{w.Requests, "requests"}, {w.Errors, "errors"}} {
+			if b.n > 0 {
+				y := min(c.rateY(c.perS(b.n)), rateBottom-1)
+				c.Bars = append(c.Bars, box(x, y, wide, rateBottom-y, b.class, ""))
+			}
+		}
+	}
+}
+
+// lines draws the percentiles with their names at the right end.
+func (c *chart) lines() {
+	below := math.Inf(1)
+	for _, q := range []struct {
+		name string
+		of   func(*analyze.Point) int64
+	}{
+		{"p50", func(w *analyze.Point) int64 { return w.P50 }},
+		{"p95", func(w *analyze.Point) int64 { return w.P95 }},
+		{"p99", func(w *analyze.Point) int64 { return w.P99 }},
+	} {
+		d, end := c.line(q.of)
+		if d == "" {
+			continue
+		}
+		c.Lines = append(c.Lines, stroke{D: d, Class: q.name})
+		y := min(end, below-11) // higher percentiles stand above lower ones
+		below = y
+		c.Axis = append(c.Axis, label{px(chartRight + 5), px(y + 3.5), "end " + q.name, "start", q.name})
+	}
+}
+
+// line is the path of one percentile, broken where a window has no samples,
+// and the height of its end. A window between two gaps is a dot.
+func (c *chart) line(of func(*analyze.Point) int64) (d string, end float64) {
+	pen := false
+	last := int64(0)
+	for i := range c.points {
+		w := &c.points[i]
+		if w.Count == 0 {
+			pen = false
+			continue
+		}
+		if w.StartNs-last > c.p.window+c.p.window/2 {
+			pen = false
+		}
+		last = w.StartNs
+		x, y := px(c.x(w.StartNs)+c.wide()/2), c.latencyY(float64(of(w)))
+		if pen {
+			d += " L" + x + "," + px(y)
+		} else {
+			d += " M" + x + "," + px(y) + " h0"
+		}
+		pen, end = true, y
+	}
+	if d != "" {
+		d = d[1:]
+	}
+	return d, end
+}
+
+// marks draws the marked moments.
+func (c *chart) marks(marks []analyze.Mark) {
+	for _, m := range marks {
+		if m.TsNs < c.p.start || m.TsNs > c.p.end {
+			continue
+		}
+		c.Marks = append(c.Marks, stroke{
+			D:     "M" + px(c.x(m.TsNs)) + "," + px(latencyTop-6) + " V" + px(rateBottom),
+			Class: "mark", Title: clockText(m.TsNs) + " " + visible(m.Kind) + ": " + visible(m.Text),
+		})
+	}
+}
+
+// hovers lays a tooltip over each point.
+func (c *chart) hovers() {
+	for _, w := range c.points {
+		title := clockText(w.StartNs) + " UTC · " + countText(w.Requests) + plural(int(w.Requests), " request")
+		if w.Count > 0 {
+			title += " · p50 " + durationText(w.P50) + " · p95 " + durationText(w.P95) + " · p99 " + durationText(w.P99)
+		}
+		if w.Errors > 0 {
+			title += " · " + countText(w.Errors) + plural(int(w.Errors), " error")
+		}
+		if w.Lost > 0 {
+			title += " · " + countText(w.Lost) + " lost"
+		}
+		if w.Partial {
+			title += " · partial window"
+		}
+		x := c.x(w.StartNs)
+		c.Hovers = append(c.Hovers, box(x, latencyTop, min(c.wide(), chartRight-x), rateBottom-latencyTop, "hover", title))
+	}
+}

@@ -1,0 +1,192 @@
+package reports
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io"
+
+	"kmon/analyze"
+)
+
+//go:embed templates/report.html.tmpl assets/report.css
+var files embed.FS
+
+// page is everything the HTML template shows. Slices are never nil.
+type page struct {
+	CSP      string
+	Style    template.CSS
+	Tone     tone
+	State    string // of the recording, in words
+	Verdict  string
+	Summary  string
+	Narrowed string
+	Warnings []string
+	Before   []htmlTable // captures, problems, losses
+	Topology topologyView
+	Services []htmlTable
+	Oddities []definition
+	Edges    []htmlTable
+	Charts   []chartView
+	NoCharts string // why charts are missing; "" when all are there
+	Details  []htmlTable
+	Reading  []definition
+	Version  string
+	Command  string
+}
+
+// writeHTML writes one self-contained page without scripts.
+func writeHTML(w io.Writer, a *analyze.Analysis, o Options) error {
+	t, err := template.ParseFS(files, "templates/report.html.tmpl")
+	if err != nil {
+		return fmt.Errorf("html report: template: %w", err)
+	}
+	p, err := newPage(a, o)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		return fmt.Errorf("html report: %w", err)
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("html report: %w", err)
+	}
+	return nil
+}
+
+// newPage builds what the template shows.
+func newPage(a *analyze.Analysis, o Options) (*page, error) {
+	style, err := files.ReadFile("assets/report.css")
+	if err != nil {
+		return nil, fmt.Errorf("html report: %w", err)
+	}
+	p := &page{
+		CSP:   contentPolicy(style),
+		Style: template.CSS(style),
+		Tone:  alarm(a), State: recordingState(a),
+		Verdict: visible(a.Verdict), Summary: summary(a), Narrowed: narrowed(a.Filter),
+		Warnings: make([]string, len(a.Warnings)),
+		Topology: drawTopology(a),
+		Oddities: oddities(a), Reading: definitions(a),
+		Version: visible(a.Version), Command: visible(o.Command),
+	}
+	for i, w := range a.Warnings {
+		p.Warnings[i] = visible(w)
+	}
+	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), marksTable(a))
+	p.Services = filledTables(servicesTable(a), partsTable(a), streamsTable(a))
+	p.Edges = filledTables(edgesTable(a), connectionsTable(a))
+	p.Details = filledTables(coverageTable(a), machinesTable(a), hooksTable(a), instancesTable(a), hashesTable(a))
+	var more int
+	if p.Charts, more = charts(a); more > 0 {
+		p.NoCharts = "And " + countText(int64(more)) + " more" + plural(more, " service") + " with less traffic: their series are in the json report."
+	}
+	return p, nil
+}
+
+// recordingState words the tone of a report.
+func recordingState(a *analyze.Analysis) string {
+	switch alarm(a) {
+	case toneBad:
+		return "Recording incomplete"
+	case toneWarn:
+		return "Read with care"
+	}
+	return "Recording complete"
+}
+
+// contentPolicy forbids everything but the page's own style.
+func contentPolicy(style []byte) string {
+	sum := sha256.Sum256(style)
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; img-src data:; base-uri 'none'; form-action 'none'"
+}
+
+// Bounds of an HTML table.
+const (
+	rowsOpen = 25  // the rest is folded
+	nameHTML = 120 // columns of a name; the whole is its tooltip
+)
+
+// htmlTable is a table with its classes, cut into open and folded rows.
+type htmlTable struct {
+	ID, Title string
+	Columns   []htmlColumn
+	Rows      []htmlRow
+	More      []htmlRow
+	MoreText  string
+}
+
+// htmlColumn heads a column.
+type htmlColumn struct {
+	Head, Hint, Class string
+}
+
+// htmlRow is a row whose first cell heads it.
+type htmlRow struct {
+	Head  htmlCell
+	Cells []htmlCell
+}
+
+// htmlCell is one value; Title is its whole text where it was cut.
+type htmlCell struct {
+	Text, Class, Title string
+}
+
+// filledTables gives the tables that have rows.
+func filledTables(tables ...table) []htmlTable {
+	filled := []htmlTable{}
+	for _, t := range tables {
+		if len(t.Rows) > 0 {
+			filled = append(filled, forHTML(t, rowsOpen))
+		}
+	}
+	return filled
+}
+
+// forHTML prepares t with so many rows open.
+func forHTML(t table, open int) htmlTable {
+	h := htmlTable{ID: t.ID, Title: t.Title, Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
+	for _, c := range t.Columns {
+		h.Columns = append(h.Columns, htmlColumn{c.Head, c.Hint, kindClass(c.Kind)})
+	}
+	for i, row := range t.Rows {
+		r := htmlRow{Cells: []htmlCell{}}
+		for j, c := range row {
+			v := htmlCell{cut(c.Text, nameHTML), kindClass(t.Columns[j].Kind), ""}
+			if v.Text != c.Text {
+				v.Title = c.Text
+			}
+			if c.Tone != toneNone {
+				v.Class += " " + string(c.Tone)
+			}
+			if j == 0 {
+				r.Head = v
+				continue
+			}
+			r.Cells = append(r.Cells, v)
+		}
+		if i < open {
+			h.Rows = append(h.Rows, r)
+			continue
+		}
+		h.More = append(h.More, r)
+	}
+	h.MoreText = countText(int64(len(h.More))) + " more"
+	return h
+}
+
+// kindClass is the class of a column's cells.
+func kindClass(k kind) string {
+	switch k {
+	case kindNumber:
+		return "num"
+	case kindName:
+		return "name"
+	}
+	return "word"
+}

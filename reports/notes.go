@@ -1,0 +1,87 @@
+package reports
+
+import (
+	"kmon/analyze"
+)
+
+// One-line explanations, used as column hints and as notes.
+const (
+	hintRequests      = "requests served, counted on the server's end"
+	hintLatency       = "from the first byte of the request received to the last byte of the answer sent"
+	hintUpload        = "from the first to the last message of the request"
+	hintServer        = "from the last message of the request to the first of the answer: the service at work"
+	hintDownload      = "from the first to the last message of the answer"
+	hintClientLatency = "latency as the client saw it: first byte sent to last byte received"
+	hintNetwork       = "client latency less server latency, per request: network and queues"
+	hintCoverage      = "seen / (seen + lost): 100% means no loss is known"
+	hintUnanswered    = "requests whose connection ended without an answer"
+	hintInFlight      = "requests that had no answer yet when the recording ended"
+	hintUntimed       = "requests counted without a latency: their connection was joined midway or interleaved"
+	hintResets        = "connections that ended by a reset or timeout"
+	hintFailed        = "connects that ended without a connection"
+	hintStreams       = "connections whose messages do not pair as request and answer: message rates only, no latency"
+	hintOneWay        = "bursts with neither request nor answer to them: pushes, greetings, goodbyes"
+	hintMatched       = "requests seen on both ends"
+	hintVia           = "service address that was translated on the way (destination NAT)"
+	hintKind          = "request, stream, mixed, or connect-only"
+)
+
+// definition is a term and what it means in plain words.
+type definition struct {
+	Term, Meaning string
+}
+
+// definitions is the "how to read" section.
+func definitions(a *analyze.Analysis) []definition {
+	d := []definition{
+		{"Request", "A burst of messages to a service on one connection and the burst that answers it. It is counted on the server's end. One request at a time per connection is assumed; connections that break this are streams."},
+		{"Latency", "Time " + hintLatency + ", before the next request on that connection. It has three parts."},
+		{"Upload", "Time " + hintUpload + ": a large or slowly sent request."},
+		{"Server", "Time " + hintServer + ", or waiting for others."},
+		{"Download", "Time " + hintDownload + ": a large answer, or a slow reader."},
+		{"Client latency", "Time from the first byte the client sent to the last byte it received. Needs the client's end in a capture."},
+		{"Network", "Client latency less server latency, for requests seen on both ends: network and queues."},
+		{"p50, p90, p95, p99", "Half, 90%, 95%, 99% of the timed requests took at most this long."},
+		{"Coverage", "Events seen, divided by events seen and lost. At 100% no loss is known. Below 90% treat numbers as hints."},
+		{absent, "Not measured, or nothing to measure. It never means 0."},
+	}
+	if a.Quantiles != "" {
+		d = append(d, definition{"Quantiles", visible(a.Quantiles)})
+	}
+	return d
+}
+
+// oddities explains the unusual counts that are present, one line each.
+func oddities(a *analyze.Analysis) []definition {
+	var sum struct{ unanswered, inFlight, untimed, resets, failed, streams, oneWay int64 }
+	for i := range a.Services {
+		s := &a.Services[i]
+		sum.unanswered += s.Unanswered
+		sum.inFlight += s.InFlight
+		sum.untimed += s.Untimed
+		sum.resets += s.Resets
+		sum.streams += s.Streams.Connections
+		sum.oneWay += s.Streams.OneWay
+	}
+	for i := range a.Edges {
+		sum.failed += a.Edges[i].Failed
+	}
+	notes := []definition{}
+	for _, o := range []struct {
+		n             int64
+		term, meaning string
+	}{
+		{sum.unanswered, "unanswered", hintUnanswered},
+		{sum.failed, "failed connects", hintFailed},
+		{sum.resets, "resets", hintResets},
+		{sum.inFlight, "in flight", hintInFlight},
+		{sum.untimed, "untimed", hintUntimed},
+		{sum.streams, "stream connections", hintStreams},
+		{sum.oneWay, "one way", hintOneWay},
+	} {
+		if o.n > 0 {
+			notes = append(notes, definition{countText(o.n) + " " + o.term, o.meaning})
+		}
+	}
+	return notes
+}

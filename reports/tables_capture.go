@@ -1,0 +1,237 @@
+package reports
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+
+	"kmon/analyze"
+)
+
+type capture = analyze.Capture
+
+// capturesTable says what was recorded, what was missed and what it cost.
+func capturesTable(a *analyze.Analysis) table {
+	return build("captures", "Captures", a.Captures, []spec[capture]{
+		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
+		{column{Head: "Host", Kind: kindName}, func(c *capture) cell { return named(c.Host) }},
+		{column{Head: "Kernel", Kind: kindName, Rank: 4}, func(c *capture) cell { return named(c.Kernel) }},
+		{column{Head: "Start", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
+		number("Duration", "", 0, func(c *capture) cell { return cell{Text: durationText(c.DurationNs)} }),
+		{column{Head: "Stopped by", Hint: "why the recording ended", Rank: 3}, stopCell},
+		number("Seen", "events recorded, all tables", 2, func(c *capture) cell { seen, _, _ := coverageOf(c); return counted(seen) }),
+		number("Lost", "events known to be lost, all tables", 0, func(c *capture) cell { _, lost, _ := coverageOf(c); return alarmed(lost, toneBad) }),
+		number("Coverage", "of the worst table", 0, func(c *capture) cell { _, _, worst := coverageOf(c); return worst }),
+		number("Recorder CPU", "of one core", 6, func(c *capture) cell { return cell{Text: recorderCPU(&c.Recorder)} }),
+		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, bytesText)} }),
+	})
+}
+
+// stopCell is why a recording ended; a cut file does not know.
+func stopCell(c *capture) cell {
+	if c.StopReason == "" {
+		return cell{Text: "cut short", Tone: toneBad}
+	}
+	return word(c.StopReason)
+}
+
+// coverageOf sums the coverage of a capture's tables and gives the worst.
+func coverageOf(c *capture) (seen, lost int64, worst cell) {
+	least, any := 1.0, false
+	for _, t := range c.Coverage {
+		seen += t.Seen
+		lost += t.Lost
+		if t.Seen+t.Lost > 0 {
+			least, any = min(least, t.Ratio), true
+		}
+	}
+	return seen, lost, covered(least, any)
+}
+
+// recorderCPU is the recorder's share of a core; absent when the capture ends
+// before it was stored.
+func recorderCPU(r *analyze.Recorder) string {
+	if r.CPUNs == 0 && r.CPUPercent == 0 {
+		return absent
+	}
+	return percentText(r.CPUPercent / 100)
+}
+
+// orAbsent is text(n), or absent for 0.
+func orAbsent(n int64, text func(int64) string) string {
+	if n == 0 {
+		return absent
+	}
+	return text(n)
+}
+
+// machinesTable is the second half of the captures: machine, clock, cost.
+func machinesTable(a *analyze.Analysis) table {
+	return build("machines", "Machines, clocks and the recorder's own cost", a.Captures, []spec[capture]{
+		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
+		{column{Head: "System", Kind: kindName}, func(c *capture) cell { return named(c.OS) }},
+		{column{Head: "Arch", Kind: kindName}, func(c *capture) cell { return named(c.Arch) }},
+		number("CPUs", "", 0, func(c *capture) cell { return cell{Text: orAbsent(int64(c.CPUs), countText)} }),
+		{column{Head: "Recorded by", Kind: kindName}, func(c *capture) cell { return named(c.KmonVersion) }},
+		{column{Head: "Clock", Hint: "how the kernel's time became UTC", Kind: kindName}, func(c *capture) cell { return named(c.Clock.Source) }},
+		number("Clock drift", "largest change of the offset while recording", 0, func(c *capture) cell { return cell{Text: durationText(c.Clock.DriftNs)} }),
+		number("CPU time", "of the recorder, user and system", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.CPUNs, durationText)} }),
+		number("BPF run time", "of the programs in the kernel", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, durationText)} }),
+	})
+}
+
+// hook is a collector with its capture.
+type hook struct {
+	analyze.Collector
+	file string
+}
+
+// hooksTable lists the collectors with the hook variants they used.
+func hooksTable(a *analyze.Analysis) table {
+	hooks := []hook{}
+	for i := range a.Captures {
+		for _, c := range a.Captures[i].Collectors {
+			hooks = append(hooks, hook{c, a.Captures[i].File})
+		}
+	}
+	return build("collectors", "Collectors and their hooks", hooks, []spec[hook]{
+		{column{Head: "File", Kind: kindName}, func(h *hook) cell { return named(h.file) }},
+		{column{Head: "Collector", Kind: kindName}, func(h *hook) cell { return named(h.Name) }},
+		{column{Head: "Hooks", Kind: kindName, Hint: "indicator=variant"}, func(h *hook) cell { return named(h.Variant) }},
+		{column{Head: "Not recorded", Kind: kindName, Optional: true}, func(h *hook) cell {
+			c := named(h.Missing)
+			if h.Missing != "" {
+				c.Tone = toneWarn
+			}
+			return c
+		}},
+	})
+}
+
+// tableCoverage is the coverage of one table of one capture.
+type tableCoverage struct {
+	analyze.Coverage
+	file string
+}
+
+// coverageTable lists what was seen and lost per capture and table.
+func coverageTable(a *analyze.Analysis) table {
+	all := []tableCoverage{}
+	for i := range a.Captures {
+		for _, c := range a.Captures[i].Coverage {
+			all = append(all, tableCoverage{c, a.Captures[i].File})
+		}
+	}
+	return build("coverage", "Coverage per table", all, []spec[tableCoverage]{
+		{column{Head: "File", Kind: kindName}, func(c *tableCoverage) cell { return named(c.file) }},
+		{column{Head: "Table", Kind: kindName}, func(c *tableCoverage) cell { return named(c.Table) }},
+		number("Seen", "", 0, func(c *tableCoverage) cell { return counted(c.Seen) }),
+		number("Lost", "", 0, func(c *tableCoverage) cell { return alarmed(c.Lost, toneBad) }),
+		number("Coverage", hintCoverage, 0, func(c *tableCoverage) cell { return covered(c.Ratio, c.Seen+c.Lost > 0) }),
+	})
+}
+
+// lossesTable lists the periods with missing events, in time order.
+func lossesTable(a *analyze.Analysis) table {
+	losses := copied(a.Losses)
+	slices.SortStableFunc(losses, func(a, b analyze.Loss) int {
+		return cmp.Or(cmp.Compare(a.StartNs, b.StartNs), cmp.Compare(a.EndNs, b.EndNs))
+	})
+	return build("losses", "Losses", losses, []spec[analyze.Loss]{
+		{column{Head: "From"}, func(l *analyze.Loss) cell { return word(timeText(l.StartNs)) }},
+		number("For", "the events were lost within this time", 0, func(l *analyze.Loss) cell { return cell{Text: durationText(l.EndNs - l.StartNs)} }),
+		{column{Head: "Collector", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Collector) }},
+		{column{Head: "Table", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Table) }},
+		{column{Head: "Cause", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Cause) }},
+		number("Lost", "", 0, func(l *analyze.Loss) cell { return alarmed(l.Count, toneBad) }),
+		{column{Head: "File", Kind: kindName, Rank: 1}, func(l *analyze.Loss) cell { return named(l.Capture) }},
+	})
+}
+
+// problem is damage found while reading a capture.
+type problem struct {
+	file, text string
+}
+
+// problemsTable lists damage found while reading.
+func problemsTable(a *analyze.Analysis) table {
+	all := []problem{}
+	for i := range a.Captures {
+		for _, p := range a.Captures[i].Problems {
+			all = append(all, problem{a.Captures[i].File, p})
+		}
+	}
+	return build("problems", "Problems while reading", all, []spec[problem]{
+		{column{Head: "File", Kind: kindName}, func(p *problem) cell { return named(p.file) }},
+		{column{Head: "Problem", Kind: kindName}, func(p *problem) cell { return named(p.text) }},
+	})
+}
+
+// marksTable lists the moments that were marked.
+func marksTable(a *analyze.Analysis) table {
+	return build("marks", "Marks", a.Marks, []spec[analyze.Mark]{
+		{column{Head: "Time"}, func(m *analyze.Mark) cell { return word(timeText(m.TsNs)) }},
+		{column{Head: "Kind", Kind: kindName}, func(m *analyze.Mark) cell { return named(m.Kind) }},
+		{column{Head: "Mark", Kind: kindName}, func(m *analyze.Mark) cell { return named(m.Text) }},
+		{column{Head: "File", Kind: kindName, Rank: 1}, func(m *analyze.Mark) cell { return named(m.Capture) }},
+	})
+}
+
+// hashesTable lets a reader check that a report belongs to a file.
+func hashesTable(a *analyze.Analysis) table {
+	return build("hashes", "SHA-256 of the captures", a.Captures, []spec[capture]{
+		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
+		{column{Head: "SHA-256", Kind: kindName}, func(c *capture) cell { return named(c.SHA256) }},
+	})
+}
+
+// summary is the line below the verdict: what was analyzed.
+func summary(a *analyze.Analysis) string {
+	s := strconv.Itoa(len(a.Captures)) + plural(len(a.Captures), " capture") + " · " +
+		countText(int64(len(a.Services))) + plural(len(a.Services), " service") + " · " +
+		countText(int64(len(a.Edges))) + plural(len(a.Edges), " edge")
+	if a.EndNs > a.StartNs {
+		s += " · " + timeText(a.StartNs) + " for " + durationText(a.EndNs-a.StartNs)
+	}
+	return s
+}
+
+// narrowed says which part was analyzed; "" when it was all. The parts are
+// text from the command line.
+func narrowed(f analyze.Filter) string {
+	s := ""
+	if f.Since != "" {
+		s += " --since " + f.Since
+	}
+	if f.Until != "" {
+		s += " --until " + f.Until
+	}
+	for _, name := range f.Services {
+		s += " --service " + name
+	}
+	if s != "" {
+		s = s[1:]
+	}
+	return visible(s)
+}
+
+// plural is noun, with an s unless n is 1.
+func plural(n int, noun string) string {
+	if n == 1 {
+		return noun
+	}
+	return noun + "s"
+}
+
+// alarm is the loudest tone the recording itself deserves.
+func alarm(a *analyze.Analysis) tone {
+	for i := range a.Captures {
+		if a.Captures[i].StopReason == "" || len(a.Captures[i].Problems) > 0 {
+			return toneBad
+		}
+	}
+	if len(a.Losses) > 0 || len(a.Warnings) > 0 {
+		return toneWarn
+	}
+	return toneNone
+}

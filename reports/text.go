@@ -1,0 +1,242 @@
+package reports
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"strings"
+
+	"kmon/analyze"
+)
+
+// rowsOnTerminal bounds a table on a terminal; a file gets every row.
+const rowsOnTerminal = 40
+
+// Terminal colours (ECMA-48 SGR).
+var colors = map[tone]string{toneWarn: "\x1b[33m", toneBad: "\x1b[31m", toneHead: "\x1b[1m"}
+
+const (
+	toneHead  tone = "head"
+	colorsOff      = "\x1b[0m"
+)
+
+// textWriter writes lines for a terminal. Its errors are those of the
+// bufio.Writer, reported by Flush.
+type textWriter struct {
+	*bufio.Writer
+	o Options
+}
+
+// writeText writes the report for a terminal: what to know first, then what
+// it rests on.
+func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
+	t := textWriter{bufio.NewWriter(w), o}
+	verdict := visible(a.Verdict)
+	if verdict == "" {
+		verdict = "No verdict."
+	}
+	t.paragraph(t.paint(verdictTone(a), "● "), verdict)
+	t.paragraph("", summary(a))
+	if n := narrowed(a.Filter); n != "" {
+		t.paragraph("", "Only: "+n)
+	}
+	t.table(capturesTable(a))
+	t.filled(problemsTable(a))
+	t.filled(lossesTable(a))
+	t.table(servicesTable(a))
+	t.table(edgesTable(a))
+	t.filled(streamsTable(a))
+	t.filled(marksTable(a))
+	t.definitions(oddities(a))
+	t.warnings(a.Warnings)
+	if err := t.Flush(); err != nil {
+		return fmt.Errorf("text report: %w", err)
+	}
+	return nil
+}
+
+// verdictTone is the tone of the verdict's sign.
+func verdictTone(a *analyze.Analysis) tone {
+	if t := alarm(a); t != toneNone {
+		return t
+	}
+	return toneHead
+}
+
+// paint colours s if colours are wanted.
+func (t textWriter) paint(tone tone, s string) string {
+	if !t.o.Color || colors[tone] == "" {
+		return s
+	}
+	return colors[tone] + s + colorsOff
+}
+
+// paragraph writes s below first, broken between words at the width.
+func (t textWriter) paragraph(first, s string) {
+	indent := ""
+	if first != "" {
+		indent = "  "
+	}
+	t.WriteString(first)
+	used := len(indent)
+	for i, w := range strings.Split(s, " ") {
+		n := columns(w)
+		switch {
+		case i == 0:
+		case t.o.Width > 0 && used+1+n > t.o.Width:
+			t.WriteString("\n" + indent)
+			used = len(indent)
+		default:
+			t.WriteString(" ")
+			used++
+		}
+		t.WriteString(w)
+		used += n
+	}
+	t.WriteString("\n")
+}
+
+// filled writes a table unless it has no rows.
+func (t textWriter) filled(x table) {
+	if len(x.Rows) > 0 {
+		t.table(x)
+	}
+}
+
+// table writes a title and aligned columns.
+func (t textWriter) table(x table) {
+	t.WriteString("\n" + t.paint(toneHead, strings.ToUpper(x.Title)) + "\n")
+	if len(x.Rows) == 0 {
+		t.WriteString("  none\n")
+		return
+	}
+	more := 0
+	if t.o.Width > 0 && len(x.Rows) > rowsOnTerminal {
+		more = len(x.Rows) - rowsOnTerminal
+		x.Rows = x.Rows[:rowsOnTerminal]
+	}
+	x, widths := fit(x, t.o.Width)
+	t.heads(x.Columns, widths)
+	for _, row := range x.Rows {
+		t.row(x.Columns, widths, row)
+	}
+	if more > 0 {
+		fmt.Fprintf(t, "  … and %s more: write to a file with -o to see all\n", countText(int64(more)))
+	}
+}
+
+// heads writes the line above the columns.
+func (t textWriter) heads(columns []column, widths []int) {
+	cells := make([]cell, len(columns))
+	for i, c := range columns {
+		cells[i].Text = strings.ToUpper(c.Head)
+		if strings.HasPrefix(c.Head, "p") { // p50: the case is part of the name
+			cells[i].Text = c.Head
+		}
+	}
+	t.row(columns, widths, cells)
+}
+
+// row writes one line of a table.
+func (t textWriter) row(cs []column, widths []int, row []cell) {
+	line := ""
+	for i, c := range row {
+		text := cut(c.Text, widths[i])
+		pad := strings.Repeat(" ", widths[i]-columns(text))
+		text = t.paint(c.Tone, text)
+		if cs[i].Kind == kindNumber {
+			line += "  " + pad + text
+		} else {
+			line += "  " + text + pad
+		}
+	}
+	t.WriteString(strings.TrimRight(line, " ") + "\n")
+}
+
+// fit gives the widths of the columns, and the table without the columns that
+// find no room. Names shrink first, then columns go by rank.
+func fit(x table, width int) (table, []int) {
+	for {
+		widths := natural(x)
+		total := 0
+		for _, w := range widths {
+			total += w + 2
+		}
+		if width <= 0 || total <= width {
+			return x, widths
+		}
+		over := shrink(x, widths, total-width)
+		drop := lastRank(x.Columns)
+		if over <= 0 || drop < 0 {
+			return x, widths
+		}
+		x = x.without(drop)
+	}
+}
+
+// natural is the width of the widest cell of each column.
+func natural(x table) []int {
+	widths := make([]int, len(x.Columns))
+	for i, c := range x.Columns {
+		widths[i] = columns(c.Head)
+		for _, row := range x.Rows {
+			widths[i] = max(widths[i], columns(row[i].Text))
+		}
+	}
+	return widths
+}
+
+// nameColumns is how far names shrink before columns go.
+const nameColumns = 14
+
+// shrink takes over columns from the widest name columns, and gives what
+// could not be taken.
+func shrink(x table, widths []int, over int) int {
+	for over > 0 {
+		widest := -1
+		for i, c := range x.Columns {
+			if c.Kind == kindName && widths[i] > nameColumns && (widest < 0 || widths[i] > widths[widest]) {
+				widest = i
+			}
+		}
+		if widest < 0 {
+			break
+		}
+		widths[widest]--
+		over--
+	}
+	return over
+}
+
+// lastRank is the column to drop first, -1 when all must stay.
+func lastRank(cs []column) int {
+	last := -1
+	for i, c := range cs {
+		if c.Rank > 0 && (last < 0 || c.Rank >= cs[last].Rank) {
+			last = i
+		}
+	}
+	return last
+}
+
+// definitions writes a line per note.
+func (t textWriter) definitions(notes []definition) {
+	if len(notes) == 0 {
+		return
+	}
+	t.WriteString("\n" + t.paint(toneHead, "NOTES") + "\n")
+	for _, n := range notes {
+		t.paragraph("  ", n.Term+": "+n.Meaning)
+	}
+}
+
+// warnings writes what to know before trusting the numbers.
+func (t textWriter) warnings(warnings []string) {
+	if len(warnings) == 0 {
+		return
+	}
+	t.WriteString("\n" + t.paint(toneHead, "WARNINGS") + "\n")
+	for _, w := range warnings {
+		t.paragraph(t.paint(toneWarn, "! "), visible(w))
+	}
+}
