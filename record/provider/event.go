@@ -1,0 +1,131 @@
+package provider
+
+import (
+	"strings"
+
+	"kmon/format"
+)
+
+// Exec takes a fork or exec event of the kernel and returns the process's row
+// when it is new or has changed. A fork costs no system call when the parent
+// is known: the child is what the parent is. An exec reads /proc while the
+// process still lives; when it is too late, the event's own facts and those
+// inherited make the row. Exit events go to Exit; given here, they are too.
+func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
+	if proc.Event == format.ProcExit {
+		p.Exit(proc.PID, proc.StartNs)
+		return format.Process{}, false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e := p.processes[proc.PID]
+	if e != nil && !p.same(e, proc.StartNs) {
+		if e.row.StartNs > proc.StartNs { // a late event of an earlier process with this pid
+			late := p.fromEvent(nil, proc)
+			p.name(late)
+			return late.take(proc.TsNs)
+		}
+		e = nil
+	}
+	switch {
+	case e != nil && proc.Event == format.ProcFork:
+		// seen by a scan before its event was read: /proc knows more
+	case proc.Event == format.ProcFork && p.processes[proc.ParentPID] != nil:
+		e = p.fork(p.processes[proc.ParentPID], proc)
+	default:
+		e = p.exec(e, proc)
+	}
+	p.exactly(e, proc.StartNs)
+	p.remember(e)
+	p.name(e)
+	return e.take(proc.TsNs)
+}
+
+// remember keeps a process if there is room.
+func (p *Provider) remember(e *process) {
+	if p.processes[e.row.PID] == nil && len(p.processes) >= MaxProcesses {
+		p.skipped++
+		return
+	}
+	p.processes[e.row.PID] = e
+}
+
+// exactly stores the event's start time: /proc's is rounded to 10 ms.
+func (p *Provider) exactly(e *process, startNs int64) {
+	if startNs == 0 {
+		return
+	}
+	e.set(func(r *row) { r.StartNs = startNs })
+	if !e.exact && e.ticks == 0 {
+		e.ticks = p.ticks(startNs)
+	}
+	e.exact = true
+}
+
+// fork makes a child in its parent's image.
+func (p *Provider) fork(parent *process, proc format.Proc) *process {
+	e := *parent
+	e.sent, e.exact, e.fresh, e.scanned = false, false, true, false
+	e.ticks = p.ticks(proc.StartNs)
+	e.row.PID, e.row.ParentPID, e.row.StartNs = proc.PID, proc.ParentPID, proc.StartNs
+	return &e
+}
+
+// exec reads a process that has begun another program; e is the process as it
+// was, nil when it was not known.
+func (p *Provider) exec(e *process, proc format.Proc) *process {
+	stat, err := p.stat(proc.PID)
+	alive := err == nil && stat.state != 'Z' && stat.state != 'X'
+	if alive {
+		next := &process{}
+		if e != nil {
+			*next = *e
+		} else if proc.StartNs != 0 {
+			next.ticks, next.exact = p.ticks(proc.StartNs), true
+			next.row.StartNs = proc.StartNs
+			alive = next.startedAt(stat.startTicks)
+		}
+		if alive && p.read(next, proc.PID, stat) {
+			next.fresh = true
+			return next
+		}
+	}
+	return p.fromEvent(e, proc)
+}
+
+// fromEvent makes a process that has ended from its event, and from what it
+// was or its parent is.
+func (p *Provider) fromEvent(e *process, proc format.Proc) *process {
+	next := &process{row: row{UID: -1}}
+	if e != nil {
+		*next = *e
+	} else if parent := p.processes[proc.ParentPID]; parent != nil {
+		next = p.fork(parent, proc)
+	}
+	r := next.row
+	r.PID, r.ParentPID, r.Comm, r.StartNs = proc.PID, proc.ParentPID, clean(proc.Comm), proc.StartNs
+	if next.ticks == 0 {
+		next.ticks = p.ticks(proc.StartNs)
+	}
+	if proc.Event == format.ProcExec {
+		r.Exe, r.Cmdline = clean(proc.Exe), clean(proc.Cmdline)
+		next.kernel, next.sockets = false, nil
+	}
+	if p := p.cgroups.paths[proc.CgroupID]; p != "" && p != r.Cgroup {
+		r.Cgroup = p
+	}
+	p.locateEvent(next, &r)
+	if proc.Event == format.ProcExec || next.program == "" {
+		next.program = executableName(r.Exe, r.Comm, strings.Split(r.Cmdline, " "))
+	}
+	next.set(func(row *row) { *row = r })
+	return next
+}
+
+// locateEvent finds container and unit again when the cgroup is another one
+// than the one inherited.
+func (p *Provider) locateEvent(e *process, r *row) {
+	if r.Cgroup != e.row.Cgroup {
+		p.locate(e, r, []string{r.Cgroup})
+	}
+}

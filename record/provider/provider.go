@@ -1,0 +1,266 @@
+package provider
+
+import (
+	"cmp"
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"kmon/format"
+)
+
+const (
+	// MaxProcesses bounds the processes remembered, some 1 KiB each (5 KiB
+	// with the longest command lines). Those beyond are counted in
+	// Snapshot.Skipped.
+	MaxProcesses = 32768
+	// tickNs is one clock tick of /proc: USER_HZ is 100 on every architecture
+	// Go runs on.
+	tickNs = 10_000_000
+	// rereadScans: what can change without a new program (cgroup, user,
+	// namespaces) is read again every so many scans.
+	rereadScans = 8
+)
+
+// Options are what a Provider is made from.
+type Options struct {
+	// Root is the host's root directory: os.DirFS("/"), or os.DirFS("/host")
+	// where a container has it mounted there. It must be able to read
+	// symbolic links (fs.ReadLinkFS), as os.DirFS is.
+	Root fs.FS
+	// Config may be nil: no rules, no targets.
+	Config *Config
+	// Selectors of the command line, added to those of the configuration.
+	Selectors Selectors
+	// BootOffsetNs is the time the machine was suspended since boot: /proc
+	// counts start times with it, events without. 0: measured.
+	BootOffsetNs int64
+}
+
+// Provider knows the processes, listeners, containers and interfaces of one
+// host. Its methods may be called concurrently; Snapshot holds the others up
+// for the tens of milliseconds a scan takes.
+type Provider struct {
+	mu         sync.Mutex
+	files      *files
+	host       format.Host
+	config     *Config
+	selectors  Selectors
+	bootOffset int64
+	hierarchy  hierarchy
+	cgroups    cgroups
+	processes  map[int32]*process
+	containers *containers
+	listeners  *listeners
+	interfaces *interfaces
+	scans      int
+	skipped    int // since the last snapshot
+}
+
+// New prepares a provider; it reads the host's facts but no process yet. The
+// error says that Root is not usable.
+func New(o Options) (*Provider, error) {
+	if _, ok := o.Root.(fs.ReadLinkFS); !ok {
+		return nil, errors.New("provider: Options.Root cannot read symbolic links, use os.DirFS")
+	}
+	if _, err := fs.Stat(o.Root, "proc"); err != nil {
+		return nil, errors.Join(errors.New("provider: the root has no proc directory, mount the host's there"), err)
+	}
+	if err := o.Selectors.check(); err != nil {
+		return nil, errors.Join(errors.New("provider: selectors"), err.err)
+	}
+	f := &files{root: o.Root}
+	p := &Provider{
+		files: f, config: o.Config, selectors: o.Selectors, bootOffset: o.BootOffsetNs,
+		hierarchy: findHierarchy(f), processes: map[int32]*process{},
+		containers: newContainers(f), listeners: newListeners(), interfaces: newInterfaces(),
+	}
+	if p.bootOffset == 0 {
+		p.bootOffset = bootOffset()
+	}
+	p.host = readHost(f)
+	p.host.CgroupHierarchy = p.hierarchy.name
+	p.cgroups.reset()
+	return p, nil
+}
+
+// Host returns the facts of the host. Its cgroup hierarchy is the one whose
+// inodes are the cgroup ids of Targets and of the events.
+func (p *Provider) Host() format.Host { return p.host }
+
+// Snapshot holds rows that are new or have changed since the last one, sorted.
+// A row that vanished is not told: events tell when processes and sockets end.
+type Snapshot struct {
+	Processes  []format.Process   // by PID
+	Listeners  []format.Listener  // by namespace, address, port
+	Containers []format.Container // by id
+	Interfaces []format.Interface // by namespace, name, address
+	// Live counts the processes there were, Skipped those not remembered
+	// because there were more than MaxProcesses, Unreadable those of whom
+	// /proc refused the program or the namespaces.
+	Live, Skipped, Unreadable int
+}
+
+// Snapshot scans the host. tsNs is the monotonic time the rows get.
+func (p *Provider) Snapshot(tsNs int64) Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.scans++
+	p.containers.scan()
+	p.cgroups.reset()
+	p.scanProcesses()
+	sorted := p.sorted()
+	spaces := namespaces(sorted)
+	p.listeners.scan(p.files, spaces)
+	p.interfaces.scan(p.files, spaces, p.scans)
+	s := Snapshot{Live: len(sorted), Skipped: p.skipped}
+	p.skipped = 0
+	for _, e := range sorted {
+		p.name(e)
+		if e.unreadable() {
+			s.Unreadable++
+		}
+		if row, changed := e.take(tsNs); changed {
+			s.Processes = append(s.Processes, row)
+		}
+	}
+	s.Containers = p.takeContainers(tsNs)
+	s.Listeners = p.listeners.take(tsNs)
+	s.Interfaces = p.interfaces.take(tsNs)
+	return s
+}
+
+// SetConfig puts another configuration in force: the services of all processes
+// are named anew, and the next snapshot has the rows that changed. nil is the
+// empty configuration.
+func (p *Provider) SetConfig(c *Config) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.config = c
+	for _, e := range p.processes {
+		p.name(e)
+	}
+}
+
+// Exit forgets a process that ended. startNs of 0 means whichever has the pid;
+// another process that has got the pid meanwhile is kept.
+func (p *Provider) Exit(pid int32, startNs int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if e := p.processes[pid]; e != nil && p.same(e, startNs) {
+		delete(p.processes, pid)
+	}
+}
+
+// sorted returns the processes by pid.
+func (p *Provider) sorted() []*process {
+	return slices.SortedFunc(maps.Values(p.processes), func(a, b *process) int { return cmp.Compare(a.row.PID, b.row.PID) })
+}
+
+// takeContainers returns the containers whose row is new.
+func (p *Provider) takeContainers(tsNs int64) []format.Container {
+	var rows []format.Container
+	for _, id := range slices.Sorted(maps.Keys(p.containers.byID)) {
+		k := p.containers.byID[id]
+		service := ""
+		switch {
+		case k.row.Pod != "":
+			service = p.podService(k)
+		case k.compose != "":
+			service = k.compose
+		default:
+			service = k.row.Name
+		}
+		if k.sent && k.row.Service == service {
+			continue
+		}
+		k.row.Service, k.row.TsNs, k.sent = service, tsNs, true
+		rows = append(rows, k.row)
+	}
+	return rows
+}
+
+// scanProcesses brings the processes up to date with /proc.
+func (p *Provider) scanProcesses() {
+	seen := make(map[int32]bool, len(p.processes))
+	for _, name := range p.files.names("proc") {
+		pid, err := strconv.ParseInt(name, 10, 32)
+		if err != nil || pid <= 0 || strings.HasPrefix(name, "+") {
+			continue
+		}
+		if p.scanProcess(int32(pid)) {
+			seen[int32(pid)] = true
+		}
+	}
+	for pid := range p.processes {
+		if !seen[pid] {
+			delete(p.processes, pid)
+		}
+	}
+}
+
+// scanProcess reads one process, as little of it as will do; false when it is
+// gone or not remembered.
+func (p *Provider) scanProcess(pid int32) bool {
+	stat, err := p.stat(pid)
+	if err != nil {
+		return false
+	}
+	e := p.processes[pid]
+	if e != nil && !e.startedAt(stat.startTicks) {
+		e = nil // the pid belongs to another process now
+	}
+	dead := stat.state == 'Z' || stat.state == 'X'
+	switch {
+	case e == nil && dead:
+		return false
+	case e == nil:
+		if _, known := p.processes[pid]; !known && len(p.processes) >= MaxProcesses {
+			p.skipped++
+			return false
+		}
+		e = &process{}
+		if !p.read(e, pid, stat) {
+			return false
+		}
+		p.processes[pid] = e
+	case !dead && (e.fresh || e.image != stat.image || int(pid)%rereadScans == p.scans%rereadScans):
+		e.fresh = false
+		if !p.read(e, pid, stat) {
+			return false
+		}
+	default:
+		e.set(func(r *row) { r.Comm, r.ParentPID = stat.comm, stat.parent })
+		p.cgroups.id(p, e.row.Cgroup)
+		if k := p.containers.byID[e.row.ContainerID]; k != nil {
+			k.idle = 0
+		}
+	}
+	return true
+}
+
+// cgroups remembers cgroup ids between two snapshots: a path gets another
+// inode when its cgroup is made anew.
+type cgroups struct {
+	ids   map[string]int64
+	paths map[int64]string
+}
+
+func (c *cgroups) reset() { c.ids, c.paths = map[string]int64{}, map[int64]string{} }
+
+// id returns the id of a path; 0 when it has no directory.
+func (c *cgroups) id(p *Provider, path string) int64 {
+	id, ok := c.ids[path]
+	if !ok && path != "" && len(c.ids) < MaxProcesses {
+		id = p.hierarchy.id(p.files.root, path)
+		c.ids[path] = id
+		if id != 0 {
+			c.paths[id] = path
+		}
+	}
+	return id
+}
