@@ -13,9 +13,9 @@ const (
 	chartRight    = 556.0
 	latencyTop    = 12.0
 	latencyBottom = 132.0
-	rateTop       = 148.0
-	rateBottom    = 190.0
-	chartHeight   = 212.0
+	rateTop       = 152.0
+	rateBottom    = 196.0
+	chartHeight   = 218.0
 	chartLimit    = 24 // charts in a report
 )
 
@@ -205,9 +205,10 @@ func (c *chart) bars() {
 		for _, b := range []struct {
 			n     int64
 			class string
-		}{{w.Requests, "requests"}, {w.Errors, "errors"}} {
+			least float64 // height of the smallest bar, so that one error shows
+		}{{w.Requests, "requests", 1}, {w.Errors, "errors", 5}} {
 			if b.n > 0 {
-				y := min(c.rateY(c.perS(b.n)), rateBottom-1)
+				y := min(c.rateY(c.perS(b.n)), rateBottom-b.least)
 				c.Bars = append(c.Bars, box(x, y, wide, rateBottom-y, b.class, ""))
 			}
 		}

@@ -4,7 +4,7 @@ import "strings"
 
 // Sizes of the two lines on an edge, in pixels.
 const (
-	labelWidth  = 84.0
+	labelWidth  = 76.0
 	labelHeight = 28.0
 )
 

@@ -108,8 +108,9 @@ func contentPolicy(style []byte) string {
 
 // Bounds of an HTML table.
 const (
-	rowsOpen = 25  // the rest is folded
-	nameHTML = 120 // columns of a name; the whole is its tooltip
+	rowsOpen  = 25   // the rest is folded
+	nameHTML  = 120  // columns of a name; the whole is its tooltip
+	proseHTML = 2000 // columns of prose
 )
 
 // htmlTable is a table with its classes, cut into open and folded rows.
@@ -135,6 +136,7 @@ type htmlRow struct {
 // htmlCell is one value; Title is its whole text where it was cut.
 type htmlCell struct {
 	Text, Class, Title string
+	Name               bool // may be long: breaks anywhere
 }
 
 // filledTables gives the tables that have rows.
@@ -157,7 +159,10 @@ func forHTML(t table, open int) htmlTable {
 	for i, row := range t.Rows {
 		r := htmlRow{Cells: []htmlCell{}}
 		for j, c := range row {
-			v := htmlCell{cut(c.Text, nameHTML), kindClass(t.Columns[j].Kind), ""}
+			v := htmlCell{Text: cut(c.Text, nameHTML), Class: kindClass(t.Columns[j].Kind), Name: t.Columns[j].Kind == kindName}
+			if t.Columns[j].Kind == kindProse {
+				v.Text = cut(c.Text, proseHTML)
+			}
 			if v.Text != c.Text {
 				v.Title = c.Text
 			}
@@ -187,6 +192,8 @@ func kindClass(k kind) string {
 		return "num"
 	case kindName:
 		return "name"
+	case kindProse:
+		return "prose"
 	}
 	return "word"
 }

@@ -188,16 +188,14 @@ func (m *markdown) cell(c column, v cell) string {
 	switch {
 	case text == absent:
 		return text
-	case c.Head == "SHA-256":
-		return markdownCode(text)
-	case c.Head == "Hooks" || c.Head == "Problem" || c.Head == "Not recorded" || c.Head == "Mark":
+	case c.Kind == kindProse:
 		return m.code(text, m.d.prose)
 	case c.Kind == kindName:
 		return m.code(text, m.d.name)
 	case c.Kind == kindWord:
 		text = markdownText(text)
 	}
-	if v.Tone != toneNone {
+	if v.Tone == toneWarn || v.Tone == toneBad {
 		return "**" + text + "**"
 	}
 	return text

@@ -76,11 +76,11 @@ func oddities(a *analyze.Analysis) []definition {
 		{sum.resets, "resets", hintResets},
 		{sum.inFlight, "in flight", hintInFlight},
 		{sum.untimed, "untimed", hintUntimed},
-		{sum.streams, "stream connections", hintStreams},
+		{sum.streams, "streams", hintStreams},
 		{sum.oneWay, "one way", hintOneWay},
 	} {
 		if o.n > 0 {
-			notes = append(notes, definition{countText(o.n) + " " + o.term, o.meaning})
+			notes = append(notes, definition{o.term + " (" + countText(o.n) + ")", o.meaning})
 		}
 	}
 	return notes

@@ -110,13 +110,13 @@ func percentText(ratio float64) string {
 	return text + "%"
 }
 
-// timeText gives Unix nanoseconds as a date and time in UTC, to the second.
-// 0 is absent.
+// timeText gives Unix nanoseconds as a date and time in UTC, to the second;
+// whoever shows it says UTC. 0 is absent.
 func timeText(ns int64) string {
 	if ns == 0 {
 		return absent
 	}
-	return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05") + " UTC"
+	return time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05")
 }
 
 // clockText gives the time of day of Unix nanoseconds in UTC, with

@@ -6,6 +6,7 @@ type kind int
 const (
 	kindWord   kind = iota // kmon's own vocabulary
 	kindName               // text from a capture: made visible, but still to be escaped
+	kindProse              // as kindName, but long: hooks, problems, remarks
 	kindNumber             // right-aligned
 )
 
@@ -16,6 +17,7 @@ const (
 	toneNone tone = ""
 	toneWarn tone = "warn"
 	toneBad  tone = "bad"
+	toneZero tone = "zero" // says nothing: may be drawn fainter
 )
 
 // column heads one column of a table.
@@ -102,6 +104,9 @@ func named(s string) cell {
 
 // counted is a cell with a count.
 func counted(n int64) cell {
+	if n == 0 {
+		return cell{Text: "0", Tone: toneZero}
+	}
 	return cell{Text: countText(n)}
 }
 

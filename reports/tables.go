@@ -160,8 +160,6 @@ func edgesTable(a *analyze.Analysis) table {
 	return build("edges", "Edges", busiestEdges(a.Edges), []spec[edge]{
 		{column{Head: "Client", Kind: kindName}, func(e *edge) cell { return named(e.Client) }},
 		{column{Head: "Server", Kind: kindName}, func(e *edge) cell { return named(serverText(e)) }},
-		{column{Head: "Kind", Hint: hintKind, Rank: 6}, func(e *edge) cell { return word(e.Kind) }},
-		{column{Head: "Seen on", Hint: "which ends of the connection were recorded", Rank: 7}, func(e *edge) cell { return word(e.Ends) }},
 		number("Requests", hintRequests, 0, func(e *edge) cell { return counted(e.Requests) }),
 		number("Rate", "requests a second", 3, func(e *edge) cell { return cell{Text: rateText(e.RatePerS)} }),
 		latency("p50", "latency on the server's end", 0, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P50 }),
@@ -192,6 +190,8 @@ func connectionsTable(a *analyze.Analysis) table {
 	return build("connections", "Connections of the edges", busiestEdges(a.Edges), []spec[edge]{
 		{column{Head: "Client", Kind: kindName}, func(e *edge) cell { return named(e.Client) }},
 		{column{Head: "Server", Kind: kindName}, func(e *edge) cell { return named(serverText(e)) }},
+		{column{Head: "Kind", Hint: hintKind}, func(e *edge) cell { return word(e.Kind) }},
+		{column{Head: "Seen on", Hint: "which ends of the connection were recorded"}, func(e *edge) cell { return word(e.Ends) }},
 		{column{Head: "Via", Kind: kindName, Hint: hintVia, Optional: true}, func(e *edge) cell { return named(e.Via) }},
 		number("Connections", "", 0, func(e *edge) cell { return counted(e.Connections) }),
 		number("Matched", hintMatched, 0, func(e *edge) cell { return counted(e.Matched) }),

@@ -16,7 +16,7 @@ func capturesTable(a *analyze.Analysis) table {
 		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
 		{column{Head: "Host", Kind: kindName}, func(c *capture) cell { return named(c.Host) }},
 		{column{Head: "Kernel", Kind: kindName, Rank: 4}, func(c *capture) cell { return named(c.Kernel) }},
-		{column{Head: "Start", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
+		{column{Head: "Start (UTC)", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
 		number("Duration", "", 0, func(c *capture) cell { return cell{Text: durationText(c.DurationNs)} }),
 		{column{Head: "Stopped by", Hint: "why the recording ended", Rank: 3}, stopCell},
 		number("Seen", "events recorded, all tables", 2, func(c *capture) cell { seen, _, _ := coverageOf(c); return counted(seen) }),
@@ -97,8 +97,8 @@ func hooksTable(a *analyze.Analysis) table {
 	return build("collectors", "Collectors and their hooks", hooks, []spec[hook]{
 		{column{Head: "File", Kind: kindName}, func(h *hook) cell { return named(h.file) }},
 		{column{Head: "Collector", Kind: kindName}, func(h *hook) cell { return named(h.Name) }},
-		{column{Head: "Hooks", Kind: kindName, Hint: "indicator=variant"}, func(h *hook) cell { return named(h.Variant) }},
-		{column{Head: "Not recorded", Kind: kindName, Optional: true}, func(h *hook) cell {
+		{column{Head: "Hooks", Kind: kindProse, Hint: "indicator=variant"}, func(h *hook) cell { return named(h.Variant) }},
+		{column{Head: "Not recorded", Kind: kindProse, Optional: true}, func(h *hook) cell {
 			c := named(h.Missing)
 			if h.Missing != "" {
 				c.Tone = toneWarn
@@ -138,7 +138,7 @@ func lossesTable(a *analyze.Analysis) table {
 		return cmp.Or(cmp.Compare(a.StartNs, b.StartNs), cmp.Compare(a.EndNs, b.EndNs))
 	})
 	return build("losses", "Losses", losses, []spec[analyze.Loss]{
-		{column{Head: "From"}, func(l *analyze.Loss) cell { return word(timeText(l.StartNs)) }},
+		{column{Head: "From (UTC)"}, func(l *analyze.Loss) cell { return word(timeText(l.StartNs)) }},
 		number("For", "the events were lost within this time", 0, func(l *analyze.Loss) cell { return cell{Text: durationText(l.EndNs - l.StartNs)} }),
 		{column{Head: "Collector", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Collector) }},
 		{column{Head: "Table", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Table) }},
@@ -163,16 +163,16 @@ func problemsTable(a *analyze.Analysis) table {
 	}
 	return build("problems", "Problems while reading", all, []spec[problem]{
 		{column{Head: "File", Kind: kindName}, func(p *problem) cell { return named(p.file) }},
-		{column{Head: "Problem", Kind: kindName}, func(p *problem) cell { return named(p.text) }},
+		{column{Head: "Problem", Kind: kindProse}, func(p *problem) cell { return named(p.text) }},
 	})
 }
 
 // marksTable lists the moments that were marked.
 func marksTable(a *analyze.Analysis) table {
 	return build("marks", "Marks", a.Marks, []spec[analyze.Mark]{
-		{column{Head: "Time"}, func(m *analyze.Mark) cell { return word(timeText(m.TsNs)) }},
+		{column{Head: "Time (UTC)"}, func(m *analyze.Mark) cell { return word(timeText(m.TsNs)) }},
 		{column{Head: "Kind", Kind: kindName}, func(m *analyze.Mark) cell { return named(m.Kind) }},
-		{column{Head: "Mark", Kind: kindName}, func(m *analyze.Mark) cell { return named(m.Text) }},
+		{column{Head: "Mark", Kind: kindProse}, func(m *analyze.Mark) cell { return named(m.Text) }},
 		{column{Head: "File", Kind: kindName, Rank: 1}, func(m *analyze.Mark) cell { return named(m.Capture) }},
 	})
 }
@@ -181,7 +181,7 @@ func marksTable(a *analyze.Analysis) table {
 func hashesTable(a *analyze.Analysis) table {
 	return build("hashes", "SHA-256 of the captures", a.Captures, []spec[capture]{
 		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
-		{column{Head: "SHA-256", Kind: kindName}, func(c *capture) cell { return named(c.SHA256) }},
+		{column{Head: "SHA-256", Kind: kindProse}, func(c *capture) cell { return named(c.SHA256) }},
 	})
 }
 
@@ -191,7 +191,7 @@ func summary(a *analyze.Analysis) string {
 		countText(int64(len(a.Services))) + plural(len(a.Services), " service") + " · " +
 		countText(int64(len(a.Edges))) + plural(len(a.Edges), " edge")
 	if a.EndNs > a.StartNs {
-		s += " · " + timeText(a.StartNs) + " for " + durationText(a.EndNs-a.StartNs)
+		s += " · " + timeText(a.StartNs) + " UTC for " + durationText(a.EndNs-a.StartNs)
 	}
 	return s
 }

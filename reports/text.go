@@ -40,8 +40,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	if n := narrowed(a.Filter); n != "" {
 		t.paragraph("", "Only: "+n)
 	}
-	t.table(capturesTable(a))
-	t.filled(problemsTable(a))
+	t.captures(a.Captures)
 	t.filled(lossesTable(a))
 	t.table(servicesTable(a))
 	t.table(edgesTable(a))
@@ -71,21 +70,32 @@ func (t textWriter) paint(tone tone, s string) string {
 	return colors[tone] + s + colorsOff
 }
 
-// paragraph writes s below first, broken between words at the width.
-func (t textWriter) paragraph(first, s string) {
-	indent := ""
-	if first != "" {
-		indent = "  "
+// unpainted is s without our own colours.
+func unpainted(s string) string {
+	for _, c := range colors {
+		s = strings.ReplaceAll(s, c, "")
 	}
+	return strings.ReplaceAll(s, colorsOff, "")
+}
+
+// heading writes a title.
+func (t textWriter) heading(title string) {
+	t.WriteString("\n" + t.paint(toneHead, strings.ToUpper(title)) + "\n")
+}
+
+// paragraph writes s after first, broken between words at the width; further
+// lines are indented as far as first reaches.
+func (t textWriter) paragraph(first, s string) {
 	t.WriteString(first)
-	used := len(indent)
+	used := columns(unpainted(first))
+	indent := strings.Repeat(" ", used)
 	for i, w := range strings.Split(s, " ") {
-		n := columns(w)
+		n := columns(unpainted(w))
 		switch {
 		case i == 0:
 		case t.o.Width > 0 && used+1+n > t.o.Width:
 			t.WriteString("\n" + indent)
-			used = len(indent)
+			used = columns(indent)
 		default:
 			t.WriteString(" ")
 			used++
@@ -94,6 +104,49 @@ func (t textWriter) paragraph(first, s string) {
 		used += n
 	}
 	t.WriteString("\n")
+}
+
+// captures writes what was recorded, what was missed and what it cost.
+func (t textWriter) captures(captures []analyze.Capture) {
+	t.heading("Captures")
+	for i := range captures {
+		c := &captures[i]
+		seen, lost, worst := coverageOf(c)
+		t.WriteString("  " + visible(c.File) + "\n")
+		t.paragraph("    ", "host "+visible(c.Host)+" · kernel "+visible(c.Kernel)+" · "+timeText(c.StartNs)+
+			" UTC for "+durationText(c.DurationNs)+" · "+t.paint(stopCell(c).Tone, stopText(c)))
+		losses := alarmed(lost, toneBad)
+		t.paragraph("    ", countText(seen)+" events · "+t.paint(losses.Tone, losses.Text+" lost")+
+			" · "+t.paint(worst.Tone, "coverage "+worst.Text)+
+			" · "+recorderText(&c.Recorder))
+		for _, h := range c.Collectors {
+			if h.Missing != "" {
+				t.paragraph("    ", t.paint(toneWarn, "not recorded by "+visible(h.Name)+": "+visible(h.Missing)))
+			}
+		}
+		for _, p := range c.Problems {
+			t.paragraph("    ", t.paint(toneBad, visible(p)))
+		}
+	}
+	if len(captures) == 0 {
+		t.WriteString("  none\n")
+	}
+}
+
+// recorderText says what recording cost.
+func recorderText(r *analyze.Recorder) string {
+	if *r == (analyze.Recorder{}) {
+		return "recorder's cost not recorded"
+	}
+	return "recorder " + recorderCPU(r) + " of a core, " + orAbsent(r.MaxRSSBytes, bytesText)
+}
+
+// stopText says why a recording ended.
+func stopText(c *analyze.Capture) string {
+	if c.StopReason == "" {
+		return "cut short"
+	}
+	return "stopped by " + visible(c.StopReason)
 }
 
 // filled writes a table unless it has no rows.
@@ -105,7 +158,7 @@ func (t textWriter) filled(x table) {
 
 // table writes a title and aligned columns.
 func (t textWriter) table(x table) {
-	t.WriteString("\n" + t.paint(toneHead, strings.ToUpper(x.Title)) + "\n")
+	t.heading(x.Title)
 	if len(x.Rows) == 0 {
 		t.WriteString("  none\n")
 		return
@@ -195,7 +248,7 @@ func shrink(x table, widths []int, over int) int {
 	for over > 0 {
 		widest := -1
 		for i, c := range x.Columns {
-			if c.Kind == kindName && widths[i] > nameColumns && (widest < 0 || widths[i] > widths[widest]) {
+			if (c.Kind == kindName || c.Kind == kindProse) && widths[i] > nameColumns && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
@@ -224,7 +277,7 @@ func (t textWriter) definitions(notes []definition) {
 	if len(notes) == 0 {
 		return
 	}
-	t.WriteString("\n" + t.paint(toneHead, "NOTES") + "\n")
+	t.heading("Notes")
 	for _, n := range notes {
 		t.paragraph("  ", n.Term+": "+n.Meaning)
 	}
@@ -235,7 +288,7 @@ func (t textWriter) warnings(warnings []string) {
 	if len(warnings) == 0 {
 		return
 	}
-	t.WriteString("\n" + t.paint(toneHead, "WARNINGS") + "\n")
+	t.heading("Warnings")
 	for _, w := range warnings {
 		t.paragraph(t.paint(toneWarn, "! "), visible(w))
 	}

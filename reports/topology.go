@@ -13,9 +13,9 @@ const (
 
 	nodeWidth  = 168.0
 	nodeHeight = 44.0
-	nodeGap    = 22.0  // between nodes of a layer
+	nodeGap    = 30.0  // between nodes of a layer
 	bendGap    = 14.0  // above and below a bend
-	layerGap   = 150.0 // between layers: room for a label
+	layerGap   = 180.0 // between layers: room for a label
 	margin     = 16.0
 	nodeName   = 22 // columns of a name
 )
@@ -39,6 +39,7 @@ type edgeView struct {
 
 // edgeLabel is the two lines on an edge.
 type edgeLabel struct {
+	Plate                    rect
 	X, Y1, Y2, First, Second string
 }
 
@@ -116,7 +117,7 @@ func drawNode(n graphNode, p point) nodeView {
 		class += " " + string(n.Tone)
 	}
 	name := visible(n.Name)
-	detail := "asks only"
+	detail := "served no request"
 	if n.Requests > 0 {
 		detail = n.Rate + " · p99 " + n.P99
 	}
@@ -198,9 +199,10 @@ func edgeTitle(g *graph, e *graphEdge) string {
 // drawLabel writes the rate and the p99 on an edge.
 func drawLabel(e *graphEdge, p point) edgeLabel {
 	first, second := e.labelLines()
-	v := edgeLabel{X: px(p.x), Y1: px(p.y - 3), Y2: px(p.y + 10), First: first, Second: second}
+	v := edgeLabel{Plate: box(p.x-labelWidth/2, p.y-labelHeight/2, labelWidth, labelHeight, "plate", ""), X: px(p.x), Y1: px(p.y - 3), Y2: px(p.y + 10), First: first, Second: second}
 	if second == "" {
 		v.Y1 = px(p.y + 4)
+		v.Plate = box(p.x-labelWidth/2, p.y-labelHeight/4, labelWidth, labelHeight/2, "plate", "")
 	}
 	return v
 }
