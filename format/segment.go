@@ -98,12 +98,17 @@ func ReadRows[T Row](c *Capture, fn func([]T) error) error {
 			}
 			return nil
 		})
-		var damaged *FileError
-		if err != nil && !errors.As(err, &damaged) {
+		if err != nil && !isFileError(err) {
 			return err
 		}
 	}
 	return nil
+}
+
+// isFileError says whether err is damage, already kept as a Problem.
+func isFileError(err error) bool {
+	var damaged *FileError
+	return errors.As(err, &damaged)
 }
 
 // All gives all rows of T's table that can be read.

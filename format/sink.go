@@ -54,6 +54,8 @@ type rowSink interface {
 	tick(nowNs int64)
 	flush(seal bool)
 	due(nowNs int64) bool
+	parser(columns []string) (rowParser, error)
+	copySegment(data []byte, rows int64) error
 }
 
 func newSink[T Row](w *Writer, order func(*T) int64) *sink[T] {
@@ -142,4 +144,15 @@ func (s *sink[T]) due(nowNs int64) bool {
 	}
 	age := nowNs - s.sinceNs
 	return age >= quietAgeNs || age >= busyAgeNs && s.unsealed >= busyRows
+}
+
+// copySegment adds a segment that is encoded already, before the encoder runs.
+func (s *sink[T]) copySegment(data []byte, rows int64) error {
+	if err := s.w.addEntry(s.info.entryName(s.sequence+1), data); err != nil {
+		return err
+	}
+	s.sequence++
+	s.appended += rows
+	s.sealed.Add(rows)
+	return nil
 }

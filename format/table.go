@@ -25,7 +25,8 @@ type column struct {
 	name     string
 	encoding string // delta, dict, split or plain
 	kind     kind
-	field    int // index of the struct field
+	field    int    // index of the struct field
+	words    *words // of an enum or flags, else nil
 }
 
 // table describes one table of a capture.
@@ -58,7 +59,7 @@ func newTable[T Row](dir, name string) *table {
 	for i := range t.row.NumField() {
 		f := t.row.Field(i)
 		words := strings.Split(f.Tag.Get("parquet"), ",")
-		c := column{name: words[0], encoding: "plain", field: i}
+		c := column{name: words[0], encoding: "plain", field: i, words: wordsOf[f.Type.Name()]}
 		if len(words) > 1 {
 			c.encoding = words[1]
 		}
@@ -96,6 +97,16 @@ func tableNamed(name string) *table {
 		}
 	}
 	return nil
+}
+
+// column gives the column called name; ok is false when there is none.
+func (t *table) column(name string) (c column, ok bool) {
+	for _, c := range t.columns {
+		if c.name == name {
+			return c, true
+		}
+	}
+	return column{}, false
 }
 
 // entryName is the name of the seq-th segment of the table; the first is 1.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -53,13 +54,32 @@ type Writer struct {
 	failure  atomic.Pointer[error] // first error of the encoder or of a sync
 
 	exchanges *sink[Exchange]
-	sinks     []rowSink // in the order of tables
+	sinks     []rowSink        // in the order of tables
+	copied    map[string]int64 // rows of tables without a sink, see Repair
 }
 
 // Create opens a capture for writing at path+".part", mode 0600, and writes
 // its manifest. Format and Version of m are filled in. It is an error if path
 // or path+".part" exists: a capture is never overwritten.
 func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
+	m.Format, m.Version = formatName, Version
+	manifest, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	w, err := createWriter(path, append(manifest, '\n'), o)
+	if err != nil {
+		return nil, err
+	}
+	w.nowNs = m.Clock.MonotonicNs
+	w.syncedNs = w.nowNs
+	go w.encodeAll()
+	return w, nil
+}
+
+// createWriter opens the file and writes the entries before the segments. The
+// encoder goroutine does not run yet.
+func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error) {
 	if _, err := os.Lstat(path); err == nil {
 		return nil, fmt.Errorf("%s exists and is never overwritten: give another name or remove it: %w", path, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -76,11 +96,10 @@ func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := newWriter(path, f, m, o)
+	w, err := newWriter(path, f, manifest, o)
 	if err != nil {
-		return nil, errors.Join(err, f.Close(), os.Remove(path+partSuffix))
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close(), os.Remove(path+partSuffix))
 	}
-	go w.encodeAll()
 	return w, nil
 }
 
@@ -92,33 +111,24 @@ func createFile(path string) (file, error) {
 	return diskFile{f}, nil
 }
 
-func newWriter(path string, f file, m Manifest, o WriterOptions) (*Writer, error) {
-	m.Format, m.Version = formatName, Version
+func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, error) {
 	w := &Writer{
 		path:    path,
 		options: o,
 		archive: &archive{f: f},
 		queue:   make(chan work, queueBatches),
 		encoded: make(chan struct{}),
-		nowNs:   m.Clock.MonotonicNs,
+		copied:  map[string]int64{},
 	}
-	w.syncedNs = w.nowNs
 	var err error
 	if w.encoder, err = newEncoder(w.archive); err != nil {
 		return nil, err
 	}
 	w.addSinks()
-	manifest, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
+	if err := w.addEntry(manifestName, manifest); err != nil {
 		return nil, err
 	}
-	if err := w.addEntry(manifestName, append(manifest, '\n')); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	if err := w.addEntry(readmeName, []byte(readmeText())); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return w, nil
+	return w, w.addEntry(readmeName, []byte(readmeText()))
 }
 
 // addSinks makes a sink for each table.
@@ -289,31 +299,49 @@ func (w *Writer) Size() int64 { return w.archive.size.Load() }
 // the file to disk and gives it its name. If something of that fails, the rest
 // is still done, as far as it makes sense, and the error returned: all segments
 // written before remain readable.
-func (w *Writer) Close(f Final) error {
+func (w *Writer) Close(f Final) error { return w.close(&f) }
+
+// close is Close, without final.json when f is nil.
+func (w *Writer) close(f *Final) error {
 	if w.closed {
 		return fmt.Errorf("%s: %w", w.path, ErrClosed)
 	}
 	w.stop(true)
-	f.Rows = map[string]int64{}
+	errs := []error{w.err()}
+	if f != nil {
+		errs = append(errs, w.writeFinal(*f))
+	}
+	if w.archive.dirStale {
+		errs = append(errs, w.archive.writeDirectory())
+	}
+	if !w.options.NoSync {
+		errs = append(errs, w.archive.f.Sync())
+	}
+	errs = append(errs, w.archive.f.Close(), rename(w.path+partSuffix, w.path))
+	return errors.Join(errs...)
+}
+
+// writeFinal writes final.json.
+func (w *Writer) writeFinal(f Final) error {
+	f.Rows = maps.Clone(w.copied)
 	for _, s := range w.sinks {
 		if _, sealed := s.counts(); sealed > 0 {
 			f.Rows[s.table().name] = sealed
 		}
 	}
-	errs := []error{w.err()}
-	if errs[0] != nil && f.Error == "" {
-		f.Error = errs[0].Error()
+	if err := w.err(); err != nil && f.Error == "" {
+		f.Error = err.Error()
 	}
 	final, err := json.MarshalIndent(f, "", "  ")
-	if err == nil {
-		err = w.addEntry(finalName, append(final, '\n'))
+	if err != nil {
+		return err
 	}
-	if err == nil && w.archive.dirStale {
-		err = w.archive.writeDirectory()
-	}
-	errs = append(errs, err, w.archive.f.Sync(), w.archive.f.Close())
-	errs = append(errs, rename(w.path+partSuffix, w.path))
-	return errors.Join(errs...)
+	return w.addEntry(finalName, append(final, '\n'))
+}
+
+// discard stops writing and removes the file.
+func (w *Writer) discard() error {
+	return errors.Join(w.Abandon(), os.Remove(w.path+partSuffix))
 }
 
 // Abandon stops writing without finishing the capture: the .part file stays

@@ -1,0 +1,74 @@
+package format
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// writeSample writes a capture with rows in every table.
+func writeSample(t testing.TB, n int) string {
+	t.Helper()
+	w, path := create(t)
+	rows := traffic(n, 1)
+	seen := map[int64]bool{}
+	for _, r := range rows {
+		if !seen[r.SocketID] {
+			seen[r.SocketID] = true
+			must(t, Append(w, Socket{TsNs: 1e9, SocketID: r.SocketID, Event: SocketExisting, Role: RoleServer,
+				RoleSource: RoleSourceListener, Family: 4, LocalAddr: "127.0.0.1", LocalPort: 80, RemoteAddr: "127.0.0.1", RemotePort: 4000}))
+		}
+	}
+	must(t, w.AppendExchanges(rows))
+	must(t, Append(w, sampleRows[Mark](3)...))
+	must(t, Append(w, sampleRows[Process](3)...))
+	must(t, Append(w, sampleRows[Listener](3)...))
+	must(t, Append(w, sampleRows[Config](3)...))
+	must(t, Append(w, Self{TsNs: 2e9, RealtimeNs: 1}, Self{TsNs: 3e9, RealtimeNs: 2}))
+	must(t, Append(w, Loss{StartNs: 2e9, EndNs: 3e9, Collector: "tcp", Table: "exchanges", Cause: LossRingFull, Count: 5}))
+	must(t, w.Close(Final{EndNs: 5e9, StopReason: "duration"}))
+	return path
+}
+
+func TestVerifySoundCapture(t *testing.T) {
+	r, err := Verify(writeSample(t, 1000))
+	must(t, err)
+	for _, p := range r.Problems {
+		t.Errorf("problem: %s", p)
+	}
+	if r.Rows["exchanges"] != 1000 || r.Damaged() {
+		t.Errorf("report is %+v", r)
+	}
+}
+
+func TestRepairOfACutCapture(t *testing.T) {
+	src := writeSample(t, 1000)
+	data, err := os.ReadFile(src)
+	must(t, err)
+	c := open(t, src)
+	last := c.entries[len(c.entries)-2]
+	must(t, os.WriteFile(src, data[:last.offset+50], 0o600))
+	dst := filepath.Join(t.TempDir(), "mended.kmon")
+	_, err = Repair(src, dst)
+	must(t, err)
+	r, err := Verify(dst)
+	must(t, err)
+	if len(r.Problems) > 0 || r.Rows["exchanges"] != 1000 || r.Rows["marks"] != 4 {
+		t.Errorf("after repair: %+v", r)
+	}
+	if _, err := Repair(src, dst); err == nil {
+		t.Error("Repair wrote over an existing file")
+	}
+}
+
+func TestTextRoundTrip(t *testing.T) {
+	var first, second bytes.Buffer
+	must(t, WriteText(&first, open(t, writeSample(t, 100))))
+	path := filepath.Join(t.TempDir(), "again.kmon")
+	must(t, ReadText(bytes.NewReader(first.Bytes()), path))
+	must(t, WriteText(&second, open(t, path)))
+	if first.String() != second.String() {
+		t.Errorf("text form changed on its way through a capture:\n%s\n%s", first.String(), second.String())
+	}
+}
