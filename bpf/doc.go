@@ -1,0 +1,10 @@
+// Package bpf holds kmon's eBPF programs, compiled, and the Go types of their
+// records and maps.
+//
+// The C is in this directory (README.md has the table of hooks); bpf2go
+// compiles it to one object per architecture, which is committed so that
+// building kmon needs nothing but Go. `make generate` rebuilds it with a pinned
+// clang. Loading, choosing and attaching programs is package record/probe.
+package bpf
+
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -go-package bpf -type exchange_record -type socket_record -type listener_record -type proc_record -type record_kind -type loss_slot -type control_flags -target amd64,arm64 Kmon kmon.bpf.c -- -O2 -mcpu=v3 -Wall -Werror

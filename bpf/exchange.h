@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Messages become exchanges: a request burst and the burst that answers it.
+ * Pure bookkeeping on a socket_state; whoever calls holds its lock.
+ */
+#ifndef KMON_EXCHANGE_H
+#define KMON_EXCHANGE_H
+
+#include "socket_state.h"
+
+/* A burst that goes on is emitted in parts of about this length, so that a
+ * long transfer or a one-way stream is recorded while it lasts. */
+#define PART_NS (1000ULL * 1000 * 1000)
+/* A complete exchange is emitted after this much silence. */
+#define IDLE_NS (5ULL * 1000 * 1000 * 1000)
+/* A socket that interleaved this often is a stream for the rest of its life. */
+#define STREAM_AFTER 3
+
+static __always_inline void clear_counts(struct socket_state *s)
+{
+	s->request_bytes = 0;
+	s->answer_bytes = 0;
+	s->request_messages = 0;
+	s->answer_messages = 0;
+}
+
+/* clear_exchange makes room for the next one. */
+static __always_inline void clear_exchange(struct socket_state *s)
+{
+	clear_counts(s);
+	s->start_ns = 0;
+	s->request_first_ns = 0;
+	s->request_last_ns = 0;
+	s->answer_first_ns = 0;
+	s->answer_last_ns = 0;
+	s->exchange_flags &= EXCHANGE_STREAM;
+}
+
+/* take copies the exchange in progress to out; now_ns bounds the wait for an
+ * answer that has not come. */
+static __always_inline void take(const struct socket_state *s, u32 flags, u64 now_ns,
+				 struct exchange_record *out)
+{
+	flags |= s->exchange_flags;
+	if (s->role == ROLE_CLIENT)
+		flags |= EXCHANGE_CLIENT;
+	out->kind = RECORD_EXCHANGE;
+	out->cookie = s->cookie;
+	out->start_ns = s->start_ns;
+	out->upload_ns = s->request_last_ns - s->request_first_ns;
+	out->download_ns = s->answer_last_ns - s->answer_first_ns;
+	out->server_ns = 0;
+	if (!s->request_first_ns) {
+		flags |= EXCHANGE_NO_REQUEST;
+	} else if (!s->answer_first_ns) {
+		flags |= EXCHANGE_NO_ANSWER;
+		if (now_ns > s->request_last_ns)
+			out->server_ns = now_ns - s->request_last_ns;
+	} else {
+		out->server_ns = s->answer_first_ns - s->request_last_ns;
+	}
+	out->flags = flags;
+	out->request_bytes = s->request_bytes;
+	out->answer_bytes = s->answer_bytes;
+	out->request_messages = s->request_messages;
+	out->answer_messages = s->answer_messages;
+	out->tgid = s->tgid;
+	out->tid = s->tid;
+}
+
+/* take_part emits what the exchange in progress has so far and lets it go on. */
+static __always_inline void take_part(struct socket_state *s, u64 now_ns, struct exchange_record *out)
+{
+	take(s, EXCHANGE_PARTIAL, now_ns, out);
+	clear_counts(s);
+	s->exchange_flags |= EXCHANGE_CONTINUED;
+}
+
+static __always_inline void mark_interleaved(struct socket_state *s)
+{
+	s->exchange_flags |= EXCHANGE_INTERLEAVED;
+	s->interleaved++;
+	if (s->interleaved >= STREAM_AFTER)
+		s->exchange_flags |= EXCHANGE_STREAM;
+}
+
+/*
+ * add_message counts one message of bytes in the exchange in progress. It
+ * returns true when that ended an exchange (or a part), which is then in out.
+ *
+ * unacked says that some of what this end had sent was unacknowledged when
+ * this message was received. A peer that waits for the end of an answer
+ * before it asks again acknowledges all of it with its next request, and an
+ * answer acknowledges all of the request it answers; so a change of direction
+ * with bytes outstanding means that request and answer overlapped.
+ */
+static __always_inline bool add_message(struct socket_state *s, bool request, u32 bytes,
+					u64 ts_ns, bool unacked, struct exchange_record *out)
+{
+	bool ended = false;
+
+	if (ts_ns < s->last_ns)
+		ts_ns = s->last_ns;
+	if (request && s->answer_first_ns) {
+		if (unacked)
+			mark_interleaved(s);
+		take(s, 0, ts_ns, out);
+		clear_exchange(s);
+		ended = true;
+	} else if (ts_ns - s->part_ns > PART_NS &&
+		   (request ? s->request_messages : s->answer_messages)) {
+		take_part(s, ts_ns, out);
+		s->part_ns = ts_ns;
+		ended = true;
+	}
+	if (!s->start_ns)
+		s->start_ns = ts_ns;
+	if (request) {
+		if (!s->request_first_ns)
+			s->request_first_ns = s->part_ns = ts_ns;
+		s->request_last_ns = ts_ns;
+		s->request_bytes += bytes;
+		s->request_messages++;
+	} else {
+		if (!s->answer_first_ns) {
+			s->answer_first_ns = s->part_ns = ts_ns;
+			if (unacked && s->request_first_ns)
+				mark_interleaved(s);
+		}
+		s->answer_last_ns = ts_ns;
+		s->answer_bytes += bytes;
+		s->answer_messages++;
+	}
+	s->last_ns = ts_ns;
+	return ended;
+}
+
+/* in_progress says whether anything was seen since the last whole exchange. */
+static __always_inline bool in_progress(const struct socket_state *s)
+{
+	return s->request_first_ns || s->answer_first_ns;
+}
+
+/*
+ * sweep emits what has waited long enough: at the end of the recording
+ * everything; before, complete exchanges after IDLE_NS and the uncounted
+ * parts of others. It returns true when out was filled.
+ */
+static __always_inline bool sweep(struct socket_state *s, bool last, u64 now_ns, struct exchange_record *out)
+{
+	bool complete = s->request_first_ns && s->answer_first_ns;
+
+	if (!in_progress(s))
+		return false;
+	if (last) {
+		take(s, EXCHANGE_OPEN, now_ns, out);
+		clear_exchange(s);
+		return true;
+	}
+	if (now_ns < s->last_ns + IDLE_NS)
+		return false;
+	if (complete || !s->request_first_ns) {
+		take(s, EXCHANGE_IDLE, now_ns, out);
+		clear_exchange(s);
+		return true;
+	}
+	if (!s->request_messages)
+		return false;
+	take_part(s, now_ns, out);
+	return true;
+}
+
+#endif

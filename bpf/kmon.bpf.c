@@ -1,0 +1,17 @@
+//go:build ignore
+
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* All collectors in one object: the recorder keeps the programs it planned and
+ * loads them as one collection. */
+#include "proc.bpf.c"
+#include "tcp.bpf.c"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+const struct exchange_record *unused_exchange __attribute__((unused));
+const struct socket_record *unused_socket __attribute__((unused));
+const struct listener_record *unused_listener __attribute__((unused));
+const struct proc_record *unused_proc __attribute__((unused));
+const enum record_kind *unused_record_kind __attribute__((unused));
+const enum loss_slot *unused_loss_slot __attribute__((unused));
+const enum control_flags *unused_control_flags __attribute__((unused));

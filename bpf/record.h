@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Records as they leave the kernel: what record/probe decodes. Layout rules:
+ * every record begins with its kind; 8-byte fields before smaller ones;
+ * explicit padding; sizes asserted here and compared with the generated Go
+ * types in layout_test.go. Times are CLOCK_MONOTONIC nanoseconds.
+ */
+#ifndef KMON_RECORD_H
+#define KMON_RECORD_H
+
+#include "kernel.h"
+
+enum record_kind {
+	RECORD_EXCHANGE = 1,
+	RECORD_SOCKET = 2,
+	RECORD_LISTENER = 3,
+	RECORD_PROC = 4,
+};
+
+/* The same numbers as format.ExchangeFlags. */
+enum exchange_flags {
+	EXCHANGE_CLIENT = 1 << 0,
+	EXCHANGE_PARTIAL = 1 << 1,
+	EXCHANGE_CONTINUED = 1 << 2,
+	EXCHANGE_NO_REQUEST = 1 << 3,
+	EXCHANGE_NO_ANSWER = 1 << 4,
+	EXCHANGE_OPEN = 1 << 5,
+	EXCHANGE_CLOSED = 1 << 6,
+	EXCHANGE_INTERLEAVED = 1 << 7,
+	EXCHANGE_STREAM = 1 << 8,
+	EXCHANGE_IDLE = 1 << 9,
+	EXCHANGE_JOINED = 1 << 10,
+	EXCHANGE_RESET = 1 << 11,
+	EXCHANGE_SERVER_CLOSED = 1 << 12,
+};
+
+/* One exchange, or a part of one: table exchanges. */
+struct exchange_record {
+	u32 kind;
+	u32 flags;
+	u64 cookie;
+	u64 start_ns;
+	u64 upload_ns;
+	u64 server_ns;
+	u64 download_ns;
+	u32 request_bytes;
+	u32 answer_bytes;
+	u32 request_messages;
+	u32 answer_messages;
+	u32 tgid;
+	u32 tid;
+};
+_Static_assert(sizeof(struct exchange_record) == 72, "exchange_record");
+
+/* The same numbers as format.SocketEvent. */
+enum socket_event {
+	SOCKET_EXISTING = 1,
+	SOCKET_OPEN = 2,
+	SOCKET_CLOSE = 3,
+	SOCKET_CONNECT_FAILED = 4,
+};
+
+/* The same numbers as format.Role and format.RoleSource. */
+enum { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1, ROLE_SERVER = 2 };
+enum {
+	ROLE_SOURCE_UNKNOWN = 0,
+	ROLE_SOURCE_CONNECT = 1,
+	ROLE_SOURCE_ACCEPT = 2,
+	ROLE_SOURCE_LISTENER = 3,
+	ROLE_SOURCE_PORT = 4,
+};
+
+/* The same numbers as format.CloseReason. */
+enum {
+	CLOSE_NONE = 0,
+	CLOSE_LOCAL = 1,
+	CLOSE_PEER = 2,
+	CLOSE_RESET_SENT = 3,
+	CLOSE_RESET_RECEIVED = 4,
+	CLOSE_TIMEOUT = 5,
+	CLOSE_REFUSED = 6,
+	CLOSE_OTHER = 7,
+};
+
+/* A socket begins or ends: table sockets. Addresses are in network order,
+ * ports in host order. IPv4 addresses are in the first word. */
+struct socket_record {
+	u32 kind;
+	u32 netns_id;
+	u64 ts_ns;
+	u64 cookie;
+	u64 bytes_sent;
+	u64 bytes_received;
+	u32 local_addr[4];
+	u32 remote_addr[4];
+	u32 tgid;
+	u32 retransmits;
+	u16 local_port;
+	u16 remote_port;
+	u16 family; /* AF_INET or AF_INET6 */
+	u8 event;
+	u8 role;
+	u8 role_source;
+	u8 close_reason;
+	u8 pad[6];
+};
+_Static_assert(sizeof(struct socket_record) == 96, "socket_record");
+
+/* A socket begins to listen: snapshot listeners. */
+struct listener_record {
+	u32 kind;
+	u32 netns_id;
+	u64 ts_ns;
+	u32 addr[4];
+	u32 tgid;
+	u32 backlog;
+	u16 port;
+	u16 family;
+	u16 protocol;
+	u16 pad;
+};
+_Static_assert(sizeof(struct listener_record) == 48, "listener_record");
+
+/* The same numbers as format.ProcEvent. */
+enum proc_event { PROC_FORK = 1, PROC_EXEC = 2, PROC_EXIT = 3 };
+
+#define PROC_EXE_MAX 128
+#define PROC_ARGS_MAX 240
+
+/* A process begins, execs or ends: table procs. Fork and exit stop before
+ * exe; start_boottime_ns is the task's own, in CLOCK_BOOTTIME. */
+struct proc_record {
+	u32 kind;
+	u32 event;
+	u64 ts_ns;
+	u64 start_boottime_ns;
+	u64 cgroup_id;
+	u32 tgid;
+	u32 parent_tgid;
+	u32 pidns_pid;
+	s32 exit_code;
+	char comm[16];
+	u32 exe_len;  /* bytes used of exe, with the NUL */
+	u32 args_len; /* bytes used of args; arguments end with NULs */
+	char exe[PROC_EXE_MAX];
+	char args[PROC_ARGS_MAX];
+};
+_Static_assert(sizeof(struct proc_record) == 440, "proc_record");
+#define PROC_SHORT_SIZE __builtin_offsetof(struct proc_record, exe)
+
+#endif

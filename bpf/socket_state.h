@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the kernel keeps for each TCP socket while it lives: who it is, how
+ * much of its byte streams was counted, and the exchange in progress.
+ */
+#ifndef KMON_SOCKET_STATE_H
+#define KMON_SOCKET_STATE_H
+
+#include "emit.h"
+
+struct socket_state {
+	u64 cookie;
+	u64 open_ns; /* established; 0 for a socket older than the recording */
+	u64 last_ns; /* latest message: times of a socket never go backwards */
+	/* The exchange in progress; 0 times: that burst has not begun. */
+	u64 start_ns;
+	u64 request_first_ns;
+	u64 request_last_ns;
+	u64 answer_first_ns;
+	u64 answer_last_ns;
+	u64 part_ns; /* first message of the current burst not yet emitted */
+	u32 request_bytes;
+	u32 answer_bytes;
+	u32 request_messages;
+	u32 answer_messages;
+	u32 tgid;
+	u32 tid;
+	u32 exchange_flags; /* JOINED, CONTINUED, INTERLEAVED of this exchange; STREAM */
+	u32 interleaved;    /* exchanges of this socket found interleaved */
+	/* Positions in the byte streams up to which messages were counted. */
+	u32 sent_seq;
+	u32 received_seq;
+	u32 owner_tgid; /* as known at open */
+	u32 decided_tgid;
+	u32 generation; /* of the control that decided wanted; 0: undecided */
+	u8 wanted;
+	u8 announced; /* its socket row was emitted */
+	u8 role;
+	u8 role_source;
+	u8 closed;
+	u8 pad[7];
+};
+
+/* A socket's storage lives and dies with the socket. Its messages are not
+ * serialized (one thread may send while another receives), hence the lock. */
+struct socket_slot {
+	struct bpf_spin_lock lock;
+	u32 pad;
+	struct socket_state state;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct socket_slot);
+} sockets SEC(".maps");
+
+/* The same state by address of the socket, for kernels where sends can only be
+ * seen by a kprobe: such programs may use neither socket storage nor locks. */
+#define SOCKETS_BY_ADDRESS_MAX 65536
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, u64);
+	__type(value, struct socket_state);
+	__uint(max_entries, SOCKETS_BY_ADDRESS_MAX);
+} sockets_by_address SEC(".maps");
+
+/* Where a program finds the state; always a constant, so that each program is
+ * compiled with one of the two and no branch. */
+enum place { IN_STORAGE, BY_ADDRESS };
+
+/* A state with its lock; lock is NULL where there is none. */
+struct locked_state {
+	struct socket_state *state;
+	struct bpf_spin_lock *lock;
+};
+
+static __always_inline struct socket_state *find_by_address(struct sock *sk, bool create)
+{
+	u64 key = (u64)sk;
+	struct socket_state *state = bpf_map_lookup_elem(&sockets_by_address, &key);
+
+	if (!state && create) {
+		static const struct socket_state empty;
+
+		bpf_map_update_elem(&sockets_by_address, &key, &empty, BPF_NOEXIST);
+		state = bpf_map_lookup_elem(&sockets_by_address, &key);
+	}
+	return state;
+}
+
+#endif

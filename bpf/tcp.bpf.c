@@ -1,0 +1,783 @@
+//go:build ignore
+
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Collector tcp: the exchanges of every TCP socket, and when sockets begin and
+ * end.
+ *
+ * Bytes are counted from the socket's own positions (write_seq, copied_seq),
+ * not from what a hook says was sent or received: a hook is only the moment to
+ * look. So every path that moves bytes is counted once (splice, sendfile,
+ * io_uring, a send whose own event comes late), and MSG_PEEK, EAGAIN, EOF
+ * and errors, which move none, are not counted at all.
+ */
+#include "control.h"
+#include "exchange.h"
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_tracing.h>
+
+struct listener_key {
+	u32 netns_id;
+	u16 port;
+	u16 pad;
+};
+struct listener_value {
+	u32 tgid;
+	u32 count; /* sockets listening there (SO_REUSEPORT, MPTCP pairs) */
+};
+
+/* Who listens where: gives a server's socket its role and first owner. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct listener_key);
+	__type(value, struct listener_value);
+	__uint(max_entries, 16384);
+} listeners SEC(".maps");
+
+/* The socket of a tcp_sendmsg call in progress, by thread (kprobe variant). */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__type(key, u64);
+	__type(value, u64);
+	__uint(max_entries, 16384);
+} calls SEC(".maps");
+
+/* What a moment on a socket looks like: read once, before the lock. */
+struct view {
+	u32 sent_seq;
+	u32 received_seq;
+	u64 departed_ns; /* when everything written had left; 0: something has not */
+	bool unacked;
+};
+
+static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt, u32 snd_una,
+				      u32 copied_seq, u32 rcv_nxt, u64 wstamp_ns, u8 shutdown)
+{
+	/* A FIN takes one position of the stream and is no byte. */
+	u32 sent = write_seq - ((shutdown & SEND_SHUTDOWN) ? 1 : 0);
+
+	v->sent_seq = sent;
+	v->received_seq = copied_seq - ((shutdown & RCV_SHUTDOWN) && copied_seq == rcv_nxt ? 1 : 0);
+	v->departed_ns = snd_nxt == write_seq ? wstamp_ns : 0;
+	v->unacked = (s32)(sent - snd_una) > 0;
+}
+
+/* look reads a socket through BTF pointers; look_probed through probe reads,
+ * for programs that have a bare address. */
+static __always_inline void look(struct sock *sk, struct tcp_sock *tp, struct view *v)
+{
+	fill_view(v, tp->write_seq, tp->snd_nxt, tp->snd_una, tp->copied_seq, tp->rcv_nxt,
+		  tp->tcp_wstamp_ns, sk->sk_shutdown);
+}
+
+static __always_inline void look_probed(struct sock *sk, struct view *v)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+
+	fill_view(v, BPF_CORE_READ(tp, write_seq), BPF_CORE_READ(tp, snd_nxt), BPF_CORE_READ(tp, snd_una),
+		  BPF_CORE_READ(tp, copied_seq), BPF_CORE_READ(tp, rcv_nxt), BPF_CORE_READ(tp, tcp_wstamp_ns),
+		  BPF_CORE_READ(sk, sk_shutdown));
+}
+
+static __always_inline void find(struct sock *sk, enum place place, bool create, struct locked_state *found)
+{
+	found->lock = NULL;
+	found->state = NULL;
+	if (place == IN_STORAGE) {
+		struct socket_slot *slot = bpf_sk_storage_get(&sockets, sk, NULL,
+			create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+
+		if (slot) {
+			found->lock = &slot->lock;
+			found->state = &slot->state;
+		}
+	} else {
+		found->state = find_by_address(sk, create);
+	}
+	if (create && !found->state)
+		count_loss(LOSS_SOCKET_STATE);
+}
+
+static __always_inline u16 local_port(struct sock *sk)
+{
+	u16 port = BPF_CORE_READ(sk, __sk_common.skc_num);
+
+	/* After the port is released only the connection's own copy is left. */
+	return port ? port : bpf_ntohs(BPF_CORE_READ((struct inet_sock *)sk, inet_sport));
+}
+
+static __always_inline u16 remote_port(struct sock *sk)
+{
+	return bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
+}
+
+static __always_inline u32 netns_id(struct sock *sk)
+{
+	return BPF_CORE_READ(sk, __sk_common.skc_net.net, ns.inum);
+}
+
+static __always_inline void read_addresses(struct sock *sk, u16 family, u32 *local, u32 *remote)
+{
+	if (family == AF_INET6) {
+		BPF_CORE_READ_INTO((struct in6_addr *)local, sk, __sk_common.skc_v6_rcv_saddr);
+		BPF_CORE_READ_INTO((struct in6_addr *)remote, sk, __sk_common.skc_v6_daddr);
+	} else {
+		local[0] = BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr);
+		remote[0] = BPF_CORE_READ(sk, __sk_common.skc_daddr);
+	}
+}
+
+static __always_inline void emit_socket(struct sock *sk, const struct socket_state *s, u8 event, u64 ts_ns,
+					u8 close_reason)
+{
+	struct tcp_sock *tp = (struct tcp_sock *)sk;
+	struct socket_record r = {};
+
+	r.kind = RECORD_SOCKET;
+	r.event = event;
+	r.ts_ns = ts_ns;
+	r.cookie = s->cookie;
+	r.role = s->role;
+	r.role_source = s->role_source;
+	r.tgid = s->owner_tgid;
+	r.netns_id = netns_id(sk);
+	r.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	r.local_port = local_port(sk);
+	r.remote_port = remote_port(sk);
+	read_addresses(sk, r.family, r.local_addr, r.remote_addr);
+	r.close_reason = close_reason;
+	if (event == SOCKET_CLOSE || event == SOCKET_CONNECT_FAILED) {
+		r.bytes_sent = BPF_CORE_READ(tp, bytes_sent);
+		r.bytes_received = BPF_CORE_READ(tp, bytes_received);
+		if (r.bytes_received && BPF_CORE_READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE)
+			r.bytes_received--; /* the peer's FIN counts as one */
+		r.retransmits = BPF_CORE_READ(tp, total_retrans);
+	}
+	emit(&control_ring, &r, sizeof(r), LOSS_SOCKET_RING);
+}
+
+/* announce emits the row that says what this socket is, once. */
+static __always_inline void announce(struct sock *sk, struct socket_state *s)
+{
+	if (s->announced)
+		return;
+	s->announced = 1;
+	if (s->open_ns)
+		emit_socket(sk, s, SOCKET_OPEN, s->open_ns, CLOSE_NONE);
+	else
+		emit_socket(sk, s, SOCKET_EXISTING, bpf_ktime_get_ns(), CLOSE_NONE);
+}
+
+/* decide says whether this socket is recorded. tgid is the process at work on
+ * it, or 0 where the current process is just whoever was interrupted. */
+static __always_inline bool decide(struct sock *sk, struct socket_state *s, u32 tgid)
+{
+	struct control *c = current_control();
+
+	if (!c)
+		return false;
+	if (tgid && tgid == c->self_tgid)
+		return false;
+	if (s->generation == c->generation &&
+	    (s->wanted || !(c->flags & CONTROL_BY_PROCESS) || !tgid || tgid == s->decided_tgid))
+		return s->wanted;
+	if (!c->flags ||
+	    ((c->flags & CONTROL_BY_PORT) && is_target_port(local_port(sk), remote_port(sk)))) {
+		s->wanted = 1;
+	} else if (c->flags & CONTROL_BY_PROCESS) {
+		if (!tgid)
+			return false; /* undecided until its process touches it */
+		s->wanted = is_target(tgid);
+		s->decided_tgid = tgid; /* another process on this socket is asked again */
+	} else {
+		s->wanted = 0;
+	}
+	s->generation = c->generation;
+	if (s->wanted)
+		announce(sk, s);
+	return s->wanted;
+}
+
+/* learn_role is for a socket nobody saw being connected or accepted. */
+static __always_inline void learn_role(struct sock *sk, struct socket_state *s)
+{
+	struct listener_key key = { .netns_id = netns_id(sk), .port = local_port(sk) };
+	struct listener_value *listener = bpf_map_lookup_elem(&listeners, &key);
+
+	if (listener) {
+		s->role = ROLE_SERVER;
+		s->role_source = ROLE_SOURCE_LISTENER;
+		if (!s->owner_tgid)
+			s->owner_tgid = listener->tgid;
+		return;
+	}
+	s->role = local_port(sk) < remote_port(sk) ? ROLE_SERVER : ROLE_CLIENT;
+	s->role_source = ROLE_SOURCE_PORT;
+}
+
+/* adopt makes the state of a socket that is older than the recording. */
+static __always_inline void adopt(struct sock *sk, struct socket_state *s, const struct view *v, u64 cookie,
+				  u32 tgid)
+{
+	s->owner_tgid = tgid;
+	learn_role(sk, s);
+	s->sent_seq = v->sent_seq;
+	s->received_seq = v->received_seq;
+	s->exchange_flags = EXCHANGE_JOINED;
+	s->cookie = cookie;
+}
+
+/* count adds what moved in one direction since the last look and emits the
+ * exchange that this ended, if any. */
+static __always_inline void count(struct locked_state *l, bool sent, u32 seq, u64 ts_ns, bool unacked,
+				  u64 pid_tgid)
+{
+	struct socket_state *s = l->state;
+	struct exchange_record out;
+	bool ended = false;
+
+	if (l->lock)
+		bpf_spin_lock(l->lock);
+	s32 bytes = seq - (sent ? s->sent_seq : s->received_seq);
+	if (bytes > 0) {
+		bool request = sent == (s->role == ROLE_CLIENT);
+
+		if (sent)
+			s->sent_seq = seq;
+		else
+			s->received_seq = seq;
+		ended = add_message(s, request, bytes, ts_ns, unacked, &out);
+		s->tgid = pid_tgid >> 32;
+		s->tid = pid_tgid;
+	}
+	if (l->lock)
+		bpf_spin_unlock(l->lock);
+	if (ended)
+		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+}
+
+/*
+ * sent_at is when the bytes of a send left this socket. Hooks fire when the
+ * send returns, after loopback has delivered it and the peer may have
+ * answered; the socket itself knows when its last segment departed
+ * (tcp_wstamp_ns, tcp_output.c: same clock as bpf_ktime_get_ns). That is used
+ * when all that was written has left since the last message, else now.
+ */
+static __always_inline u64 sent_at(const struct socket_state *s, const struct view *v, u64 now_ns)
+{
+	return v->departed_ns > s->last_ns && v->departed_ns < now_ns ? v->departed_ns : now_ns;
+}
+
+/* forget passes over what moved on a socket that is not recorded, and ends the
+ * exchange that was in progress when it left the targets. */
+static __always_inline void forget(struct locked_state *l, const struct view *v)
+{
+	struct socket_state *s = l->state;
+	struct exchange_record out;
+	bool ended = false;
+
+	if (l->lock)
+		bpf_spin_lock(l->lock);
+	s->sent_seq = v->sent_seq;
+	s->received_seq = v->received_seq;
+	if (in_progress(s)) {
+		take(s, EXCHANGE_OPEN, s->last_ns, &out);
+		clear_exchange(s);
+		ended = true;
+	}
+	if (l->lock)
+		bpf_spin_unlock(l->lock);
+	if (ended)
+		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+}
+
+/* handle_message is every hook's way in: bytes may have moved on this socket. */
+static __always_inline void handle_message(struct sock *sk, struct locked_state *l, struct view *v, bool received)
+{
+	struct socket_state *s = l->state;
+	u64 pid_tgid = bpf_get_current_pid_tgid();
+	u64 now_ns;
+
+	if (!decide(sk, s, pid_tgid >> 32)) {
+		forget(l, v);
+		return;
+	}
+	now_ns = bpf_ktime_get_ns();
+	/* A send whose own hook has not fired yet comes before what answers it. */
+	if (v->sent_seq != s->sent_seq)
+		count(l, true, v->sent_seq, sent_at(s, v, now_ns), false, pid_tgid);
+	if (received && v->received_seq != s->received_seq)
+		count(l, false, v->received_seq, now_ns, v->unacked, pid_tgid);
+}
+
+static __always_inline bool handle_tcp(struct sock *sk, enum place place, bool received)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct locked_state l;
+	struct view v;
+
+	if (!tp)
+		return 0;
+	look(sk, tp, &v);
+	find(sk, place, false, &l);
+	if (!l.state) {
+		find(sk, place, true, &l);
+		if (!l.state)
+			return 0;
+		/* What this hook announces is already in the positions: step back one
+		 * byte so that the message itself is not lost with its bytes. */
+		if (received)
+			v.received_seq--;
+		else
+			v.sent_seq--;
+		adopt(sk, l.state, &v, bpf_get_socket_cookie(sk), 0);
+		if (received)
+			v.received_seq++;
+		else
+			v.sent_seq++;
+	}
+	handle_message(sk, &l, &v, received);
+	return 0;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(tcp_send, struct sock *sk)
+{
+	return handle_tcp(sk, IN_STORAGE, false);
+}
+
+SEC("fexit/tcp_sendmsg")
+int BPF_PROG(tcp_send_fexit, struct sock *sk)
+{
+	return handle_tcp(sk, IN_STORAGE, false);
+}
+
+/* sendfile and splice on kernels before 6.5. */
+SEC("fexit/tcp_sendpage")
+int BPF_PROG(tcp_sendpage_fexit, struct sock *sk)
+{
+	return handle_tcp(sk, IN_STORAGE, false);
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(tcp_receive, struct sock *sk)
+{
+	return handle_tcp(sk, IN_STORAGE, true);
+}
+
+SEC("tp_btf/tcp_rcv_space_adjust")
+int BPF_PROG(tcp_receive_by_address, struct sock *sk)
+{
+	return handle_tcp(sk, BY_ADDRESS, true);
+}
+
+static __always_inline int call_begins(struct pt_regs *ctx)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	u64 sk = FIRST_ARGUMENT(ctx);
+
+	if (bpf_map_update_elem(&calls, &thread, &sk, BPF_ANY))
+		count_loss(LOSS_CALL_STATE);
+	return 0;
+}
+
+static __always_inline int call_ends(void)
+{
+	u64 thread = bpf_get_current_pid_tgid();
+	u64 *call = bpf_map_lookup_elem(&calls, &thread);
+	struct locked_state l = {};
+	struct sock *sk;
+	struct view v;
+
+	if (!call)
+		return 0;
+	sk = (struct sock *)*call;
+	bpf_map_delete_elem(&calls, &thread);
+	l.state = find_by_address(sk, false);
+	if (!l.state)
+		return 0; /* the first receive, or the end of the socket, makes it */
+	look_probed(sk, &v);
+	handle_message(sk, &l, &v, false);
+	return 0;
+}
+
+SEC("kprobe/tcp_sendmsg")
+int tcp_send_kprobe(struct pt_regs *ctx)
+{
+	return call_begins(ctx);
+}
+
+SEC("kretprobe/tcp_sendmsg")
+int tcp_send_kretprobe(struct pt_regs *ctx)
+{
+	return call_ends();
+}
+
+SEC("kprobe/tcp_sendpage")
+int tcp_sendpage_kprobe(struct pt_regs *ctx)
+{
+	return call_begins(ctx);
+}
+
+SEC("kretprobe/tcp_sendpage")
+int tcp_sendpage_kretprobe(struct pt_regs *ctx)
+{
+	return call_ends();
+}
+
+static __always_inline void emit_listener(struct sock *sk, u32 tgid)
+{
+	struct listener_record r = {};
+	u32 unused[4];
+
+	r.kind = RECORD_LISTENER;
+	r.ts_ns = bpf_ktime_get_ns();
+	r.netns_id = netns_id(sk);
+	r.tgid = tgid;
+	r.port = local_port(sk);
+	r.family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	r.protocol = BPF_CORE_READ(sk, sk_protocol);
+	r.backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
+	read_addresses(sk, r.family, r.addr, unused);
+	emit(&control_ring, &r, sizeof(r), LOSS_LISTENER_RING);
+}
+
+static __always_inline void listener_begins(struct sock *sk, u32 tgid)
+{
+	struct listener_key key = { .netns_id = netns_id(sk), .port = local_port(sk) };
+	struct listener_value *known = bpf_map_lookup_elem(&listeners, &key);
+	struct listener_value first = { .tgid = tgid, .count = 1 };
+
+	if (known)
+		__sync_fetch_and_add(&known->count, 1);
+	else if (bpf_map_update_elem(&listeners, &key, &first, BPF_ANY))
+		count_loss(LOSS_SOCKET_STATE);
+	emit_listener(sk, tgid);
+}
+
+static __always_inline void listener_ends(struct sock *sk)
+{
+	struct listener_key key = { .netns_id = netns_id(sk), .port = local_port(sk) };
+	struct listener_value *known = bpf_map_lookup_elem(&listeners, &key);
+
+	if (known && __sync_fetch_and_add(&known->count, -1) <= 1)
+		bpf_map_delete_elem(&listeners, &key);
+}
+
+/* A connect begins: the only moment with the client's process at hand. */
+static __always_inline void connect_begins(struct sock *sk, enum place place)
+{
+	struct locked_state l;
+
+	find(sk, place, true, &l);
+	if (!l.state)
+		return;
+	l.state->role = ROLE_CLIENT;
+	l.state->role_source = ROLE_SOURCE_CONNECT;
+	l.state->owner_tgid = bpf_get_current_pid_tgid() >> 32;
+	l.state->cookie = bpf_get_socket_cookie(sk);
+	l.state->open_ns = bpf_ktime_get_ns();
+}
+
+static __always_inline void established(struct sock *sk, struct tcp_sock *tp, enum place place, int oldstate)
+{
+	struct listener_key key = { .netns_id = netns_id(sk), .port = local_port(sk) };
+	struct listener_value *listener;
+	struct locked_state l;
+	struct view v;
+
+	find(sk, place, true, &l);
+	if (!l.state)
+		return;
+	look(sk, tp, &v);
+	l.state->sent_seq = v.sent_seq;
+	l.state->received_seq = v.received_seq;
+	l.state->open_ns = bpf_ktime_get_ns();
+	l.state->cookie = bpf_get_socket_cookie(sk);
+	if (oldstate == TCP_SYN_RECV) {
+		l.state->role = ROLE_SERVER;
+		l.state->role_source = ROLE_SOURCE_ACCEPT;
+		listener = bpf_map_lookup_elem(&listeners, &key);
+		if (listener)
+			l.state->owner_tgid = listener->tgid;
+	} else if (!l.state->role) {
+		l.state->role = ROLE_CLIENT;
+		l.state->role_source = ROLE_SOURCE_CONNECT;
+	}
+	decide(sk, l.state, l.state->role == ROLE_CLIENT ? l.state->owner_tgid : 0);
+}
+
+/* close_reason reads how a socket ended from the state it left and its error
+ * (tcp_reset, tcp_write_err and __tcp_close in net/ipv4). */
+static __always_inline u8 close_reason(struct sock *sk, int oldstate)
+{
+	int error = sk->sk_err;
+
+	if (error == ETIMEDOUT)
+		return CLOSE_TIMEOUT;
+	if (error == ECONNREFUSED)
+		return CLOSE_REFUSED;
+	if (error == ECONNRESET || error == EPIPE)
+		return CLOSE_RESET_RECEIVED;
+	if (error)
+		return CLOSE_OTHER;
+	switch (oldstate) {
+	case TCP_FIN_WAIT1:
+	case TCP_FIN_WAIT2:
+	case TCP_TIME_WAIT:
+	case TCP_CLOSING:
+		return CLOSE_LOCAL;
+	case TCP_LAST_ACK:
+		return CLOSE_PEER;
+	case TCP_ESTABLISHED:
+	case TCP_CLOSE_WAIT:
+		return CLOSE_RESET_SENT; /* no FIN of ours: aborted */
+	}
+	return CLOSE_OTHER;
+}
+
+static __always_inline u32 close_flags(const struct socket_state *s, u8 reason)
+{
+	u32 flags = EXCHANGE_CLOSED;
+
+	if (reason != CLOSE_LOCAL && reason != CLOSE_PEER)
+		flags |= EXCHANGE_RESET;
+	if (reason == (s->role == ROLE_SERVER ? CLOSE_LOCAL : CLOSE_PEER))
+		flags |= EXCHANGE_SERVER_CLOSED;
+	return flags;
+}
+
+/* closed emits the exchange in progress and the end of the socket, once. */
+static __always_inline void closed(struct sock *sk, struct locked_state *l, u8 reason)
+{
+	struct socket_state *s = l->state;
+	u64 now_ns = bpf_ktime_get_ns();
+	struct exchange_record out;
+	bool ended = false;
+
+	if (s->closed)
+		return;
+	if (l->lock)
+		bpf_spin_lock(l->lock);
+	s->closed = 1;
+	if (in_progress(s)) {
+		take(s, close_flags(s, reason), now_ns, &out);
+		clear_exchange(s);
+		ended = true;
+	}
+	if (l->lock)
+		bpf_spin_unlock(l->lock);
+	if (!s->open_ns && !s->cookie)
+		return;
+	if (!s->announced && !decide(sk, s, 0))
+		return;
+	if (ended)
+		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+	if (s->wanted)
+		emit_socket(sk, s, SOCKET_CLOSE, now_ns, reason);
+}
+
+static __always_inline void connect_failed(struct sock *sk, struct locked_state *l)
+{
+	struct socket_state *s = l->state;
+	u8 reason = close_reason(sk, TCP_SYN_SENT);
+
+	s->closed = 1;
+	s->announced = 1; /* this row is the only one of the socket */
+	if (decide(sk, s, s->owner_tgid))
+		emit_socket(sk, s, SOCKET_CONNECT_FAILED, bpf_ktime_get_ns(), reason);
+}
+
+static __always_inline int handle_state(struct sock *sk, enum place place, int oldstate, int newstate)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct locked_state l;
+
+	if (newstate == TCP_LISTEN && (tp || sk->sk_protocol == IPPROTO_MPTCP)) {
+		listener_begins(sk, bpf_get_current_pid_tgid() >> 32);
+		return 0;
+	}
+	if (oldstate == TCP_LISTEN && newstate == TCP_CLOSE) {
+		listener_ends(sk);
+		return 0;
+	}
+	if (!tp)
+		return 0;
+	if (newstate == TCP_SYN_SENT) {
+		connect_begins(sk, place);
+	} else if (newstate == TCP_ESTABLISHED) {
+		established(sk, tp, place, oldstate);
+	} else if (newstate == TCP_CLOSE) {
+		find(sk, place, false, &l);
+		if (!l.state)
+			return 0;
+		if (oldstate == TCP_SYN_SENT)
+			connect_failed(sk, &l);
+		else
+			closed(sk, &l, close_reason(sk, oldstate));
+	}
+	return 0;
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state, struct sock *sk, int oldstate, int newstate)
+{
+	return handle_state(sk, IN_STORAGE, oldstate, newstate);
+}
+
+SEC("tp_btf/inet_sock_set_state")
+int BPF_PROG(tcp_state_by_address, struct sock *sk, int oldstate, int newstate)
+{
+	return handle_state(sk, BY_ADDRESS, oldstate, newstate);
+}
+
+/* The socket is freed: the last chance for one whose close was missed. */
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy, struct sock *sk)
+{
+	struct locked_state l;
+
+	find(sk, IN_STORAGE, false, &l);
+	if (l.state)
+		closed(sk, &l, CLOSE_OTHER);
+	return 0;
+}
+
+SEC("tp_btf/tcp_destroy_sock")
+int BPF_PROG(tcp_destroy_by_address, struct sock *sk)
+{
+	struct locked_state l;
+	u64 key = (u64)sk;
+
+	find(sk, BY_ADDRESS, false, &l);
+	if (l.state)
+		closed(sk, &l, CLOSE_OTHER);
+	bpf_map_delete_elem(&sockets_by_address, &key);
+	return 0;
+}
+
+/*
+ * Sockets older than the recording, with their owners: one walk over every
+ * open file fills the listeners, a second one the other sockets, whose roles
+ * need the listeners.
+ */
+static __always_inline struct sock *socket_of(struct file *file)
+{
+	struct socket *socket;
+
+	if (!file)
+		return NULL;
+	socket = bpf_sock_from_file(file);
+	return socket ? socket->sk : NULL;
+}
+
+/* The recorder's own pid as the kernel counts it, which in a container is not
+ * what getpid says; known once it has read existing_listeners. */
+u32 reader_tgid = 0;
+
+SEC("iter/task_file")
+int existing_listeners(struct bpf_iter__task_file *ctx)
+{
+	struct sock *sk = socket_of(ctx->file);
+	struct task_struct *task = ctx->task;
+	u16 family;
+
+	reader_tgid = bpf_get_current_pid_tgid() >> 32;
+	if (!sk || !task)
+		return 0;
+	family = sk->__sk_common.skc_family;
+	if (family != AF_INET && family != AF_INET6)
+		return 0;
+	if (sk->__sk_common.skc_state != TCP_LISTEN)
+		return 0;
+	if (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP)
+		return 0;
+	listener_begins(sk, task->tgid);
+	return 0;
+}
+
+static __always_inline int existing_socket(struct bpf_iter__task_file *ctx, enum place place)
+{
+	struct sock *sk = socket_of(ctx->file);
+	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
+	struct task_struct *task = ctx->task;
+	struct locked_state l;
+	struct view v;
+	u8 state;
+
+	if (!tp || !task)
+		return 0;
+	state = sk->__sk_common.skc_state;
+	if (state == TCP_LISTEN || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
+		return 0;
+	find(sk, place, true, &l);
+	if (!l.state || l.state->cookie)
+		return 0; /* seen opening, or already adopted through another descriptor */
+	look(sk, tp, &v);
+	adopt(sk, l.state, &v, bpf_get_socket_cookie(sk), task->tgid);
+	decide(sk, l.state, 0); /* the current process is the recorder */
+	return 0;
+}
+
+SEC("iter/task_file")
+int existing_sockets(struct bpf_iter__task_file *ctx)
+{
+	return existing_socket(ctx, IN_STORAGE);
+}
+
+SEC("iter/task_file")
+int existing_sockets_by_address(struct bpf_iter__task_file *ctx)
+{
+	return existing_socket(ctx, BY_ADDRESS);
+}
+
+/* Set by the recorder before it reads a sweep: true for the last one, which
+ * empties every state. */
+bool last_sweep = false;
+
+static __always_inline void sweep_state(struct locked_state *l)
+{
+	struct exchange_record out;
+	u64 now_ns = bpf_ktime_get_ns();
+	bool filled;
+
+	if (!l->state->wanted)
+		return;
+	if (l->lock)
+		bpf_spin_lock(l->lock);
+	filled = sweep(l->state, last_sweep, now_ns, &out);
+	if (l->lock)
+		bpf_spin_unlock(l->lock);
+	if (filled)
+		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+}
+
+SEC("iter/bpf_sk_storage_map")
+int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
+{
+	struct sock *sk = ctx->sk;
+	struct locked_state l;
+
+	if (!sk || !ctx->value)
+		return 0;
+	find(sk, IN_STORAGE, false, &l);
+	if (l.state)
+		sweep_state(&l);
+	return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int sweep_sockets_by_address(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct locked_state l = {};
+	u64 key;
+
+	if (!ctx->key)
+		return 0;
+	key = *(u64 *)ctx->key;
+	l.state = bpf_map_lookup_elem(&sockets_by_address, &key);
+	if (l.state)
+		sweep_state(&l);
+	return 0;
+}

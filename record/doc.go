@@ -1,0 +1,15 @@
+// Package record makes a capture of the running machine.
+//
+//  1. [provider] lists what the kernel's events do not say: processes and their
+//     services, listeners, containers, interfaces.
+//  2. [probe] plans which hooks carry which indicator, loads the eBPF
+//     programs and attaches them.
+//  3. A single goroutine moves records from the ring buffers to the capture as
+//     rows; the Provider works in another and hands its rows over.
+//  4. Once a second it asks the kernel what was lost, lets it emit the exchanges
+//     that have waited long enough, and notes what recording cost.
+//  5. At the end it detaches, empties the kernel's state and the rings, and
+//     closes the file.
+//
+// It runs on Linux, as root or with the capabilities to load eBPF programs.
+package record

@@ -1,0 +1,64 @@
+package record
+
+import (
+	"errors"
+
+	"kmon/format"
+	"kmon/record/provider"
+)
+
+// finish takes everything out of the kernel, closes the capture and says how it
+// went. cause is why the loop ended: errStop, or what went wrong.
+func (r *recorder) finish(cause error) (Result, error) {
+	if cause == errStop {
+		cause = nil
+	}
+	err := errors.Join(cause, r.session.Detach())
+	end := provider.Clock()
+	r.stopCommand()
+	r.stopSources()
+	<-r.providerDone
+	err = errors.Join(err, r.empty(end))
+	cpuNs, maxRSS := usage()
+	final := format.Final{
+		EndNs: end.MonotonicNs, EndUnixNs: end.RealtimeNs, StopReason: r.stopReason,
+		Losses: r.losses, CPUNs: cpuNs, MaxRSSBytes: maxRSS,
+	}
+	if err != nil {
+		final.StopReason, final.Error = "error", err.Error()
+	}
+	if len(r.options.Command) > 0 {
+		final.ExitCode = &r.exitCode
+	}
+	err = errors.Join(err, r.writer.Close(final), r.waiter.Close(), r.session.Close())
+	cpuNs, maxRSS = usage()
+	return Result{
+		Path: r.path, Rows: r.writer.Rows(), SizeBytes: r.writer.Size(), Losses: r.losses,
+		CPUNs: cpuNs, MaxRSSBytes: maxRSS, DurationNs: end.MonotonicNs - r.startNs,
+		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
+	}, err
+}
+
+// empty brings the exchanges still in the kernel, the last records of the
+// rings, and a last look at /proc into the capture.
+func (r *recorder) empty(end format.ClockPair) error {
+	var errs []error
+	for {
+		select {
+		case s := <-r.found:
+			errs = append(errs, r.appendSnapshot(s.snapshot))
+			continue
+		default:
+		}
+		break
+	}
+	errs = append(errs,
+		r.drain(),
+		r.session.Sweep(true),
+		r.drain(),
+		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
+		r.appendLosses(end.MonotonicNs),
+		format.Append(r.writer, r.self(end)),
+	)
+	return errors.Join(errs...)
+}

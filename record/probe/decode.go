@@ -1,0 +1,160 @@
+package probe
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"strings"
+	"unsafe"
+
+	"kmon/bpf"
+	"kmon/format"
+)
+
+const (
+	afInet     = 2
+	afInet6    = 10
+	clockTicks = 100 // USER_HZ, the unit of start times in /proc: the same on all architectures
+)
+
+// shortProc is what fork and exit records hold of bpf.KmonProcRecord.
+const shortProc = int(unsafe.Offsetof(bpf.KmonProcRecord{}.Exe))
+
+// Decoder turns kernel records into rows: the only place that knows both
+// shapes. The rows of one call to Control or Exchange are the caller's.
+type Decoder struct {
+	// BootOffsetNs is CLOCK_BOOTTIME − CLOCK_MONOTONIC: start times of
+	// processes are kept by the kernel in the former.
+	BootOffsetNs int64
+	// Undecodable counts records that made no sense.
+	Undecodable int64
+}
+
+// Exchange decodes a record of the data ring; ok is false when it is not one.
+func (d *Decoder) Exchange(record []byte, row *format.Exchange) (ok bool) {
+	if kindOf(record) != bpf.KmonRecordKindRECORD_EXCHANGE || len(record) < int(unsafe.Sizeof(bpf.KmonExchangeRecord{})) {
+		d.Undecodable++
+		return false
+	}
+	r := (*bpf.KmonExchangeRecord)(unsafe.Pointer(&record[0]))
+	row.SocketID = int64(r.Cookie)
+	row.StartNs = int64(r.StartNs)
+	row.UploadNs = int64(r.UploadNs)
+	row.ServerNs = int64(r.ServerNs)
+	row.DownloadNs = int64(r.DownloadNs)
+	row.RequestBytes = int64(r.RequestBytes)
+	row.AnswerBytes = int64(r.AnswerBytes)
+	row.RequestMessages = int32(r.RequestMessages)
+	row.AnswerMessages = int32(r.AnswerMessages)
+	row.PID = int32(r.Tgid)
+	row.TID = int32(r.Tid)
+	row.Flags = format.ExchangeFlags(r.Flags)
+	return true
+}
+
+// Control decodes a record of the control ring to a format.Socket,
+// format.Listener or format.Proc, or nil when it makes no sense.
+func (d *Decoder) Control(record []byte) any {
+	switch kind := kindOf(record); {
+	case kind == bpf.KmonRecordKindRECORD_SOCKET && len(record) >= int(unsafe.Sizeof(bpf.KmonSocketRecord{})):
+		return socketRow((*bpf.KmonSocketRecord)(unsafe.Pointer(&record[0])))
+	case kind == bpf.KmonRecordKindRECORD_LISTENER && len(record) >= int(unsafe.Sizeof(bpf.KmonListenerRecord{})):
+		return listenerRow((*bpf.KmonListenerRecord)(unsafe.Pointer(&record[0])))
+	case kind == bpf.KmonRecordKindRECORD_PROC && len(record) >= shortProc:
+		return d.procRow(record)
+	}
+	d.Undecodable++
+	return nil
+}
+
+func kindOf(record []byte) bpf.KmonRecordKind {
+	if len(record) < 4 {
+		return 0
+	}
+	return bpf.KmonRecordKind(binary.NativeEndian.Uint32(record))
+}
+
+func socketRow(r *bpf.KmonSocketRecord) format.Socket {
+	local, family := address(r.LocalAddr, r.Family)
+	remote, _ := address(r.RemoteAddr, r.Family)
+	return format.Socket{
+		TsNs: int64(r.TsNs), SocketID: int64(r.Cookie), Event: format.SocketEvent(r.Event),
+		Role: format.Role(r.Role), RoleSource: format.RoleSource(r.RoleSource),
+		Family: family, NetnsID: int64(r.NetnsId),
+		LocalAddr: local, LocalPort: int32(r.LocalPort), RemoteAddr: remote, RemotePort: int32(r.RemotePort),
+		PID: int32(r.Tgid), CloseReason: format.CloseReason(r.CloseReason),
+		BytesSent: int64(r.BytesSent), BytesReceived: int64(r.BytesReceived), Retransmits: int64(r.Retransmits),
+	}
+}
+
+func listenerRow(r *bpf.KmonListenerRecord) format.Listener {
+	addr, _ := address(r.Addr, r.Family)
+	return format.Listener{
+		TsNs: int64(r.TsNs), NetnsID: int64(r.NetnsId), Addr: addr, Port: int32(r.Port),
+		Protocol: int32(r.Protocol), PID: int32(r.Tgid), Backlog: int32(r.Backlog),
+	}
+}
+
+// address gives the text form and the family (4 or 6); an IPv4-mapped IPv6
+// address is IPv4.
+func address(words [4]uint32, family uint16) (text string, version int32) {
+	var b [16]byte
+	for i, w := range words {
+		binary.NativeEndian.PutUint32(b[4*i:], w)
+	}
+	switch family {
+	case afInet:
+		return netip.AddrFrom4([4]byte(b[:4])).String(), 4
+	case afInet6:
+		addr := netip.AddrFrom16(b).Unmap()
+		if addr.Is4() {
+			return addr.String(), 4
+		}
+		return addr.String(), 6
+	}
+	return "", 0
+}
+
+func (d *Decoder) procRow(record []byte) format.Proc {
+	var whole bpf.KmonProcRecord
+	r := &whole
+	if len(record) >= int(unsafe.Sizeof(whole)) {
+		r = (*bpf.KmonProcRecord)(unsafe.Pointer(&record[0]))
+	} else {
+		copy(unsafe.Slice((*byte)(unsafe.Pointer(&whole)), shortProc), record)
+	}
+	return format.Proc{
+		TsNs: int64(r.TsNs), Event: format.ProcEvent(r.Event), PID: int32(r.Tgid), ParentPID: int32(r.ParentTgid),
+		StartNs: StartNs(int64(r.StartBoottimeNs), d.BootOffsetNs), CgroupID: int64(r.CgroupId),
+		PidnsPID: int32(r.PidnsPid), ExitCode: r.ExitCode,
+		Comm:    name(chars(r.Comm[:])),
+		Exe:     name(chars(r.Exe[:min(int(r.ExeLen), len(r.Exe))])),
+		Cmdline: words(chars(r.Args[:min(int(r.ArgsLen), len(r.Args))])),
+	}
+}
+
+// StartNs turns a process's start time after boot into the monotonic time
+// that identifies it: cut to the clock ticks in which /proc tells it, so that
+// events and snapshots agree.
+func StartNs(boottimeNs, bootOffsetNs int64) int64 {
+	const tick = 1_000_000_000 / clockTicks
+	return boottimeNs/tick*tick - bootOffsetNs
+}
+
+func chars(c []int8) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(c))), len(c))
+}
+
+// name is the text before the first NUL, as valid UTF-8.
+func name(b []byte) string {
+	if end := bytes.IndexByte(b, 0); end >= 0 {
+		b = b[:end]
+	}
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}
+
+// words is a list of NUL-ended arguments, joined by spaces.
+func words(b []byte) string {
+	b = bytes.ReplaceAll(bytes.TrimRight(b, "\x00"), []byte{0}, []byte{' '})
+	return strings.ToValidUTF8(string(b), "\uFFFD")
+}

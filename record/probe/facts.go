@@ -1,0 +1,148 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/asm"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+)
+
+// Answer is what is known of one kernel feature. Only NotSupported steps down
+// a ladder of variants: a feature that could not be asked about is an error,
+// not an absence.
+type Answer int
+
+// The three answers.
+const (
+	CouldNotTell Answer = iota
+	Available
+	NotSupported
+)
+
+func (a Answer) String() string {
+	return [...]string{"could not tell", "available", "not supported"}[a]
+}
+
+// Facts is what planning needs to know of a kernel. It is a plain value, so
+// that plans for kernels that are not at hand can be tested.
+type Facts struct {
+	// Tracepoints holds the names among those asked for that the kernel has
+	// (typedef btf_trace_NAME in its BTF).
+	Tracepoints map[string]bool
+	// Functions holds the number of parameters of those functions among the
+	// ones asked for that the kernel's BTF describes.
+	Functions map[string]int
+	// Tracing, Fentry and Kprobe say whether programs of these types may be
+	// loaded and attached here.
+	Tracing, Fentry, Kprobe Answer
+	// Reasons explains the answers that are not Available, by field name.
+	Reasons map[string]string
+}
+
+// ReadFacts asks the running kernel about the hooks that any ladder names.
+// Whether fexit and kprobe work is tried out, by attaching an empty program
+// for a moment, only when trials is true or a preferred tracepoint is missing.
+// It needs the privileges that recording needs.
+func ReadFacts(trials bool) (Facts, error) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		return Facts{}, fmt.Errorf("kernel type information (BTF, CONFIG_DEBUG_INFO_BTF, usually /sys/kernel/btf/vmlinux): %w", err)
+	}
+	facts := Facts{Tracepoints: map[string]bool{}, Functions: map[string]int{}, Reasons: map[string]string{}}
+	for _, hook := range allHooks() {
+		switch hook.kind {
+		case kindTracepoint:
+			var def *btf.Typedef
+			if spec.TypeByName("btf_trace_"+hook.target, &def) == nil {
+				facts.Tracepoints[hook.target] = true
+			}
+		case kindFexit, kindKprobe, kindKretprobe:
+			var fn *btf.Func
+			if spec.TypeByName(hook.target, &fn) == nil {
+				if proto, ok := fn.Type.(*btf.FuncProto); ok {
+					facts.Functions[hook.target] = len(proto.Params)
+				}
+			}
+		}
+	}
+	facts.answer("tracing", &facts.Tracing, tryTracing("inet_sock_set_state", ebpf.AttachTraceRawTp))
+	if !trials && facts.hasAllTracepoints() {
+		facts.Reasons["fentry"], facts.Reasons["kprobe"] = "not asked", "not asked"
+		return facts, nil
+	}
+	facts.answer("fentry", &facts.Fentry, tryTracing("tcp_sendmsg", ebpf.AttachTraceFExit))
+	facts.answer("kprobe", &facts.Kprobe, tryKprobe("tcp_sendmsg"))
+	return facts, nil
+}
+
+func (f Facts) hasAllTracepoints() bool {
+	for _, h := range allHooks() {
+		if h.kind == kindTracepoint && !f.Tracepoints[h.target] {
+			return false
+		}
+	}
+	return true
+}
+
+// answer turns the error of a trial into an Answer. A kernel that refuses by
+// policy what its BTF describes (EPERM with every capability) does not support
+// it as far as a ladder is concerned, but only once a plain tracing program
+// was allowed: else the recorder simply lacks privileges.
+func (f *Facts) answer(name string, answer *Answer, err error) {
+	switch {
+	case err == nil:
+		*answer = Available
+		return
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, os.ErrNotExist):
+		*answer = NotSupported
+	case errors.Is(err, os.ErrPermission) && f.Tracing == Available:
+		*answer = NotSupported
+	default:
+		*answer = CouldNotTell
+	}
+	f.Reasons[name] = firstLine(err)
+}
+
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}
+
+func returnZero() asm.Instructions {
+	return asm.Instructions{asm.Mov.Imm(asm.R0, 0), asm.Return()}
+}
+
+// tryTracing loads and attaches an empty program for one moment.
+func tryTracing(target string, attach ebpf.AttachType) error {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{
+		Type: ebpf.Tracing, AttachType: attach, AttachTo: target,
+		License: "GPL", Instructions: returnZero(),
+	})
+	if err != nil {
+		return err
+	}
+	defer prog.Close()
+	l, err := link.AttachTracing(link.TracingOptions{Program: prog})
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}
+
+func tryKprobe(target string) error {
+	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.Kprobe, License: "GPL", Instructions: returnZero()})
+	if err != nil {
+		return err
+	}
+	defer prog.Close()
+	l, err := link.Kprobe(target, prog, nil)
+	if err != nil {
+		return err
+	}
+	return l.Close()
+}

@@ -1,0 +1,99 @@
+package probe
+
+import (
+	"fmt"
+	"time"
+
+	"kmon/bpf"
+	"kmon/format"
+)
+
+// Lost is a number of events that the kernel could not hand over.
+type Lost struct {
+	Collector, Table string
+	Cause            format.LossCause
+	Count            int64
+}
+
+// lossSlots names the kernel's loss counters (enum loss_slot in bpf/emit.h).
+var lossSlots = map[bpf.KmonLossSlot]Lost{
+	bpf.KmonLossSlotLOSS_EXCHANGE_RING: {"tcp", "exchanges", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_SOCKET_RING:   {"tcp", "sockets", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_LISTENER_RING: {"tcp", "listeners", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_PROC_RING:     {"proc", "procs", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_SOCKET_STATE:  {"tcp", "sockets", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_CALL_STATE:    {"tcp", "exchanges", format.LossStateFull, 0},
+}
+
+// Losses returns what was lost since the previous call.
+func (s *Session) Losses() ([]Lost, error) {
+	var lost []Lost
+	m := s.collection.Maps[bpf.KmonMapLosses]
+	for slot := bpf.KmonLossSlot(0); slot < bpf.KmonLossSlotLOSS_SLOTS; slot++ {
+		what, named := lossSlots[slot]
+		if !named {
+			continue
+		}
+		var perCPU []uint64
+		if err := m.Lookup(uint32(slot), &perCPU); err != nil {
+			return lost, fmt.Errorf("read loss counters: %w", err)
+		}
+		var sum uint64
+		for _, n := range perCPU {
+			sum += n
+		}
+		if sum > s.counted[slot] {
+			what.Count = int64(sum - s.counted[slot])
+			s.counted[slot] = sum
+			lost = append(lost, what)
+		}
+	}
+	return append(lost, s.missedRuns()...), nil
+}
+
+// missedRuns counts runs that the kernel skipped because the same program was
+// already running on that CPU. Byte counts heal by themselves (the next look
+// at the socket's positions sees them); the message or event does not.
+func (s *Session) missedRuns() []Lost {
+	var lost []Lost
+	for _, h := range s.plan.hooks {
+		prog := s.collection.Programs[h.program]
+		if prog == nil || h.kind == kindIterator {
+			continue
+		}
+		stats, err := prog.Stats()
+		if err != nil {
+			continue // before 5.12 the kernel does not count them
+		}
+		if n := stats.RecursionMisses; n > s.missed[h.program] {
+			collector, table := owner(h.program)
+			lost = append(lost, Lost{collector, table, format.LossMissedHit, int64(n - s.missed[h.program])})
+			s.missed[h.program] = n
+		}
+	}
+	return lost
+}
+
+// owner is the collector and table a program feeds.
+func owner(program string) (collector, table string) {
+	switch program {
+	case bpf.KmonProgProcFork, bpf.KmonProgProcExec, bpf.KmonProgProcExit:
+		return "proc", "procs"
+	case bpf.KmonProgTcpState, bpf.KmonProgTcpStateByAddress, bpf.KmonProgTcpDestroy, bpf.KmonProgTcpDestroyByAddress:
+		return "tcp", "sockets"
+	}
+	return "tcp", "exchanges"
+}
+
+// RunTime is the time the programs have run since Start; ok is false where the
+// kernel does not measure it (sysctl kernel.bpf_stats_enabled).
+func (s *Session) RunTime() (total time.Duration, ok bool) {
+	for _, prog := range s.collection.Programs {
+		stats, err := prog.Stats()
+		if err != nil {
+			return 0, false
+		}
+		total += stats.Runtime
+	}
+	return total, total > 0
+}

@@ -1,0 +1,226 @@
+package probe
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+
+	"kmon/bpf"
+)
+
+type hookKind int
+
+const (
+	kindTracepoint hookKind = iota // BTF raw tracepoint
+	kindFexit
+	kindKprobe
+	kindKretprobe
+	kindIterator
+)
+
+var kindPrefix = [...]string{"tp_btf", "fexit", "kprobe", "kretprobe", "iter"}
+
+// hook is one program and what it hangs on.
+type hook struct {
+	program string
+	kind    hookKind
+	target  string
+	// optional: left out where the kernel lacks the target, as with functions
+	// that a newer kernel has merged into others.
+	optional bool
+}
+
+// place is where a variant's programs keep the state of a socket.
+type place int
+
+const (
+	inStorage place = iota // socket storage
+	byAddress              // a hash map keyed by the socket's address
+)
+
+// variant is one way to carry an indicator.
+type variant struct {
+	name  string
+	hooks []hook
+	place place
+}
+
+// indicator is something to be recorded, with its ladder of variants, the
+// best first.
+type indicator struct {
+	collector string
+	name      string
+	ladder    []variant
+}
+
+func tracepoint(program, target string) hook {
+	return hook{program: program, kind: kindTracepoint, target: target}
+}
+
+func iterator(program, target string) hook {
+	return hook{program: program, kind: kindIterator, target: target}
+}
+
+// pair is a variant for each place with the same kind of hook.
+func pair(kind, target, stored, addressed string, h func(program, target string) hook) []variant {
+	name := kind + ":" + target
+	return []variant{
+		{name: name, hooks: []hook{h(stored, target)}, place: inStorage},
+		{name: name, hooks: []hook{h(addressed, target)}, place: byAddress},
+	}
+}
+
+// indicators is the table of what can be recorded and how (bpf/README.md).
+// The first indicator of collector tcp decides the place for all its others.
+var indicators = []indicator{
+	{"tcp", "send", []variant{
+		{name: "tp_btf:sock_send_length", hooks: []hook{tracepoint(bpf.KmonProgTcpSend, "sock_send_length")}},
+		{name: "fexit:tcp_sendmsg", hooks: []hook{
+			{program: bpf.KmonProgTcpSendFexit, kind: kindFexit, target: "tcp_sendmsg"},
+			{program: bpf.KmonProgTcpSendpageFexit, kind: kindFexit, target: "tcp_sendpage", optional: true},
+		}},
+		{name: "kprobe:tcp_sendmsg", place: byAddress, hooks: []hook{
+			{program: bpf.KmonProgTcpSendKprobe, kind: kindKprobe, target: "tcp_sendmsg"},
+			{program: bpf.KmonProgTcpSendKretprobe, kind: kindKretprobe, target: "tcp_sendmsg"},
+			{program: bpf.KmonProgTcpSendpageKprobe, kind: kindKprobe, target: "tcp_sendpage", optional: true},
+			{program: bpf.KmonProgTcpSendpageKretprobe, kind: kindKretprobe, target: "tcp_sendpage", optional: true},
+		}},
+	}},
+	{"tcp", "receive", pair("tp_btf", "tcp_rcv_space_adjust", bpf.KmonProgTcpReceive, bpf.KmonProgTcpReceiveByAddress, tracepoint)},
+	{"tcp", "state", pair("tp_btf", "inet_sock_set_state", bpf.KmonProgTcpState, bpf.KmonProgTcpStateByAddress, tracepoint)},
+	{"tcp", "free", pair("tp_btf", "tcp_destroy_sock", bpf.KmonProgTcpDestroy, bpf.KmonProgTcpDestroyByAddress, tracepoint)},
+	{"tcp", "listeners", []variant{
+		{name: "iter:task_file", hooks: []hook{iterator(bpf.KmonProgExistingListeners, "task_file")}, place: inStorage},
+		{name: "iter:task_file", hooks: []hook{iterator(bpf.KmonProgExistingListeners, "task_file")}, place: byAddress},
+	}},
+	{"tcp", "existing", pair("iter", "task_file", bpf.KmonProgExistingSockets, bpf.KmonProgExistingSocketsByAddress, iterator)},
+	{"tcp", "sweep", []variant{
+		{name: "iter:bpf_sk_storage_map", hooks: []hook{iterator(bpf.KmonProgSweepSockets, "bpf_sk_storage_map")}, place: inStorage},
+		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem")}, place: byAddress},
+	}},
+	{"proc", "fork", []variant{{name: "tp_btf:sched_process_fork", hooks: []hook{tracepoint(bpf.KmonProgProcFork, "sched_process_fork")}}}},
+	{"proc", "exec", []variant{{name: "tp_btf:sched_process_exec", hooks: []hook{tracepoint(bpf.KmonProgProcExec, "sched_process_exec")}}}},
+	{"proc", "exit", []variant{{name: "tp_btf:sched_process_exit", hooks: []hook{tracepoint(bpf.KmonProgProcExit, "sched_process_exit")}}}},
+}
+
+// allHooks lists every hook of every ladder once.
+func allHooks() []hook {
+	var hooks []hook
+	for _, ind := range indicators {
+		for _, v := range ind.ladder {
+			hooks = append(hooks, v.hooks...)
+		}
+	}
+	return hooks
+}
+
+// Collectors returns the names of all collectors, sorted.
+func Collectors() []string {
+	var names []string
+	for _, ind := range indicators {
+		if !slices.Contains(names, ind.collector) {
+			names = append(names, ind.collector)
+		}
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Plan says which programs to load and which variant carries each indicator.
+type Plan struct {
+	// Variants maps collector → indicator → variant name, as it is written to
+	// the manifest.
+	Variants map[string]map[string]string
+	place    place
+	hooks    []hook
+}
+
+// NewPlan picks for each indicator of the wanted collectors the first variant
+// of its ladder that the kernel supports. It is a pure function of its
+// arguments. force names variants ("send=kprobe:tcp_sendmsg") to be used
+// instead, for tests of kernels that have better ones. An error names the
+// indicator and what each variant lacks.
+func NewPlan(facts Facts, collectors []string, force map[string]string) (Plan, error) {
+	plan := Plan{Variants: map[string]map[string]string{}}
+	placed := false
+	for _, ind := range indicators {
+		if !slices.Contains(collectors, ind.collector) {
+			continue
+		}
+		chosen, err := choose(facts, ind, force[ind.name], placed && ind.collector == "tcp", plan.place)
+		if err != nil {
+			return Plan{}, err
+		}
+		if ind.collector == "tcp" {
+			plan.place, placed = chosen.place, true
+		}
+		if plan.Variants[ind.collector] == nil {
+			plan.Variants[ind.collector] = map[string]string{}
+		}
+		plan.Variants[ind.collector][ind.name] = chosen.name
+		for _, h := range chosen.hooks {
+			if answer, _ := facts.supports(h); answer == Available {
+				plan.hooks = append(plan.hooks, h)
+			}
+		}
+	}
+	return plan, nil
+}
+
+func choose(facts Facts, ind indicator, force string, placed bool, at place) (variant, error) {
+	var refused []string
+	for _, v := range ind.ladder {
+		if force != "" && v.name != force || placed && v.place != at {
+			continue
+		}
+		answer, why := facts.supportsVariant(v)
+		switch answer {
+		case Available:
+			return v, nil
+		case CouldNotTell:
+			return variant{}, fmt.Errorf("%s %s: could not tell whether %s works here: %s", ind.collector, ind.name, v.name, why)
+		}
+		refused = append(refused, v.name+": "+why)
+	}
+	if len(refused) == 0 {
+		return variant{}, fmt.Errorf("%s %s: no variant named %q", ind.collector, ind.name, force)
+	}
+	return variant{}, fmt.Errorf("%s %s: this kernel supports no variant (%s)", ind.collector, ind.name, strings.Join(refused, "; "))
+}
+
+func (f Facts) supportsVariant(v variant) (Answer, string) {
+	for _, h := range v.hooks {
+		answer, why := f.supports(h)
+		if answer == NotSupported && h.optional {
+			continue
+		}
+		if answer != Available {
+			return answer, why
+		}
+	}
+	return Available, ""
+}
+
+// supports says whether one hook works, and if not why.
+func (f Facts) supports(h hook) (Answer, string) {
+	switch h.kind {
+	case kindTracepoint:
+		if !f.Tracepoints[h.target] {
+			return NotSupported, "no tracepoint " + h.target
+		}
+		return f.Tracing, f.Reasons["tracing"]
+	case kindFexit:
+		if _, ok := f.Functions[h.target]; !ok {
+			return NotSupported, "no function " + h.target
+		}
+		return f.Fentry, f.Reasons["fentry"]
+	case kindKprobe, kindKretprobe:
+		if _, ok := f.Functions[h.target]; !ok {
+			return NotSupported, "no function " + h.target
+		}
+		return f.Kprobe, f.Reasons["kprobe"]
+	default:
+		return f.Tracing, f.Reasons["tracing"]
+	}
+}

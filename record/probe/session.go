@@ -1,0 +1,275 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+
+	"kmon/bpf"
+)
+
+// Options are the settings a session cannot change once it runs.
+type Options struct {
+	// DataRingBytes and ControlRingBytes are powers of two, at least a page.
+	DataRingBytes, ControlRingBytes int
+	// CgroupV1 says that cgroup ids are those of the v1 memory hierarchy.
+	CgroupV1 bool
+}
+
+// Targets says what to record: everything, or what any of the lists selects.
+type Targets struct {
+	All       bool
+	PIDs      []int32  // as the initial pid namespace counts them
+	CgroupIDs []uint64 // exact: descendants are not implied
+	Ports     []uint16 // at either end of a socket
+}
+
+// Session is a set of programs at work in the kernel. Closing it detaches
+// them; so does the end of the process, whatever ends it.
+type Session struct {
+	plan       Plan
+	collection *ebpf.Collection
+	links      []link.Link
+	sweeper    *link.Iter
+	data       *Ring
+	control    *Ring
+	targets    Targets
+	value      bpf.KmonControl
+	counted    [bpf.KmonLossSlotLOSS_SLOTS]uint64
+	missed     map[string]uint64
+}
+
+// Start loads the programs of plan as one collection, attaches them, and lists
+// the sockets that are already there. Records are in the rings from then on.
+func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return nil, fmt.Errorf("lift the limit on locked memory: %w", err)
+	}
+	spec, err := planned(plan, o)
+	if err != nil {
+		return nil, err
+	}
+	s := &Session{plan: plan, missed: map[string]uint64{}}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.Close())
+		}
+	}()
+	if s.collection, err = ebpf.NewCollection(spec); err != nil {
+		return nil, fmt.Errorf("load eBPF programs: %w", err)
+	}
+	if s.data, err = NewRing(s.collection.Maps[bpf.KmonMapDataRing]); err != nil {
+		return nil, err
+	}
+	if s.control, err = NewRing(s.collection.Maps[bpf.KmonMapControlRing]); err != nil {
+		return nil, err
+	}
+	if err = s.SetTargets(targets); err != nil {
+		return nil, err
+	}
+	if err = s.attach(); err != nil {
+		return nil, err
+	}
+	return s, s.listExisting()
+}
+
+// planned is the collection with the plan's programs and the maps they use.
+func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
+	spec, err := bpf.LoadKmon()
+	if err != nil {
+		return nil, fmt.Errorf("read the embedded eBPF object: %w", err)
+	}
+	for name := range spec.Programs {
+		if !slices.ContainsFunc(plan.hooks, func(h hook) bool { return h.program == name }) {
+			delete(spec.Programs, name)
+		}
+	}
+	if plan.place == inStorage {
+		delete(spec.Maps, bpf.KmonMapSocketsByAddress)
+		delete(spec.Maps, bpf.KmonMapCalls)
+	} else {
+		delete(spec.Maps, bpf.KmonMapSockets)
+	}
+	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
+	spec.Maps[bpf.KmonMapControlRing].MaxEntries = uint32(o.ControlRingBytes)
+	if err := spec.Variables[bpf.KmonVarCgroupV1].Set(o.CgroupV1); err != nil {
+		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarCgroupV1, err)
+	}
+	if err := spec.Variables[bpf.KmonVarWakeupBytes].Set(uint64(o.DataRingBytes / 4)); err != nil {
+		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarWakeupBytes, err)
+	}
+	return spec, nil
+}
+
+func (s *Session) attach() error {
+	for _, h := range s.plan.hooks {
+		if h.kind == kindIterator {
+			continue
+		}
+		l, err := attach(s.collection.Programs[h.program], h)
+		if err != nil {
+			return fmt.Errorf("attach %s to %s:%s: %w", h.program, kindPrefix[h.kind], h.target, err)
+		}
+		s.links = append(s.links, l)
+	}
+	return nil
+}
+
+func attach(prog *ebpf.Program, h hook) (link.Link, error) {
+	switch h.kind {
+	case kindKprobe:
+		return link.Kprobe(h.target, prog, nil)
+	case kindKretprobe:
+		return link.Kretprobe(h.target, prog, nil)
+	default:
+		return link.AttachTracing(link.TracingOptions{Program: prog})
+	}
+}
+
+// listExisting announces the sockets older than the session: first those
+// that listen, by which the roles of the others are known.
+func (s *Session) listExisting() error {
+	for _, h := range s.plan.hooks {
+		if h.kind != kindIterator || h.target != "task_file" {
+			continue
+		}
+		it, err := link.AttachIter(link.IterOptions{Program: s.collection.Programs[h.program]})
+		if err != nil {
+			return fmt.Errorf("attach iterator %s: %w", h.program, err)
+		}
+		if err := errors.Join(readIterator(it), it.Close()); err != nil {
+			return fmt.Errorf("list sockets (%s): %w", h.program, err)
+		}
+	}
+	reader, ok := s.collection.Variables[bpf.KmonVarReaderTgid]
+	if !ok {
+		return nil
+	}
+	if err := reader.Get(&s.value.SelfTgid); err != nil {
+		return fmt.Errorf("read own pid from the kernel: %w", err)
+	}
+	return s.updateControl()
+}
+
+func readIterator(it *link.Iter) error {
+	reader, err := it.Open()
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, reader)
+	return errors.Join(err, reader.Close())
+}
+
+// Data is the ring of exchanges, Control that of sockets, listeners and
+// processes. Both belong to the session.
+func (s *Session) Data() *Ring { return s.data }
+
+// Control is the ring of everything that tells what the data is about.
+func (s *Session) Control() *Ring { return s.control }
+
+// SetTargets changes what is recorded, without touching the programs. Sockets
+// are judged anew when they next move bytes.
+func (s *Session) SetTargets(t Targets) error {
+	maps := s.collection.Maps
+	err := errors.Join(
+		replace(maps[bpf.KmonMapTargetTgids], s.targets.PIDs, t.PIDs),
+		replace(maps[bpf.KmonMapTargetCgroups], s.targets.CgroupIDs, t.CgroupIDs),
+		replace(maps[bpf.KmonMapTargetPorts], s.targets.Ports, t.Ports))
+	if err != nil {
+		return fmt.Errorf("set targets: %w", err)
+	}
+	s.targets = t
+	s.value.Generation++
+	s.value.Flags = uint32(bpf.KmonControlFlagsCONTROL_BY_PROCESS | bpf.KmonControlFlagsCONTROL_BY_PORT)
+	if t.All {
+		s.value.Flags = 0
+	}
+	return s.updateControl()
+}
+
+func (s *Session) updateControl() error {
+	if err := s.collection.Maps[bpf.KmonMapControl].Put(uint32(0), &s.value); err != nil {
+		return fmt.Errorf("update control map: %w", err)
+	}
+	return nil
+}
+
+// replace makes the set in m hold want instead of have.
+func replace[K comparable](m *ebpf.Map, have, want []K) error {
+	for _, key := range want {
+		if err := m.Put(key, uint8(1)); err != nil {
+			return fmt.Errorf("%s: put %v (room for %d): %w", m, key, m.MaxEntries(), err)
+		}
+	}
+	for _, key := range have {
+		if slices.Contains(want, key) {
+			continue
+		}
+		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("%s: delete %v: %w", m, key, err)
+		}
+	}
+	return nil
+}
+
+// Sweep walks over the live sockets and emits the exchanges that have waited
+// long enough; with last, all of them. After the last sweep nothing more
+// comes from sockets that stay silent; detach first.
+func (s *Session) Sweep(last bool) error {
+	name, m := bpf.KmonProgSweepSockets, s.collection.Maps[bpf.KmonMapSockets]
+	if s.plan.place == byAddress {
+		name, m = bpf.KmonProgSweepSocketsByAddress, s.collection.Maps[bpf.KmonMapSocketsByAddress]
+	}
+	prog := s.collection.Programs[name]
+	if prog == nil {
+		return nil // collector tcp is not planned
+	}
+	if last {
+		if err := s.collection.Variables[bpf.KmonVarLastSweep].Set(true); err != nil {
+			return fmt.Errorf("set %s: %w", bpf.KmonVarLastSweep, err)
+		}
+	}
+	if s.sweeper == nil {
+		it, err := link.AttachIter(link.IterOptions{Program: prog, Map: m})
+		if err != nil {
+			return fmt.Errorf("attach iterator %s: %w", name, err)
+		}
+		s.sweeper = it
+	}
+	if err := readIterator(s.sweeper); err != nil {
+		return fmt.Errorf("sweep sockets: %w", err)
+	}
+	return nil
+}
+
+// Detach stops all hooks. Rings can still be drained and swept into.
+func (s *Session) Detach() error {
+	var errs []error
+	for _, l := range s.links {
+		errs = append(errs, l.Close())
+	}
+	s.links = nil
+	return errors.Join(errs...)
+}
+
+// Close detaches and frees everything.
+func (s *Session) Close() error {
+	errs := []error{s.Detach()}
+	if s.sweeper != nil {
+		errs = append(errs, s.sweeper.Close())
+	}
+	for _, r := range []*Ring{s.data, s.control} {
+		if r != nil {
+			errs = append(errs, r.Close())
+		}
+	}
+	if s.collection != nil {
+		s.collection.Close()
+	}
+	return errors.Join(errs...)
+}

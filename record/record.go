@@ -1,0 +1,263 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"time"
+
+	"kmon/format"
+	"kmon/record/probe"
+	"kmon/record/provider"
+)
+
+// Options say what to record and for how long. The zero value records
+// everything until the context ends.
+type Options struct {
+	// Output is the capture to write; "": kmon-HOST-UTC.kmon in the working
+	// directory. It must not exist.
+	Output string
+	// Duration ends the recording; 0: only the context or Command does.
+	Duration time.Duration
+	// Collectors to run; empty: those of the configuration, else all.
+	Collectors []string
+	// What to record: what any of these selects, everything when all are
+	// empty. Targets of the configuration are added.
+	PIDs     []int32
+	Services []string
+	Cgroups  []string
+	Ports    []uint16
+	// ConfigPath is a YAML file, watched while recording; "": none.
+	ConfigPath string
+	// Command is run once recording has begun, and recording ends with it. It
+	// has this process's standard streams.
+	Command []string
+	// DataRingBytes is the room for exchanges between kernel and recorder, a
+	// power of two; 0: DefaultDataRingBytes.
+	DataRingBytes int
+	// Variants forces hook variants, by indicator; for tests.
+	Variants map[string]string
+	// Version and CommandLine go into the manifest.
+	Version     string
+	CommandLine []string
+	// Status, if not nil, gets the state of the recording about once a second;
+	// a value is dropped when nobody takes it.
+	Status chan<- Status
+}
+
+// Status is how a recording is doing.
+type Status struct {
+	Elapsed   time.Duration
+	Rows      int64
+	SizeBytes int64
+	Lost      int64
+}
+
+// Result is a finished recording.
+type Result struct {
+	Path        string
+	Rows        map[string]int64 // per table
+	SizeBytes   int64
+	Losses      map[string]int64 // "collector/cause" → events
+	CPUNs       int64            // of the recorder
+	MaxRSSBytes int64
+	DurationNs  int64
+	StopReason  string   // duration, signal, command, error
+	ExitCode    int      // of Command; 128+n when signal n ended it
+	Unresolved  []string // selectors that stood for nothing at the end
+}
+
+const (
+	// DefaultDataRingBytes holds half a second of 200,000 exchanges/s.
+	DefaultDataRingBytes = 8 << 20
+	controlRingBytes     = 2 << 20
+	// gcPercent keeps the heap small: the recorder lives on someone else's
+	// memory, and its garbage is little.
+	gcPercent = 50
+)
+
+// Run records until the duration is over, Command ends or ctx is cancelled,
+// and returns what was recorded. The Result is valid as far as it goes even
+// with an error; the file then is what could be saved.
+func Run(ctx context.Context, o Options) (Result, error) {
+	defer debug.SetGCPercent(debug.SetGCPercent(gcPercent))
+	r, err := start(ctx, o)
+	if err != nil {
+		return Result{}, err
+	}
+	defer r.stopSources()
+	err = r.loop(ctx)
+	return r.finish(err)
+}
+
+// start does all that can fail before anything is recorded, then begins.
+func start(ctx context.Context, o Options) (_ *recorder, err error) {
+	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]bool{}, losses: map[string]int64{}}
+	ctx, r.stopSources = context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			r.stopSources()
+		}
+	}()
+	if err := r.openConfig(ctx); err != nil {
+		return nil, err
+	}
+	collectors, err := r.collectors()
+	if err != nil {
+		return nil, err
+	}
+	r.provider, err = provider.New(provider.Options{
+		Root: os.DirFS("/"), Config: r.config.Config,
+		Selectors: provider.Selectors{PIDs: o.PIDs, Services: o.Services, Cgroups: o.Cgroups, Ports: o.Ports},
+	})
+	if err != nil {
+		return nil, err
+	}
+	facts, err := probe.ReadFacts(len(o.Variants) > 0)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := probe.NewPlan(facts, collectors, o.Variants)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.begin(plan); err != nil {
+		return nil, err
+	}
+	r.startProvider(ctx)
+	return r, nil
+}
+
+// begin takes the first snapshot, starts the programs and opens the capture.
+func (r *recorder) begin(plan probe.Plan) error {
+	host := r.provider.Host()
+	clock := provider.Clock()
+	first := r.provider.Snapshot(clock.MonotonicNs)
+	targets := r.provider.Targets()
+	if err := r.checkTargets(targets); err != nil {
+		return err
+	}
+	path := r.options.Output
+	if path == "" {
+		path = DefaultName(host.Name, r.began)
+	}
+	writer, err := format.Create(path, r.manifest(plan, host, clock), format.WriterOptions{})
+	if err != nil {
+		return err
+	}
+	r.path, r.writer, r.startNs = path, writer, clock.MonotonicNs
+	r.session, err = probe.Start(plan, probe.Options{
+		DataRingBytes:    cmpOr(r.options.DataRingBytes, DefaultDataRingBytes),
+		ControlRingBytes: controlRingBytes,
+		CgroupV1:         host.CgroupHierarchy != "v2",
+	}, targetsOf(targets))
+	if err != nil {
+		return errors.Join(err, writer.Discard())
+	}
+	if r.waiter, err = probe.NewWaiter(r.session.Data(), r.session.Control()); err != nil {
+		return errors.Join(err, r.session.Close(), writer.Discard())
+	}
+	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
+	r.lastLossNs, r.targets = clock.MonotonicNs, targets
+	if r.config.Number > 0 {
+		if err := format.Append(r.writer, r.config.Row(clock.MonotonicNs)); err != nil {
+			return err
+		}
+	}
+	return r.appendSnapshot(first)
+}
+
+func cmpOr(n, otherwise int) int {
+	if n != 0 {
+		return n
+	}
+	return otherwise
+}
+
+// DefaultName is the capture's name when none is given.
+func DefaultName(host string, at time.Time) string {
+	return fmt.Sprintf("kmon-%s-%s.kmon", host, at.UTC().Format("20060102T150405Z"))
+}
+
+// collectors decides which collectors run: the command line's, else the
+// configuration's, else all.
+func (r *recorder) collectors() ([]string, error) {
+	known := probe.Collectors()
+	names := r.options.Collectors
+	if len(names) == 0 && r.config.Config != nil {
+		names = r.config.Config.Collectors
+	}
+	if len(names) == 0 {
+		return known, nil
+	}
+	for _, name := range names {
+		if !slices.Contains(known, name) {
+			return nil, fmt.Errorf("no collector %q; there are: %s", name, strings.Join(known, ", "))
+		}
+	}
+	return names, nil
+}
+
+// checkTargets refuses a recording that would record nothing: nothing that was
+// selected on the command line is there.
+func (r *recorder) checkTargets(t provider.Targets) error {
+	if t.All || len(t.CgroupIDs)+len(t.Ports) > 0 || r.options.ConfigPath != "" {
+		return nil
+	}
+	if len(t.PIDs) > 0 && len(t.Unresolved) < len(r.options.PIDs)+len(r.options.Services) {
+		return nil
+	}
+	return fmt.Errorf("nothing to record: %s", strings.Join(unresolved(t), "; "))
+}
+
+func unresolved(t provider.Targets) []string {
+	var all []string
+	for _, u := range t.Unresolved {
+		all = append(all, u.Selector+": "+u.Reason)
+	}
+	return all
+}
+
+func targetsOf(t provider.Targets) probe.Targets {
+	return probe.Targets{All: t.All, PIDs: t.PIDs, CgroupIDs: t.CgroupIDs, Ports: t.Ports}
+}
+
+func (r *recorder) manifest(plan probe.Plan, host format.Host, clock format.ClockPair) format.Manifest {
+	m := format.Manifest{
+		KmonVersion: r.options.Version, CreatedUnixNs: clock.RealtimeNs, Host: host, Clock: clock,
+		Options: r.options.stored(), CommandLine: r.options.CommandLine,
+	}
+	for _, name := range probe.Collectors() {
+		if variants := plan.Variants[name]; variants != nil {
+			m.Collectors = append(m.Collectors, format.Collector{Name: name, Variants: variants})
+		}
+	}
+	return m
+}
+
+// stored gives the options that differ from their default, for the manifest.
+func (o Options) stored() map[string]string {
+	all := map[string]string{}
+	set := func(name, value string, given bool) {
+		if given {
+			all[name] = value
+		}
+	}
+	set("duration", o.Duration.String(), o.Duration != 0)
+	set("collectors", strings.Join(o.Collectors, ","), len(o.Collectors) > 0)
+	set("pids", fmt.Sprint(o.PIDs), len(o.PIDs) > 0)
+	set("services", strings.Join(o.Services, ","), len(o.Services) > 0)
+	set("cgroups", strings.Join(o.Cgroups, ","), len(o.Cgroups) > 0)
+	set("ports", fmt.Sprint(o.Ports), len(o.Ports) > 0)
+	set("config", o.ConfigPath, o.ConfigPath != "")
+	set("command", strings.Join(o.Command, " "), len(o.Command) > 0)
+	set("data_ring_bytes", fmt.Sprint(o.DataRingBytes), o.DataRingBytes != 0)
+	for indicator, variant := range o.Variants {
+		all["variant."+indicator] = variant
+	}
+	return all
+}

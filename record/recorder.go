@@ -1,0 +1,241 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"os/exec"
+	"time"
+
+	"kmon/format"
+	"kmon/record/probe"
+	"kmon/record/provider"
+)
+
+const (
+	// pollMs is how long records may lie in a ring. Waking up costs more than
+	// reading, so the recorder comes by on its own time; a ring a quarter full
+	// calls it earlier.
+	pollMs = 40
+	// drainRecords bounds one visit to a ring, so that the clock is looked at.
+	drainRecords = 16384
+	// tickEvery is the rhythm of losses, sweeps and self rows.
+	tickEvery = time.Second
+)
+
+// recorder is one recording. All fields belong to the goroutine that runs
+// loop; other goroutines reach it through channels.
+type recorder struct {
+	options     Options
+	began       time.Time
+	path        string
+	startNs     int64
+	provider    *provider.Provider
+	session     *probe.Session
+	waiter      *probe.Waiter
+	writer      *format.Writer
+	decoder     probe.Decoder
+	stopSources context.CancelFunc
+
+	config   provider.Version
+	versions <-chan provider.Version
+	sightings
+	command *exec.Cmd
+	ended   chan int // exit code of the command
+
+	exchanges  []format.Exchange // batch on its way to the writer
+	procs      []format.Proc
+	listeners  map[format.Listener]bool // seen, to write each once
+	lastLossNs int64
+	losses     map[string]int64
+	lost       int64
+	targets    provider.Targets
+	stopReason string
+	exitCode   int
+}
+
+// errStop ends the loop in order; stopReason says why.
+var errStop = errors.New("stop")
+
+// loop moves records until something ends the recording.
+func (r *recorder) loop(ctx context.Context) error {
+	if err := r.runCommand(); err != nil {
+		return err
+	}
+	next := time.Now().Add(tickEvery)
+	for {
+		if err := r.waiter.Wait(pollMs); err != nil {
+			return err
+		}
+		if err := r.drain(); err != nil {
+			return err
+		}
+		if err := r.takeSightings(); err != nil {
+			return err
+		}
+		if now := time.Now(); now.After(next) {
+			next = now.Add(tickEvery)
+			if err := r.tick(); err != nil {
+				return err
+			}
+		}
+		if r.shouldStop(ctx) {
+			return errStop
+		}
+	}
+}
+
+// shouldStop looks for the reasons to end and notes the first.
+func (r *recorder) shouldStop(ctx context.Context) bool {
+	select {
+	case <-ctx.Done():
+		r.stopReason = "signal"
+		return true
+	case r.exitCode = <-r.ended:
+		r.stopReason = "command"
+		r.command = nil
+		return true
+	default:
+	}
+	if r.options.Duration > 0 && time.Since(r.began) >= r.options.Duration {
+		r.stopReason = "duration"
+		return true
+	}
+	return false
+}
+
+// drain reads both rings, control first so that a socket's row comes before its
+// exchanges.
+func (r *recorder) drain() error {
+	for more := true; more; {
+		more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
+		more = r.session.Data().Drain(drainRecords, r.takeExchange) == drainRecords || more
+		if err := r.appendBatches(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *recorder) takeExchange(record []byte) {
+	r.exchanges = append(r.exchanges, format.Exchange{})
+	if !r.decoder.Exchange(record, &r.exchanges[len(r.exchanges)-1]) {
+		r.exchanges = r.exchanges[:len(r.exchanges)-1]
+	}
+}
+
+func (r *recorder) takeControl(record []byte) {
+	switch row := r.decoder.Control(record).(type) {
+	case format.Socket:
+		r.sockets = append(r.sockets, row)
+	case format.Listener:
+		r.newListeners = append(r.newListeners, row)
+	case format.Proc:
+		r.procs = append(r.procs, row)
+	}
+}
+
+// appendBatches hands what was drained to the writer and the Provider.
+func (r *recorder) appendBatches() error {
+	err := errors.Join(
+		format.Append(r.writer, r.sockets...),
+		format.Append(r.writer, r.procs...),
+		r.appendListeners(r.newListeners),
+		r.writer.AppendExchanges(r.exchanges),
+	)
+	r.tellProvider(r.procs)
+	r.sockets, r.procs, r.newListeners, r.exchanges = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.exchanges[:0]
+	return err
+}
+
+// maxListenersSeen bounds the memory of listeners already written.
+const maxListenersSeen = 65536
+
+// appendListeners writes the listeners that were not written before.
+func (r *recorder) appendListeners(rows []format.Listener) error {
+	for _, row := range rows {
+		key := row
+		key.TsNs, key.Backlog = 0, 0
+		if r.listeners[key] {
+			continue
+		}
+		if len(r.listeners) >= maxListenersSeen {
+			clear(r.listeners)
+		}
+		r.listeners[key] = true
+		if err := format.Append(r.writer, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// appendSnapshot writes what the Provider found new.
+func (r *recorder) appendSnapshot(s provider.Snapshot) error {
+	return errors.Join(
+		format.Append(r.writer, s.Processes...),
+		r.appendListeners(s.Listeners),
+		format.Append(r.writer, s.Containers...),
+		format.Append(r.writer, s.Interfaces...),
+	)
+}
+
+// tick does what is due once a second.
+func (r *recorder) tick() error {
+	clock := provider.Clock()
+	if err := r.session.Sweep(false); err != nil {
+		return err
+	}
+	if err := r.appendLosses(clock.MonotonicNs); err != nil {
+		return err
+	}
+	if err := format.Append(r.writer, r.self(clock)); err != nil {
+		return err
+	}
+	if err := r.writer.Tick(clock.MonotonicNs); err != nil {
+		return err
+	}
+	r.report()
+	return nil
+}
+
+// report offers the state to whoever watches.
+func (r *recorder) report() {
+	if r.options.Status == nil {
+		return
+	}
+	status := Status{Elapsed: time.Since(r.began), Rows: r.rows(), SizeBytes: r.writer.Size(), Lost: r.lost}
+	select {
+	case r.options.Status <- status:
+	default:
+	}
+}
+
+func (r *recorder) rows() int64 {
+	var n int64
+	for _, rows := range r.writer.Rows() {
+		n += rows
+	}
+	return n
+}
+
+// appendLosses writes what was lost since the last time.
+func (r *recorder) appendLosses(nowNs int64) error {
+	lost, err := r.session.Losses()
+	if err != nil {
+		return err
+	}
+	if n := r.decoder.Undecodable; n > 0 {
+		r.decoder.Undecodable = 0
+		lost = append(lost, probe.Lost{Collector: "tcp", Table: "exchanges", Cause: format.LossDecode, Count: n})
+	}
+	for _, l := range lost {
+		r.lost += l.Count
+		r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
+		row := format.Loss{StartNs: r.lastLossNs, EndNs: nowNs, Collector: l.Collector, Table: l.Table, Cause: l.Cause, Count: l.Count}
+		if err := format.Append(r.writer, row); err != nil {
+			return err
+		}
+	}
+	r.lastLossNs = nowNs
+	return nil
+}

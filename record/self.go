@@ -1,0 +1,50 @@
+package record
+
+import (
+	"bytes"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"kmon/format"
+)
+
+// self is what recording has cost so far.
+func (r *recorder) self(clock format.ClockPair) format.Self {
+	cpuNs, _ := usage()
+	runTime, _ := r.session.RunTime()
+	return format.Self{
+		TsNs: clock.MonotonicNs, RealtimeNs: clock.RealtimeNs,
+		CPUNs: cpuNs, RSSBytes: rssBytes(), BPFRunNs: runTime.Nanoseconds(),
+		Events:       r.rows(),
+		BacklogBytes: max(r.session.Data().BacklogBytes(), r.session.Control().BacklogBytes()),
+	}
+}
+
+// usage is the CPU time of this process and the most memory it had resident
+// (getrusage(2)).
+func usage() (cpuNs, maxRSSBytes int64) {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		return 0, 0 // cannot fail with these arguments
+	}
+	return u.Utime.Nano() + u.Stime.Nano(), u.Maxrss << 10
+}
+
+// rssBytes reads the second number of /proc/self/statm; 0: not known.
+func rssBytes() int64 {
+	data, err := os.ReadFile("/proc/self/statm")
+	if err != nil {
+		return 0
+	}
+	fields := bytes.Fields(data)
+	if len(fields) < 2 {
+		return 0
+	}
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
+}

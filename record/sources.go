@@ -1,0 +1,158 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"kmon/format"
+	"kmon/record/provider"
+)
+
+const (
+	// scanEvery is how often /proc is looked through for what no event told.
+	scanEvery = 5 * time.Second
+	// procBatches bounds the events that wait for the Provider to look at
+	// their processes; beyond, the event's row stands alone.
+	procBatches = 64
+)
+
+// sightings is what comes in beside the data ring: control rows, and the
+// Provider's, which works in a goroutine of its own because /proc is slow.
+type sightings struct {
+	sockets      []format.Socket
+	newListeners []format.Listener
+	toProvider   chan []format.Proc
+	newConfig    chan *provider.Config
+	found        chan sighting
+	providerDone chan struct{}
+}
+
+// sighting is one delivery of the Provider.
+type sighting struct {
+	snapshot provider.Snapshot
+	targets  *provider.Targets // nil: unchanged
+}
+
+// openConfig reads the configuration, if there is one, and begins to watch it.
+func (r *recorder) openConfig(ctx context.Context) error {
+	if r.options.ConfigPath == "" {
+		return nil
+	}
+	versions, err := provider.Watch(ctx, r.options.ConfigPath)
+	if err != nil {
+		return err
+	}
+	r.config = <-versions
+	r.versions = versions
+	return r.config.Err
+}
+
+func (r *recorder) startProvider(ctx context.Context) {
+	r.toProvider = make(chan []format.Proc, procBatches)
+	r.newConfig = make(chan *provider.Config, 1)
+	r.found = make(chan sighting, 16)
+	r.providerDone = make(chan struct{})
+	go r.runProvider(ctx)
+}
+
+// runProvider looks at processes as events name them, and at all of /proc from
+// time to time.
+func (r *recorder) runProvider(ctx context.Context) {
+	defer close(r.providerDone)
+	scan := time.NewTicker(scanEvery)
+	defer scan.Stop()
+	for {
+		var s sighting
+		retarget := true
+		select {
+		case <-ctx.Done():
+			return
+		case procs := <-r.toProvider:
+			s.snapshot.Processes = r.look(procs)
+			retarget = len(s.snapshot.Processes) > 0
+		case config := <-r.newConfig:
+			r.provider.SetConfig(config)
+			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
+		case <-scan.C:
+			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
+		}
+		if retarget {
+			t := r.provider.Targets()
+			s.targets = &t
+		}
+		select {
+		case r.found <- s:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// look asks the Provider about the processes of events.
+func (r *recorder) look(procs []format.Proc) []format.Process {
+	var rows []format.Process
+	for _, proc := range procs {
+		if row, changed := r.provider.Exec(proc); changed {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+// tellProvider passes process events on, unless the Provider is behind.
+func (r *recorder) tellProvider(procs []format.Proc) {
+	if len(procs) == 0 {
+		return
+	}
+	select {
+	case r.toProvider <- append([]format.Proc(nil), procs...):
+	default:
+	}
+}
+
+// takeSightings writes what the Provider found and follows its targets and the
+// configuration.
+func (r *recorder) takeSightings() error {
+	for {
+		select {
+		case s := <-r.found:
+			if err := r.takeSighting(s); err != nil {
+				return err
+			}
+		case version, open := <-r.versions:
+			if !open {
+				r.versions = nil
+				continue
+			}
+			if err := r.takeConfig(version); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+func (r *recorder) takeSighting(s sighting) error {
+	if s.targets != nil {
+		r.targets = *s.targets
+		if err := r.session.SetTargets(targetsOf(r.targets)); err != nil {
+			return err
+		}
+	}
+	return r.appendSnapshot(s.snapshot)
+}
+
+// takeConfig puts a version in force, good or bad, and marks the moment.
+func (r *recorder) takeConfig(v provider.Version) error {
+	now := provider.Clock().MonotonicNs
+	mark := format.Mark{TsNs: now, Kind: "config", Text: fmt.Sprintf("version %d of %s is in force", v.Number, v.Path)}
+	if v.Err != nil {
+		mark.Text = fmt.Sprintf("version %d of %s is not used: %v", v.Number, v.Path, v.Err)
+	} else {
+		r.newConfig <- v.Config
+	}
+	return errors.Join(format.Append(r.writer, v.Row(now)), format.Append(r.writer, mark))
+}
