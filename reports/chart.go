@@ -63,7 +63,7 @@ func charts(a *analyze.Analysis) (views []chartView, more int) {
 // drawChart draws one service.
 func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) chartView {
 	c := chart{p: p, points: p.thin(s.Series)}
-	c.Name = visible(s.Name)
+	c.Name = cut(nameText(s.Name), nameHTML)
 	c.Width, c.Height = px(chartWidth), px(chartHeight)
 	c.Caption = countText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
 		quantileText(s.Latency, s.Latency.P50) + " · p99 " + quantileText(s.Latency, s.Latency.P99)

@@ -168,7 +168,10 @@ func many(services, edges int) *analyze.Analysis {
 		a.Services = append(a.Services, s)
 	}
 	for i := range edges {
-		from, to := i%services, (i*31+i/services+1)%services
+		from := i % services
+		tier := services / 5
+		to := (from/tier+1)*tier + (i*31+i/services)%tier // one tier down; the last calls the first
+		to %= services
 		a.Edges = append(a.Edges, shopEdge(name(from), name(to), int32(8000+i%50), int64(1+(i*6007)%250), int64(150+(i*1299709)%50000)*microsecond))
 	}
 	return a

@@ -17,25 +17,27 @@ var files embed.FS
 
 // page is everything the HTML template shows. Slices are never nil.
 type page struct {
-	CSP      string
-	Style    template.CSS
-	Tone     tone
-	State    string // of the recording, in words
-	Verdict  string
-	Summary  string
-	Narrowed string
-	Warnings []string
-	Before   []htmlTable // captures, problems, losses
-	Topology topologyView
-	Services []htmlTable
-	Oddities []definition
-	Edges    []htmlTable
-	Charts   []chartView
-	NoCharts string // why charts are missing; "" when all are there
-	Details  []htmlTable
-	Reading  []definition
-	Version  string
-	Command  string
+	CSP          string
+	Style        template.CSS
+	Tone         tone
+	State        string // of the recording, in words
+	Title        string // of the window
+	Verdict      string
+	Summary      string
+	Narrowed     string
+	Warnings     []string
+	MoreWarnings []string    // folded
+	Before       []htmlTable // captures, problems, losses
+	Topology     topologyView
+	Services     []htmlTable
+	Oddities     []definition
+	Edges        []htmlTable
+	Charts       []chartView
+	NoCharts     string // why charts are missing; "" when all are there
+	Details      []htmlTable
+	Reading      []definition
+	Version      string
+	Command      string
 }
 
 // writeHTML writes one self-contained page without scripts.
@@ -68,14 +70,18 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 		CSP:   contentPolicy(style),
 		Style: template.CSS(style),
 		Tone:  alarm(a), State: recordingState(a),
-		Verdict: visible(a.Verdict), Summary: summary(a), Narrowed: narrowed(a.Filter),
-		Warnings: make([]string, len(a.Warnings)),
+		Title:   cut(visible(a.Verdict), nameHTML),
+		Verdict: cut(visible(a.Verdict), proseHTML), Summary: summary(a), Narrowed: cut(narrowed(a.Filter), proseHTML),
+		Warnings: []string{}, MoreWarnings: []string{},
 		Topology: drawTopology(a),
 		Oddities: oddities(a), Reading: definitions(a),
 		Version: visible(a.Version), Command: visible(o.Command),
 	}
-	for i, w := range a.Warnings {
-		p.Warnings[i] = visible(w)
+	for _, w := range a.Warnings {
+		p.Warnings = append(p.Warnings, cut(visible(w), proseHTML))
+	}
+	if len(p.Warnings) > warningsOpen {
+		p.Warnings, p.MoreWarnings = p.Warnings[:warningsOpen], p.Warnings[warningsOpen:]
 	}
 	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), marksTable(a))
 	p.Services = filledTables(servicesTable(a), partsTable(a), streamsTable(a))
@@ -108,9 +114,10 @@ func contentPolicy(style []byte) string {
 
 // Bounds of an HTML table.
 const (
-	rowsOpen  = 25   // the rest is folded
-	nameHTML  = 120  // columns of a name; the whole is its tooltip
-	proseHTML = 2000 // columns of prose
+	rowsOpen     = 25  // the rest is folded
+	warningsOpen = 12  // likewise
+	nameHTML     = 120 // columns of a name; the whole is its tooltip
+	proseHTML    = 600 // columns of prose
 )
 
 // htmlTable is a table with its classes, cut into open and folded rows.

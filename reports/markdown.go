@@ -190,10 +190,10 @@ func (m *markdown) cell(c column, v cell) string {
 		return text
 	case c.Kind == kindProse:
 		return m.code(text, m.d.prose)
-	case c.Kind == kindName:
+	case c.Kind == kindName && v.Tone == toneNone:
 		return m.code(text, m.d.name)
-	case c.Kind == kindWord:
-		text = markdownText(text)
+	case c.Kind != kindNumber:
+		text = m.text(text)
 	}
 	if v.Tone == toneWarn || v.Tone == toneBad {
 		return "**" + text + "**"

@@ -15,7 +15,7 @@ func mermaidText(g graph, nameLength int) string {
 		if n.External {
 			left, right = `(["`, `"])`
 		}
-		b.WriteString("  n" + strconv.Itoa(i) + left + mermaidLabel(cut(visible(n.Name), nameLength)) + right + "\n")
+		b.WriteString("  n" + strconv.Itoa(i) + left + mermaidLabel(cut(nameText(n.Name), nameLength)) + right + "\n")
 	}
 	for i := range g.Edges {
 		e := &g.Edges[i]

@@ -56,7 +56,6 @@ type service = analyze.Service
 func servicesTable(a *analyze.Analysis) table {
 	return build("services", "Services", busiest(a.Services), []spec[service]{
 		{column{Head: "Service", Kind: kindName}, func(s *service) cell { return named(s.Name) }},
-		{column{Head: "Named by", Hint: "where the name comes from", Rank: 8}, func(s *service) cell { return word(serviceSource(s)) }},
 		number("Requests", hintRequests, 0, func(s *service) cell { return counted(s.Requests) }),
 		number("Rate", "requests a second over the recording", 2, func(s *service) cell { return cell{Text: rateText(s.RatePerS)} }),
 		latency("p50", hintLatency, 0, func(s *service) (analyze.Distribution, int64) { return s.Latency, s.Latency.P50 }),
@@ -68,6 +67,7 @@ func servicesTable(a *analyze.Analysis) table {
 		odd("Resets", hintResets, 3, func(s *service) cell { return alarmed(s.Resets, toneWarn) }),
 		odd("In flight", hintInFlight, 7, func(s *service) cell { return counted(s.InFlight) }),
 		odd("Untimed", hintUntimed, 7, func(s *service) cell { return counted(s.Untimed) }),
+		{column{Head: "Named by", Kind: kindName, Hint: "where the name comes from", Rank: 8}, func(s *service) cell { return word(serviceSource(s)) }},
 		number("Bytes in", "received by the service", 10, func(s *service) cell { return cell{Text: bytesText(s.BytesIn)} }),
 		number("Bytes out", "sent by the service", 10, func(s *service) cell { return cell{Text: bytesText(s.BytesOut)} }),
 		number("Coverage", hintCoverage, 1, func(s *service) cell { return covered(s.Coverage, s.Coverage > 0 || s.Requests > 0) }),

@@ -18,7 +18,7 @@ func capturesTable(a *analyze.Analysis) table {
 		{column{Head: "Kernel", Kind: kindName, Rank: 4}, func(c *capture) cell { return named(c.Kernel) }},
 		{column{Head: "Start (UTC)", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
 		number("Duration", "", 0, func(c *capture) cell { return cell{Text: durationText(c.DurationNs)} }),
-		{column{Head: "Stopped by", Hint: "why the recording ended", Rank: 3}, stopCell},
+		{column{Head: "Stopped by", Kind: kindName, Hint: "why the recording ended", Rank: 3}, stopCell},
 		number("Seen", "events recorded, all tables", 2, func(c *capture) cell { seen, _, _ := coverageOf(c); return counted(seen) }),
 		number("Lost", "events known to be lost, all tables", 0, func(c *capture) cell { _, lost, _ := coverageOf(c); return alarmed(lost, toneBad) }),
 		number("Coverage", "of the worst table", 0, func(c *capture) cell { _, _, worst := coverageOf(c); return worst }),

@@ -116,7 +116,7 @@ func drawNode(n graphNode, p point) nodeView {
 	if n.Tone != toneNone {
 		class += " " + string(n.Tone)
 	}
-	name := visible(n.Name)
+	name := nameText(n.Name)
 	detail := "served no request"
 	if n.Requests > 0 {
 		detail = n.Rate + " · p99 " + n.P99
@@ -182,7 +182,7 @@ func drawEdge(g *graph, e *graphEdge, curve []point, back bool, most float64) ed
 
 // edgeTitle is the tooltip of an edge.
 func edgeTitle(g *graph, e *graphEdge) string {
-	t := visible(g.Nodes[e.From].Name) + " → " + visible(serverText(&e.Edge)) + ": " +
+	t := nameText(g.Nodes[e.From].Name) + " → " + nameText(serverText(&e.Edge)) + ": " +
 		countText(e.Edge.Requests) + plural(int(e.Edge.Requests), " request") + ", " + e.label()
 	if e.Edge.Failed > 0 {
 		t += ", " + countText(e.Edge.Failed) + " failed connects"

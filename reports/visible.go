@@ -32,6 +32,14 @@ func visible(s string) string {
 	return b.String()
 }
 
+// nameText is visible for a name: absent when there is none.
+func nameText(s string) string {
+	if strings.TrimSpace(s) == "" {
+		return absent
+	}
+	return visible(s)
+}
+
 // plain says that s is ASCII that can be shown as it is.
 func plain(s string) bool {
 	for i := 0; i < len(s); i++ {
