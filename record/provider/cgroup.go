@@ -7,19 +7,21 @@ import (
 	"strings"
 )
 
-// hierarchy is the cgroup hierarchy whose inodes are cgroup ids. On a hybrid
-// host the processes of the v2 hierarchy are all in its root, so a v1
-// hierarchy is taken when a useful controller is mounted there, cgroups(7).
+// hierarchy is the cgroup hierarchy whose inodes are cgroup ids: v2, or the v1
+// hierarchy of the memory controller where there is one. On such a hybrid host
+// the processes are all in the root of the v2 hierarchy, and container
+// runtimes make a memory cgroup for each container, cgroups(7).
 type hierarchy struct {
-	name  string // "v2", or a v1 controller
+	name  string // hierarchyV2 or hierarchyV1
 	mount string // its mount point, relative to the root
 	top   string // the cgroup mounted there; "/" unless in a cgroup namespace
 }
 
-// controllers lists the v1 controllers in order of preference: container
-// runtimes give each container its own cgroup in all of them, systemd gives
-// units one in memory and pids most of the time.
-var controllers = []string{"memory", "pids", "cpu", "cpuacct", "devices", "blkio", "freezer"}
+// The words of Host.CgroupHierarchy.
+const (
+	hierarchyV1 = "memory"
+	hierarchyV2 = "v2"
+)
 
 // findHierarchy reads the mounts of the first process, else the reader's own;
 // else it looks at the usual places.
@@ -33,17 +35,15 @@ func findHierarchy(f *files) hierarchy {
 			return h
 		}
 	}
-	for _, c := range controllers {
-		if dir := "sys/fs/cgroup/" + c; exists(f.root, dir+"/cgroup.procs") {
-			return hierarchy{c, dir, "/"}
-		}
+	if dir := "sys/fs/cgroup/memory"; exists(f.root, dir+"/cgroup.procs") {
+		return hierarchy{hierarchyV1, dir, "/"}
 	}
-	return hierarchy{"v2", "sys/fs/cgroup", "/"}
+	return hierarchy{hierarchyV2, "sys/fs/cgroup", "/"}
 }
 
 // hierarchyOf chooses from the text of a mountinfo file, proc_pid_mountinfo(5).
 func hierarchyOf(root fs.FS, mountinfo string) (hierarchy, bool) {
-	best, rank := hierarchy{}, len(controllers)+1
+	best := hierarchy{}
 	for line := range strings.Lines(mountinfo) {
 		left, right, ok := strings.Cut(line, " - ")
 		fields, kind := strings.Fields(left), strings.Fields(right)
@@ -51,22 +51,16 @@ func hierarchyOf(root fs.FS, mountinfo string) (hierarchy, bool) {
 			continue
 		}
 		h := hierarchy{top: fields[3], mount: strings.TrimPrefix(fields[4], "/")}
-		r := len(controllers)
-		switch kind[0] {
-		case "cgroup2":
-			h.name = "v2"
-		case "cgroup":
-			options := strings.Split(kind[2], ",")
-			r = slices.IndexFunc(controllers, func(c string) bool { return slices.Contains(options, c) })
-			if r < 0 {
-				continue
-			}
-			h.name = controllers[r]
+		switch {
+		case kind[0] == "cgroup2":
+			h.name = hierarchyV2
+		case kind[0] == "cgroup" && slices.Contains(strings.Split(kind[2], ","), hierarchyV1):
+			h.name = hierarchyV1
 		default:
 			continue
 		}
-		if r < rank && fs.ValidPath(h.mount) && exists(root, h.mount) {
-			best, rank = h, r
+		if best.name != hierarchyV1 && (best.name == "" || h.name == hierarchyV1) && fs.ValidPath(h.mount) && exists(root, h.mount) {
+			best = h
 		}
 	}
 	return best, best.name != ""
@@ -107,8 +101,8 @@ func (h hierarchy) parseCgroup(text string) []string {
 		if len(parts) < 3 {
 			continue
 		}
-		p := clean(parts[2])
-		if h.name == "v2" && parts[0] == "0" || h.name != "v2" && slices.Contains(strings.Split(parts[1], ","), h.name) {
+		p := strings.Clone(clean(parts[2])) // a part would keep the whole text in memory
+		if h.name == hierarchyV2 && parts[0] == "0" || h.name == hierarchyV1 && slices.Contains(strings.Split(parts[1], ","), h.name) {
 			paths[0] = p
 		} else if p != "/" && !slices.Contains(paths, p) {
 			paths = append(paths, p)

@@ -45,6 +45,7 @@ type container struct {
 	row     format.Container // Service is set by the naming
 	compose string           // the orchestrator's own service name, of Docker's labels
 	sandbox bool             // a pod's pause container
+	used    bool             // a process was placed in it
 	known   bool             // a file named it
 	tries   int
 	idle    int // scans since a process was in it
@@ -124,9 +125,7 @@ func (c *containers) scan() {
 			tries := k.tries
 			loaded := c.load(containerRef{id, k.row.Runtime, k.row.PodUID})
 			loaded.idle, loaded.tries = k.idle, tries+1
-			if !loaded.known {
-				loaded.sent = k.sent
-			}
+			loaded.used, loaded.sent = k.used, k.sent && !loaded.known
 			c.byID[id] = loaded
 			c.count(loaded)
 		}
@@ -143,7 +142,18 @@ func (c *containers) scan() {
 func (c *containers) load(ref containerRef) *container {
 	k := &container{row: format.Container{ContainerID: ref.id, Runtime: ref.runtime, PodUID: ref.podUID}}
 	k.known = c.loadContainerd(k) || c.loadStorage(k) || c.loadDocker(k) || c.loadLogLink(k)
-	if p, ok := c.pod(k.row.PodUID); ok && k.row.Pod == "" {
+	if k.row.Pod == "" {
+		c.loadPodLogs(k)
+	}
+	if k.row.Source == "" {
+		k.row.Source = "cgroup"
+	}
+	return k
+}
+
+// loadPodLogs finds the container's pod by the uid in its cgroup path.
+func (c *containers) loadPodLogs(k *container) {
+	if p, ok := c.pod(k.row.PodUID); ok {
 		k.row.Pod, k.row.PodNamespace = p.name, p.namespace
 		if k.row.Name == "" && len(p.containers) == 1 {
 			k.row.Name = p.containers[0]
@@ -153,10 +163,6 @@ func (c *containers) load(ref containerRef) *container {
 		}
 		k.known = true
 	}
-	if k.row.Source == "" {
-		k.row.Source = "cgroup"
-	}
-	return k
 }
 
 // ociConfig is the part of an OCI runtime configuration that names things.

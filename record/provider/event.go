@@ -20,7 +20,7 @@ func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
 	defer p.mu.Unlock()
 	e := p.processes[proc.PID]
 	if e != nil && !p.same(e, proc.StartNs) {
-		if e.row.StartNs > proc.StartNs { // a late event of an earlier process with this pid
+		if e.ticks > p.ticks(proc.StartNs) { // a late event of an earlier process with this pid
 			late := p.fromEvent(nil, proc)
 			p.name(late)
 			return late.take(proc.TsNs)
@@ -35,7 +35,6 @@ func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
 	default:
 		e = p.exec(e, proc)
 	}
-	p.exactly(e, proc.StartNs)
 	p.remember(e)
 	p.name(e)
 	return e.take(proc.TsNs)
@@ -50,24 +49,15 @@ func (p *Provider) remember(e *process) {
 	p.processes[e.row.PID] = e
 }
 
-// exactly stores the event's start time: /proc's is rounded to 10 ms.
-func (p *Provider) exactly(e *process, startNs int64) {
-	if startNs == 0 {
-		return
-	}
-	e.set(func(r *row) { r.StartNs = startNs })
-	if !e.exact && e.ticks == 0 {
-		e.ticks = p.ticks(startNs)
-	}
-	e.exact = true
-}
-
 // fork makes a child in its parent's image.
 func (p *Provider) fork(parent *process, proc format.Proc) *process {
 	e := *parent
-	e.sent, e.exact, e.fresh, e.scanned = false, false, true, false
+	e.sent, e.fresh, e.scanned = false, true, false
 	e.ticks = p.ticks(proc.StartNs)
-	e.row.PID, e.row.ParentPID, e.row.StartNs = proc.PID, proc.ParentPID, proc.StartNs
+	e.row.PID, e.row.ParentPID, e.row.StartNs = proc.PID, proc.ParentPID, p.startNs(e.ticks)
+	if proc.Comm != "" { // the name of the thread that forked
+		e.row.Comm = clean(proc.Comm)
+	}
 	return &e
 }
 
@@ -75,38 +65,32 @@ func (p *Provider) fork(parent *process, proc format.Proc) *process {
 // was, nil when it was not known.
 func (p *Provider) exec(e *process, proc format.Proc) *process {
 	stat, err := p.stat(proc.PID)
-	alive := err == nil && stat.state != 'Z' && stat.state != 'X'
-	if alive {
-		next := &process{}
-		if e != nil {
-			*next = *e
-		} else if proc.StartNs != 0 {
-			next.ticks, next.exact = p.ticks(proc.StartNs), true
-			next.row.StartNs = proc.StartNs
-			alive = next.startedAt(stat.startTicks)
-		}
-		if alive && p.read(next, proc.PID, stat) {
-			next.fresh = true
-			return next
-		}
+	if err != nil || stat.state == 'Z' || stat.state == 'X' {
+		return p.fromEvent(e, proc)
 	}
-	return p.fromEvent(e, proc)
+	next := &process{ticks: p.ticks(proc.StartNs)}
+	if e != nil {
+		*next = *e
+	}
+	itself := next.startedAt(stat.startTicks) || e == nil && proc.StartNs == 0
+	if !itself || !p.read(next, proc.PID, stat) {
+		return p.fromEvent(e, proc)
+	}
+	next.fresh = true
+	return next
 }
 
 // fromEvent makes a process that has ended from its event, and from what it
 // was or its parent is.
 func (p *Provider) fromEvent(e *process, proc format.Proc) *process {
-	next := &process{row: row{UID: -1}}
+	next := &process{row: row{UID: -1}, ticks: p.ticks(proc.StartNs)}
 	if e != nil {
 		*next = *e
 	} else if parent := p.processes[proc.ParentPID]; parent != nil {
 		next = p.fork(parent, proc)
 	}
 	r := next.row
-	r.PID, r.ParentPID, r.Comm, r.StartNs = proc.PID, proc.ParentPID, clean(proc.Comm), proc.StartNs
-	if next.ticks == 0 {
-		next.ticks = p.ticks(proc.StartNs)
-	}
+	r.PID, r.ParentPID, r.Comm, r.StartNs = proc.PID, proc.ParentPID, clean(proc.Comm), p.startNs(next.ticks)
 	if proc.Event == format.ProcExec {
 		r.Exe, r.Cmdline = clean(proc.Exe), clean(proc.Cmdline)
 		next.kernel, next.sockets = false, nil

@@ -37,6 +37,10 @@ var manyInOne = []string{"busybox", "toybox", "coreutils"}
 // executableName names a process by its program: the base name of its
 // executable, or for an interpreter that of the script, module or jar it runs.
 func executableName(exe, comm string, args []string) string {
+	return strings.Clone(programName(exe, comm, args)) // not a part of a long command line
+}
+
+func programName(exe, comm string, args []string) string {
 	base := baseName(exe)
 	if base == "" || strings.HasPrefix(exe, "/memfd:") {
 		base = comm

@@ -113,7 +113,7 @@ func (l *listeners) scan(f *files, spaces []space) {
 			}
 		}
 		for _, e := range s.processes {
-			if !e.scanned && len(sockets) > 0 {
+			if !e.scanned && len(sockets) > 0 && links > 0 {
 				links -= findSockets(f, e, sockets, links)
 			}
 		}

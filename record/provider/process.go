@@ -17,7 +17,6 @@ type process struct {
 	row     row
 	sent    bool   // the row as it is has been returned
 	ticks   int64  // start time as /proc tells it
-	exact   bool   // row.StartNs is an event's, not made from ticks
 	image   uint64 // of procStat, 0: not read from /proc yet
 	fresh   bool   // to be read once more: a process changes most when young
 	kernel  bool   // a kernel thread
@@ -50,27 +49,23 @@ func (e *process) unreadable() bool {
 	return !e.kernel && (e.row.Exe == "" || e.row.NetnsID == 0)
 }
 
-// startedAt compares the start time with that of /proc. An event's time and
-// /proc's are rounded differently, so one tick is let pass.
+// startedAt says whether a start time is the process's. One tick is let pass,
+// for an event's clock may be read with another boot offset than /proc's.
 func (e *process) startedAt(ticks int64) bool {
 	d := e.ticks - ticks
-	return d == 0 || e.exact && (d == 1 || d == -1)
+	return d >= -1 && d <= 1
 }
 
 // same compares the start time with that of an event; 0 is the same as any.
 func (p *Provider) same(e *process, startNs int64) bool {
-	if startNs == 0 {
-		return true
-	}
-	if e.exact {
-		return e.row.StartNs == startNs
-	}
-	d := e.ticks - p.ticks(startNs)
-	return d >= -1 && d <= 1
+	return startNs == 0 || e.startedAt(p.ticks(startNs))
 }
 
-// ticks turns an event's start time into that of /proc.
+// ticks turns an event's start time into that of /proc, and startNs turns it
+// back: the rows hold whole ticks, so that events and scans agree.
 func (p *Provider) ticks(startNs int64) int64 { return (startNs + p.bootOffset) / tickNs }
+
+func (p *Provider) startNs(ticks int64) int64 { return ticks*tickNs - p.bootOffset }
 
 func directory(pid int32) string { return "proc/" + strconv.Itoa(int(pid)) }
 
@@ -97,9 +92,7 @@ func (p *Provider) read(e *process, pid int32, stat procStat) bool {
 	}
 	args, line := commandLine(cmdline)
 	r := e.row
-	if !e.exact {
-		r.StartNs = max(0, stat.startTicks*tickNs-p.bootOffset)
-	}
+	r.StartNs = p.startNs(stat.startTicks)
 	r.PID, r.ParentPID, r.Comm, r.Cmdline = pid, stat.parent, stat.comm, line
 	e.kernel = stat.flags&kernelThread != 0
 	if !e.kernel {
@@ -127,7 +120,7 @@ func (p *Provider) locate(e *process, r *row, paths []string) {
 	p.cgroups.id(p, paths[0])
 	for _, path := range paths {
 		if k := p.containers.find(containerRefs(path)); k != nil && r.ContainerID == "" {
-			r.ContainerID = k.row.ContainerID
+			r.ContainerID, k.used = k.row.ContainerID, true
 		}
 		if e.unit == "" {
 			e.unit = unit(path)

@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"slices"
@@ -68,10 +69,10 @@ func New(o Options) (*Provider, error) {
 		return nil, errors.New("provider: Options.Root cannot read symbolic links, use os.DirFS")
 	}
 	if _, err := fs.Stat(o.Root, "proc"); err != nil {
-		return nil, errors.Join(errors.New("provider: the root has no proc directory, mount the host's there"), err)
+		return nil, fmt.Errorf("provider: the root has no proc directory, mount the host's there: %w", err)
 	}
 	if err := o.Selectors.check(); err != nil {
-		return nil, errors.Join(errors.New("provider: selectors"), err.err)
+		return nil, fmt.Errorf("provider: selectors: %w", err.err)
 	}
 	f := &files{root: o.Root}
 	p := &Provider{
@@ -91,6 +92,10 @@ func New(o Options) (*Provider, error) {
 // Host returns the facts of the host. Its cgroup hierarchy is the one whose
 // inodes are the cgroup ids of Targets and of the events.
 func (p *Provider) Host() format.Host { return p.host }
+
+// BootOffsetNs is CLOCK_BOOTTIME − CLOCK_MONOTONIC as this provider uses it;
+// start times of events must be made with the same.
+func (p *Provider) BootOffsetNs() int64 { return p.bootOffset }
 
 // Snapshot holds rows that are new or have changed since the last one, sorted.
 // A row that vanished is not told: events tell when processes and sockets end.
@@ -166,6 +171,9 @@ func (p *Provider) takeContainers(tsNs int64) []format.Container {
 	var rows []format.Container
 	for _, id := range slices.Sorted(maps.Keys(p.containers.byID)) {
 		k := p.containers.byID[id]
+		if !k.used {
+			continue
+		}
 		service := ""
 		switch {
 		case k.row.Pod != "":
@@ -228,7 +236,8 @@ func (p *Provider) scanProcess(pid int32) bool {
 			return false
 		}
 		p.processes[pid] = e
-	case !dead && (e.fresh || e.image != stat.image || int(pid)%rereadScans == p.scans%rereadScans):
+	case e.kernel: // nothing of it changes but comm, which tells what a worker is at
+	case !dead && (e.fresh || e.image != stat.image || e.row.Comm != stat.comm || int(pid)%rereadScans == p.scans%rereadScans):
 		e.fresh = false
 		if !p.read(e, pid, stat) {
 			return false
