@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/cilium/ebpf"
@@ -53,6 +54,7 @@ func ReadFacts(trials bool) (Facts, error) {
 	if err != nil {
 		return Facts{}, fmt.Errorf("kernel type information (BTF, CONFIG_DEBUG_INFO_BTF, usually /sys/kernel/btf/vmlinux): %w", err)
 	}
+	defer debug.FreeOSMemory() // the types are several MB, mapped until collected
 	facts := Facts{Tracepoints: map[string]bool{}, Functions: map[string]int{}, Reasons: map[string]string{}}
 	for _, hook := range allHooks() {
 		switch hook.kind {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -63,6 +64,9 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if s.collection, err = ebpf.NewCollection(spec); err != nil {
 		return nil, fmt.Errorf("load eBPF programs: %w", err)
 	}
+	// The kernel's types were most of the memory so far, and are not needed any
+	// more: give them back before the rings are mapped.
+	debug.FreeOSMemory()
 	if s.data, err = NewRing(s.collection.Maps[bpf.KmonMapDataRing]); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package provider
+
+func sysWithInode(uint64) any { return nil }
