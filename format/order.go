@@ -1,43 +1,39 @@
 package format
 
 import (
-	"cmp"
+	"math/bits"
 	"slices"
 )
 
-// ordering brings the rows of a segment into the order of StartNs. The writer
-// sorts batches, so only rows near the seams between batches are out of place.
+// ordering brings rows into the order of their times. The writer sorts
+// batches and the reader segments, where only the seams between batches are out
+// of place unless latencies are long. Both sorts are stable.
 type ordering struct {
-	rows []int32 // rows[i] is the row that belongs at i
-	wide []int64
-	thin []int32
-	flag []ExchangeFlags
+	rows  []int32 // rows[i] is the row that belongs at i
+	spare []int32
+	wide  []int64
+	thin  []int32
+	flag  []ExchangeFlags
 }
 
-// sort orders all columns of c by StartNs, keeping the order of equal times.
-func (o *ordering) sort(c *ExchangeColumns) {
-	if slices.IsSorted(c.StartNs) {
-		return
+// by fills o.rows with the order of keys, and says false when the keys are in
+// order already.
+func (o *ordering) by(keys []int64) bool {
+	if slices.IsSorted(keys) {
+		return false
 	}
-	o.rows = resize(o.rows, len(c.StartNs))
+	o.rows = resize(o.rows, len(keys))
 	for i := range o.rows {
 		o.rows[i] = int32(i)
 	}
-	if !insertionSort(o.rows, c.StartNs, 8*len(o.rows)) {
-		slices.SortStableFunc(o.rows, func(a, b int32) int { return cmp.Compare(c.StartNs[a], c.StartNs[b]) })
+	if !insertionSort(o.rows, keys, 2*len(keys)) {
+		o.radixSort(keys)
 	}
-	for lo := 0; lo < len(o.rows); {
-		hi := o.block(lo)
-		if hi > lo+1 {
-			o.permute(c, lo, hi)
-		}
-		lo = hi
-	}
+	return true
 }
 
-// insertionSort sorts rows by their key and says false when that takes more
-// than budget moves; rows is then a permutation still, in no useful order but
-// stable for equal keys.
+// insertionSort sorts rows by their keys and says false when that takes more
+// than budget moves; rows is then a permutation still, stable for equal keys.
 func insertionSort(rows []int32, keys []int64, budget int) bool {
 	for i := 1; i < len(rows); i++ {
 		row := rows[i]
@@ -52,6 +48,49 @@ func insertionSort(rows []int32, keys []int64, budget int) bool {
 		}
 	}
 	return true
+}
+
+// radixBits is the digit of a pass: 2048 counters stay in the first cache.
+const radixBits = 11
+
+// radixSort sorts o.rows by their keys, a digit at a time from the lowest. The
+// times of a segment span seconds, so three or four passes do.
+func (o *ordering) radixSort(keys []int64) {
+	lowest, highest := slices.Min(keys), slices.Max(keys)
+	o.spare = resize(o.spare, len(o.rows))
+	var counts [1 << radixBits]int32
+	for shift := 0; shift < bits.Len64(uint64(highest-lowest)); shift += radixBits {
+		digit := func(row int32) uint64 { return uint64(keys[row]-lowest) >> shift & (1<<radixBits - 1) }
+		clear(counts[:])
+		for _, row := range o.rows {
+			counts[digit(row)]++
+		}
+		next := int32(0)
+		for d, n := range counts {
+			counts[d] = next
+			next += n
+		}
+		for _, row := range o.rows {
+			d := digit(row)
+			o.spare[counts[d]] = row
+			counts[d]++
+		}
+		o.rows, o.spare = o.spare, o.rows
+	}
+}
+
+// sortColumns orders all columns of c by StartNs.
+func (o *ordering) sortColumns(c *ExchangeColumns) {
+	if !o.by(c.StartNs) {
+		return
+	}
+	for lo := 0; lo < len(o.rows); {
+		hi := o.block(lo)
+		if hi > lo+1 {
+			o.permute(c, lo, hi)
+		}
+		lo = hi
+	}
 }
 
 // block finds the end of the smallest range from lo whose rows change places
@@ -69,11 +108,11 @@ func (o *ordering) block(lo int) int {
 // permute puts rows lo to hi of all columns in order.
 func (o *ordering) permute(c *ExchangeColumns, lo, hi int) {
 	rows := o.rows[lo:hi]
-	for _, column := range [][]int64{c.StartNs, c.UploadNs, c.ServerNs, c.DownloadNs, c.RequestBytes, c.AnswerBytes} {
+	for _, column := range [...][]int64{c.StartNs, c.UploadNs, c.ServerNs, c.DownloadNs, c.RequestBytes, c.AnswerBytes} {
 		o.wide = gather(o.wide, column, rows)
 		copy(column[lo:hi], o.wide)
 	}
-	for _, column := range [][]int32{c.Socket, c.RequestMessages, c.AnswerMessages, c.PID, c.TID} {
+	for _, column := range [...][]int32{c.Socket, c.RequestMessages, c.AnswerMessages, c.PID, c.TID} {
 		o.thin = gather(o.thin, column, rows)
 		copy(column[lo:hi], o.thin)
 	}
@@ -81,8 +120,21 @@ func (o *ordering) permute(c *ExchangeColumns, lo, hi int) {
 	copy(c.Flags[lo:hi], o.flag)
 }
 
-// gather gives column[row] for each row.
-func gather[T integer](buf, column []T, rows []int32) []T {
+// sortExchanges orders rows by StartNs, using spare for the copy, and gives
+// both slices back, sorted rows first. Rows come in the order of their ends.
+func (o *ordering) sortExchanges(rows, spare []Exchange) (sorted, rest []Exchange) {
+	o.wide = resize(o.wide, len(rows))
+	for i := range rows {
+		o.wide[i] = rows[i].StartNs
+	}
+	if !o.by(o.wide) {
+		return rows, spare
+	}
+	return gather(spare, rows, o.rows), rows
+}
+
+// gather gives column[row] for each row, in the memory of buf.
+func gather[T any](buf, column []T, rows []int32) []T {
 	buf = resize(buf, len(rows))
 	for i, row := range rows {
 		buf[i] = column[row]

@@ -9,12 +9,13 @@ import (
 // decoder holds the buffers with which segments are read. Decoders come from a
 // pool, so that several goroutines read different segments at once.
 type decoder struct {
-	zstd    *zstd.Decoder
-	entry   []byte // the Parquet file
-	page    []byte // one page, decompressed
-	indexes []int32
-	order   ordering
-	wide    []int64
+	zstd  *zstd.Decoder
+	entry []byte // the Parquet file
+	page  []byte // one page, decompressed
+	index []int32
+	order ordering
+	table idTable
+	wide  []int64
 }
 
 var decoders = sync.Pool{New: func() any {
@@ -26,12 +27,15 @@ var decoders = sync.Pool{New: func() any {
 	return &decoder{zstd: z}
 }}
 
-// page is one page of a column, decompressed.
+// page is one page of a column.
 type page struct {
+	d        *decoder
+	c        chunk
+	h        pageHeader
 	kind     int64
 	encoding int64
 	values   int
-	data     []byte // valid until the next page
+	raw      []byte // as in the file
 }
 
 // pageHeader is what a reader needs of Parquet's PageHeader.
@@ -86,7 +90,7 @@ func readDataHeader(r *thriftReader, h *pageHeader, encodingID int) {
 }
 
 // pages calls fn for each page of the column chunk.
-func (d *decoder) pages(c chunk, fn func(page) error) error {
+func (d *decoder) pages(c chunk, fn func(*page) error) error {
 	data := d.entry[c.offset : c.offset+c.size]
 	total, left := int64(0), c.values
 	for left > 0 {
@@ -108,11 +112,8 @@ func (d *decoder) pages(c chunk, fn func(page) error) error {
 		if h.kind != pageData && h.kind != pageDictionary && h.kind != pageDataV2 {
 			return corrupt("page of kind %d", h.kind)
 		}
-		p := page{kind: h.kind, encoding: h.encoding, values: int(h.values)}
-		var err error
-		if p.data, err = d.decompress(c, h, data[:h.compressed]); err != nil {
-			return err
-		}
+		p := &d.current
+		*p = page{d: d, c: c, h: h, kind: h.kind, encoding: h.encoding, values: int(h.values), raw: data[:h.compressed]}
 		data = data[h.compressed:]
 		if p.kind != pageDictionary {
 			if left -= h.values; left < 0 || h.values == 0 {
@@ -126,82 +127,111 @@ func (d *decoder) pages(c chunk, fn func(page) error) error {
 	return nil
 }
 
-// decompress gives the bytes of a page, which must be as many as announced.
-func (d *decoder) decompress(c chunk, h pageHeader, src []byte) ([]byte, error) {
-	if c.codec != codecNone && !h.plain {
-		if int64(cap(d.page)) < h.uncompressed {
-			d.page = make([]byte, 0, h.uncompressed)
+// data gives the bytes of a page, which must be as many as announced. They are
+// valid until the data of another page are asked for.
+func (p *page) data() ([]byte, error) {
+	d, out := p.d, p.raw
+	if p.c.codec != codecNone && !p.h.plain {
+		if int64(cap(d.page)) < p.h.uncompressed {
+			d.page = make([]byte, 0, p.h.uncompressed)
 		}
-		out, err := d.zstd.DecodeAll(src, d.page[:0])
-		if err != nil {
+		var err error
+		if out, err = d.zstd.DecodeAll(p.raw, d.page[:0]); err != nil {
 			return nil, corrupt("zstd: %v", err)
 		}
-		d.page, src = out[:0], out
+		d.page = out[:0]
 	}
-	if int64(len(src)) != h.uncompressed {
-		return nil, corrupt("page of %d bytes where %d were announced", len(src), h.uncompressed)
+	if int64(len(out)) != p.h.uncompressed {
+		return nil, corrupt("page of %d bytes where %d were announced", len(out), p.h.uncompressed)
 	}
-	return src, nil
+	return out, nil
+}
+
+// indexed says whether the values of the page are dictionary indexes.
+func (p *page) indexed() bool {
+	return p.encoding == encodingRLEDict || p.encoding == encodingPlainDict
+}
+
+// indexes reads the dictionary indexes of a page into dst; all are below size.
+func (p *page) indexes(dst []int32, size int) error {
+	data, err := p.data()
+	if err != nil {
+		return err
+	}
+	if err := decodeIndexes(dst, data); err != nil {
+		return err
+	}
+	return checkIndexes(dst, size)
 }
 
 // readNumbers fills dst, one value a row, from the column chunks.
 func readNumbers[T integer](d *decoder, chunks []chunk, dst []T) error {
 	for _, c := range chunks {
 		var dict []T
-		err := d.pages(c, func(p page) error {
+		err := d.pages(c, func(p *page) error {
 			if p.kind == pageDictionary {
 				dict = make([]T, p.values)
-				return decodePlain(dict, p.data)
+				data, err := p.data()
+				if err != nil {
+					return err
+				}
+				return decodePlain(dict, data)
 			}
 			out := dst[:p.values]
 			dst = dst[p.values:]
-			switch p.encoding {
-			case encodingPlain:
-				return decodePlain(out, p.data)
-			case encodingDelta:
-				return decodeDelta(out, p.data)
-			case encodingByteStream:
-				return decodeSplit(out, p.data)
-			case encodingRLEDict, encodingPlainDict:
-				return d.lookUp(p, len(dict), func(indexes []int32) {
-					for i, x := range indexes {
-						out[i] = dict[x]
-					}
-				})
-			}
-			return corrupt("encoding %d of numbers", p.encoding)
+			return readNumberPage(p, dict, out)
 		})
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// readNumberPage fills dst from one page.
+func readNumberPage[T integer](p *page, dict, dst []T) error {
+	if p.indexed() {
+		return lookUp(p, dict, dst)
+	}
+	data, err := p.data()
+	if err != nil {
+		return err
+	}
+	switch p.encoding {
+	case encodingPlain:
+		return decodePlain(dst, data)
+	case encodingDelta:
+		return decodeDelta(dst, data)
+	case encodingByteStream:
+		return decodeSplit(dst, data)
+	}
+	return corrupt("encoding %d of numbers", p.encoding)
 }
 
 // readTexts fills dst, one value a row. Equal values share their bytes.
 func readTexts(d *decoder, chunks []chunk, dst []string) error {
 	for _, c := range chunks {
 		var dict []string
-		err := d.pages(c, func(p page) (err error) {
+		err := d.pages(c, func(p *page) error {
+			if p.kind != pageDictionary && p.indexed() {
+				out := dst[:p.values]
+				dst = dst[p.values:]
+				return lookUp(p, dict, out)
+			}
+			if p.encoding != encodingPlain && p.kind != pageDictionary {
+				return corrupt("encoding %d of texts", p.encoding)
+			}
+			data, err := p.data()
+			if err != nil {
+				return err
+			}
+			texts, err := decodeTexts(p.values, data)
 			if p.kind == pageDictionary {
-				dict, err = decodeTexts(p.values, p.data)
-				return err
+				dict = texts
+			} else {
+				dst = dst[copy(dst, texts):]
 			}
-			out := dst[:p.values]
-			dst = dst[p.values:]
-			switch p.encoding {
-			case encodingPlain:
-				texts, err := decodeTexts(p.values, p.data)
-				copy(out, texts)
-				return err
-			case encodingRLEDict, encodingPlainDict:
-				return d.lookUp(p, len(dict), func(indexes []int32) {
-					for i, x := range indexes {
-						out[i] = dict[x]
-					}
-				})
-			}
-			return corrupt("encoding %d of texts", p.encoding)
+			return err
 		})
 		if err != nil {
 			return err
@@ -210,16 +240,15 @@ func readTexts(d *decoder, chunks []chunk, dst []string) error {
 	return nil
 }
 
-// lookUp hands fn the dictionary indexes of a page, all below size.
-func (d *decoder) lookUp(p page, size int, fn func([]int32)) error {
-	d.indexes = resize(d.indexes, p.values)
-	if err := decodeIndexes(d.indexes, p.data); err != nil {
+// lookUp fills dst with the dictionary values of a page of indexes.
+func lookUp[T any](p *page, dict, dst []T) error {
+	p.d.index = resize(p.d.index, p.values)
+	if err := p.indexes(p.d.index, len(dict)); err != nil {
 		return err
 	}
-	if err := checkIndexes(d.indexes, size); err != nil {
-		return err
+	for i, x := range p.d.index {
+		dst[i] = dict[x]
 	}
-	fn(d.indexes)
 	return nil
 }
 

@@ -31,10 +31,6 @@ func roundTrip[T Row](t *testing.T, n int) {
 	})
 }
 
-func sortExchanges(rows []Exchange) {
-	slices.SortStableFunc(rows, func(a, b Exchange) int { return compareInt(a.StartNs, b.StartNs) })
-}
-
 func TestRoundTripOfEveryTable(t *testing.T) {
 	for _, n := range []int{1, 7, 5000} {
 		roundTrip[Exchange](t, n)
@@ -74,6 +70,10 @@ func TestReadExchangesIsSortedAndWhole(t *testing.T) {
 		t.Errorf("%d rows read differ from %d written", len(got), len(want))
 	}
 	noProblems(t, c)
+}
+
+func sortExchanges(rows []Exchange) {
+	slices.SortStableFunc(rows, func(a, b Exchange) int { return compareInt(a.StartNs, b.StartNs) })
 }
 
 // exchangeRows turns columns back into rows.

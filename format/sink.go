@@ -39,7 +39,7 @@ type sink[T Row] struct {
 
 	free chan *batch[T]
 
-	order       func(*T) int64 // sort key within a batch, nil: as appended
+	order       func(*encoder, *batch[T]) // sorts a batch, nil: as appended
 	segment     *parquet.GenericWriter[T]
 	output      entryWriter
 	segmentRows int64
@@ -58,7 +58,7 @@ type rowSink interface {
 	copySegment(data []byte, rows int64) error
 }
 
-func newSink[T Row](w *Writer, order func(*T) int64) *sink[T] {
+func newSink[T Row](w *Writer, order func(*encoder, *batch[T])) *sink[T] {
 	return &sink[T]{
 		info:  tableOf[T](),
 		w:     w,

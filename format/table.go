@@ -109,6 +109,16 @@ func (t *table) column(name string) (c column, ok bool) {
 	return column{}, false
 }
 
+// timeColumn is the column that orders the table's rows.
+func (t *table) timeColumn() string {
+	for _, c := range t.columns {
+		if c.name == "ts_ns" || c.name == "start_ns" {
+			return c.name
+		}
+	}
+	panic("format: table " + t.name + " has no time")
+}
+
 // entryName is the name of the seq-th segment of the table; the first is 1.
 func (t *table) entryName(seq int) string {
 	return fmt.Sprintf("%s/%s/%06d.parquet", t.dir, t.name, seq)

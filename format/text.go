@@ -94,7 +94,7 @@ func ReadText(r io.Reader, path string) error {
 		return err
 	}
 	if err != nil {
-		return errors.Join(err, t.w.discard())
+		return errors.Join(err, t.w.Discard())
 	}
 	return t.w.close(t.final)
 }

@@ -133,7 +133,7 @@ func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, 
 
 // addSinks makes a sink for each table.
 func (w *Writer) addSinks() {
-	w.exchanges = newSink(w, func(r *Exchange) int64 { return r.StartNs })
+	w.exchanges = newSink(w, func(e *encoder, b *batch[Exchange]) { b.rows, e.spare = e.order.sortExchanges(b.rows, e.spare) })
 	sockets := newSink[Socket](w, nil)
 	w.exchanges.before = sockets
 	w.sinks = []rowSink{
@@ -339,8 +339,8 @@ func (w *Writer) writeFinal(f Final) error {
 	return w.addEntry(finalName, append(final, '\n'))
 }
 
-// discard stops writing and removes the file.
-func (w *Writer) discard() error {
+// Discard stops writing and removes the file.
+func (w *Writer) Discard() error {
 	return errors.Join(w.Abandon(), os.Remove(w.path+partSuffix))
 }
 
