@@ -1,0 +1,585 @@
+package record
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"kmon/format"
+)
+
+// The tests of this file record real traffic with eBPF and hold the rows
+// against what the load counted itself (cmd/workload). They need root and a
+// kernel that lets eBPF programs load; with CI set they fail without.
+
+func requireBPF(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("CI") != "" {
+		t.Fatal("recording needs root; the gate must run as root")
+	}
+	t.Skip("recording needs root")
+}
+
+// truth is the part of cmd/workload's truth that these tests compare.
+type truth struct {
+	Processes []struct {
+		Name string `json:"name"`
+		PID  int32  `json:"pid"`
+	} `json:"processes"`
+	Services []truthEnd    `json:"services"`
+	Edges    []truthEnd    `json:"edges"`
+	Sockets  []truthSocket `json:"sockets"`
+}
+
+type truthEnd struct {
+	Name          string `json:"name"`
+	PID           int32  `json:"pid"`
+	Requests      int64  `json:"requests"`
+	BytesIn       int64  `json:"bytes_in"`
+	BytesOut      int64  `json:"bytes_out"`
+	BytesSent     int64  `json:"bytes_sent"`
+	BytesReceived int64  `json:"bytes_received"`
+}
+
+type truthSocket struct {
+	Path          string `json:"path"`
+	Role          string `json:"role"`
+	LocalPort     int32  `json:"local_port"`
+	RemotePort    int32  `json:"remote_port"`
+	Requests      int64  `json:"requests"`
+	BytesSent     int64  `json:"bytes_sent"`
+	BytesReceived int64  `json:"bytes_received"`
+}
+
+var workloadBinary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "kmon-record")
+	if err != nil {
+		panic(err)
+	}
+	workloadBinary = filepath.Join(dir, "workload")
+	if out, err := exec.Command("go", "build", "-o", workloadBinary, "kmon/cmd/workload").CombinedOutput(); err != nil {
+		panic(string(out))
+	}
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		panic(err)
+	}
+	os.Exit(code)
+}
+
+// recording is a capture of one load, with the load's own truth.
+type recording struct {
+	truth     truth
+	result    Result
+	exchanges []format.Exchange
+	sockets   []format.Socket // openings: one per socket
+	closes    map[int64]format.Socket
+	byID      map[int64]format.Socket
+	capture   *format.Capture
+}
+
+// record runs a load under the recorder.
+func record(t *testing.T, o Options, args ...string) recording {
+	t.Helper()
+	requireBPF(t)
+	dir := t.TempDir()
+	truthPath := filepath.Join(dir, "truth.json")
+	o.Output = filepath.Join(dir, "load.kmon")
+	o.Command = append([]string{workloadBinary}, append(args, "-truth", truthPath)...)
+	result, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.ExitCode != 0 {
+		t.Fatalf("the load ended with %d", result.ExitCode)
+	}
+	if len(result.Losses) != 0 {
+		t.Errorf("losses: %v", result.Losses)
+	}
+	r := load(t, result)
+	data, err := os.ReadFile(truthPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &r.truth); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func load(t *testing.T, result Result) recording {
+	t.Helper()
+	capture, err := format.Open(result.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { capture.Close() })
+	r := recording{result: result, capture: capture, byID: map[int64]format.Socket{}, closes: map[int64]format.Socket{}}
+	if r.exchanges, err = format.All[format.Exchange](capture); err != nil {
+		t.Fatal(err)
+	}
+	rows, err := format.All[format.Socket](capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows {
+		if row.Event == format.SocketClose {
+			r.closes[row.SocketID] = row
+			continue
+		}
+		if _, twice := r.byID[row.SocketID]; twice {
+			t.Errorf("socket %d begins twice", row.SocketID)
+		}
+		r.byID[row.SocketID] = row
+		r.sockets = append(r.sockets, row)
+	}
+	for _, problem := range capture.Problems() {
+		t.Errorf("capture: %v", problem)
+	}
+	return r
+}
+
+// total is what the exchanges of some sockets add up to.
+type total struct{ requests, sent, received, sockets int64 }
+
+// isRequest is the definition of DESIGN: a row that ends an exchange which
+// began with a request.
+func isRequest(e format.Exchange) bool {
+	return e.Flags&(format.ExchangePartial|format.ExchangeNoRequest) == 0
+}
+
+// sum adds up the exchanges of the sockets that want selects.
+func (r recording) sum(want func(format.Socket) bool) total {
+	var t total
+	for _, s := range r.sockets {
+		if want(s) {
+			t.sockets++
+		}
+	}
+	for _, e := range r.exchanges {
+		if !want(r.byID[e.SocketID]) {
+			continue
+		}
+		if isRequest(e) {
+			t.requests++
+		}
+		if e.Flags&format.ExchangeClient != 0 {
+			t.sent += e.RequestBytes
+			t.received += e.AnswerBytes
+		} else {
+			t.sent += e.AnswerBytes
+			t.received += e.RequestBytes
+		}
+	}
+	return t
+}
+
+// ofProcess selects the sockets of one process and role.
+func (r recording) ofProcess(pid int32, role format.Role) func(format.Socket) bool {
+	own := map[int64]bool{}
+	for _, e := range r.exchanges {
+		if e.PID == pid {
+			own[e.SocketID] = true
+		}
+	}
+	return func(s format.Socket) bool { return s.Role == role && (own[s.SocketID] || s.PID == pid) }
+}
+
+func TestEchoIsCountedExactly(t *testing.T) {
+	for name, args := range map[string][]string{
+		"keep-alive":     {"-requests", "2000", "-connections", "8"},
+		"large":          {"-requests", "50", "-connections", "2", "-request-size", "300000", "-response-size", "700000"},
+		"fresh":          {"-requests", "500", "-connections", "4", "-fresh"},
+		"ipv6":           {"-requests", "500", "-ipv6"},
+		"ipv4-mapped":    {"-requests", "500", "-mapped"},
+		"server sleeps":  {"-requests", "20", "-sleep", "5ms"},
+		"client pauses":  {"-requests", "20", "-pause", "5ms"},
+		"slow and large": {"-requests", "10", "-sleep", "20ms", "-response-size", "5000000"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t, Options{}, append([]string{"echo"}, args...)...)
+			server, client := r.truth.Services[0], r.truth.Edges[0]
+			got := r.sum(r.ofProcess(server.PID, format.RoleServer))
+			if got.requests != server.Requests || got.received != server.BytesIn || got.sent != server.BytesOut {
+				t.Errorf("server: got %+v, the load counted %+v", got, server)
+			}
+			got = r.sum(r.ofProcess(client.PID, format.RoleClient))
+			if got.requests != client.Requests || got.sent != client.BytesSent || got.received != client.BytesReceived {
+				t.Errorf("client: got %+v, the load counted %+v", got, client)
+			}
+			r.checkTimes(t)
+			r.checkCloses(t)
+		})
+	}
+}
+
+// checkTimes holds that no duration is negative and nothing lies outside the
+// recording.
+func (r recording) checkTimes(t *testing.T) {
+	t.Helper()
+	start, end := r.capture.Manifest.Clock.MonotonicNs, r.capture.Final.EndNs
+	for _, e := range r.exchanges {
+		if e.UploadNs < 0 || e.ServerNs < 0 || e.DownloadNs < 0 || e.StartNs < start || e.StartNs > end {
+			t.Fatalf("times make no sense: %+v", e)
+		}
+	}
+}
+
+// checkCloses holds that the kernel's own byte counters, read at close, agree
+// with the sum of the exchanges of that socket.
+func (r recording) checkCloses(t *testing.T) {
+	t.Helper()
+	for id, row := range r.closes {
+		opened, known := r.byID[id]
+		if !known || opened.Event == format.SocketExisting {
+			continue
+		}
+		got := r.sum(func(s format.Socket) bool { return s.SocketID == id })
+		if got.sent != row.BytesSent || got.received != row.BytesReceived {
+			t.Errorf("socket %d: exchanges sum to %+v, the kernel counted %d sent, %d received", id, got, row.BytesSent, row.BytesReceived)
+		}
+	}
+}
+
+func TestEveryPathIsCountedExactly(t *testing.T) {
+	for name, args := range map[string][]string{"ipv4": nil, "ipv6": {"-ipv6"}} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t, Options{}, append([]string{"paths"}, args...)...)
+			for _, want := range r.truth.Sockets {
+				got := r.sum(func(s format.Socket) bool {
+					return s.LocalPort == want.LocalPort && s.RemotePort == want.RemotePort
+				})
+				if got.sockets != 1 || got.requests != want.Requests || got.sent != want.BytesSent || got.received != want.BytesReceived {
+					t.Errorf("%s %s: got %+v, the load counted %+v", want.Path, want.Role, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestForkedServersKeepTheirSockets(t *testing.T) {
+	for name, args := range map[string][]string{"children accept": nil, "a child per connection": {"-per-connection"}} {
+		t.Run(name, func(t *testing.T) {
+			r := record(t, Options{}, append([]string{"fork"}, args...)...)
+			var want, requests int64
+			for _, service := range r.truth.Services {
+				want += service.Requests
+				byProcess := map[int32]int64{}
+				for _, e := range r.exchanges {
+					if isRequest(e) && e.Flags&format.ExchangeClient == 0 {
+						byProcess[e.PID]++
+					}
+				}
+				requests += byProcess[service.PID]
+			}
+			if requests != want || want == 0 {
+				t.Errorf("the children's rows count %d requests, the children %d", requests, want)
+			}
+		})
+	}
+}
+
+func TestStreamsAreNotRequests(t *testing.T) {
+	tests := []struct {
+		mode string
+		// flag is what rows of the server's sockets must show: all of them for
+		// one-way traffic, at least one otherwise.
+		flag format.ExchangeFlags
+	}{
+		{"one-way", format.ExchangeNoAnswer},
+		{"push", format.ExchangeNoRequest},
+		{"pipelined", format.ExchangeStream},
+	}
+	for _, test := range tests {
+		t.Run(test.mode, func(t *testing.T) {
+			r := record(t, Options{}, "stream", "-mode", test.mode, "-messages", "300", "-sleep", "1ms")
+			server := r.truth.Services[0]
+			selected := r.ofProcess(server.PID, format.RoleServer)
+			flagged := 0
+			for _, e := range r.exchanges {
+				if selected(r.byID[e.SocketID]) && e.Flags&test.flag != 0 {
+					flagged++
+				}
+			}
+			if flagged == 0 {
+				t.Errorf("no row of the server is flagged %v", test.flag)
+			}
+			got := r.sum(selected)
+			if got.received != server.BytesIn || got.sent != server.BytesOut {
+				t.Errorf("got %+v, the load counted %+v", got, server)
+			}
+		})
+	}
+}
+
+// startLoad runs a load beside the recorder.
+func startLoad(t *testing.T, args ...string) (wait func() truth) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "truth.json")
+	cmd := exec.Command(workloadBinary, append(args, "-truth", path)...)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return func() truth {
+		if err := cmd.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var result truth
+		if err := json.Unmarshal(data, &result); err != nil {
+			t.Fatal(err)
+		}
+		return result
+	}
+}
+
+func TestSocketsOlderThanTheRecording(t *testing.T) {
+	requireBPF(t)
+	wait := startLoad(t, "echo", "-requests", "20", "-connections", "3", "-hold", "1500ms")
+	time.Sleep(500 * time.Millisecond) // connected, not yet asked
+	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Duration: 2500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := load(t, result)
+	r.truth = wait()
+	server, client := r.truth.Services[0], r.truth.Edges[0]
+	for _, end := range []struct {
+		pid      int32
+		role     format.Role
+		source   format.RoleSource
+		requests int64
+	}{{server.PID, format.RoleServer, format.RoleSourceListener, server.Requests}, {client.PID, format.RoleClient, format.RoleSourcePort, client.Requests}} {
+		selected := r.ofProcess(end.pid, end.role)
+		got := r.sum(selected)
+		if got.sockets != 3 || got.requests != end.requests {
+			t.Errorf("pid %d as %v: got %+v, want 3 sockets, %d requests", end.pid, end.role, got, end.requests)
+		}
+		for _, s := range r.sockets {
+			if selected(s) && (s.Event != format.SocketExisting || s.PID != end.pid || end.role == format.RoleServer && s.RoleSource != end.source) {
+				t.Errorf("an existing socket of pid %d reads %+v", end.pid, s)
+			}
+		}
+	}
+}
+
+func TestInFlightAtTheEndIsMarked(t *testing.T) {
+	requireBPF(t)
+	wait := startLoad(t, "echo", "-requests", "1", "-hold", "700ms", "-sleep", "3s")
+	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Duration: 2 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := load(t, result)
+	r.truth = wait()
+	selected := r.ofProcess(r.truth.Services[0].PID, format.RoleServer)
+	var rows []format.Exchange
+	for _, e := range r.exchanges {
+		if selected(r.byID[e.SocketID]) {
+			rows = append(rows, e)
+		}
+	}
+	want := format.ExchangeOpen | format.ExchangeNoAnswer
+	if len(rows) != 1 || rows[0].Flags&want != want || rows[0].ServerNs < 5e8 {
+		t.Errorf("got %+v, want one row that is %v and waited most of a second", rows, want)
+	}
+}
+
+func TestTargetsNarrowTheRecording(t *testing.T) {
+	requireBPF(t)
+	wait := startLoad(t, "echo", "-requests", "30", "-hold", "1s", "-pause", "5ms")
+	other := startLoad(t, "echo", "-requests", "30", "-hold", "1s", "-pause", "5ms")
+	time.Sleep(300 * time.Millisecond)
+	pid, port := clientOf(t)
+	tests := map[string]Options{
+		"pid":     {PIDs: []int32{pid}},
+		"port":    {Ports: []uint16{port}},
+		"service": {Services: []string{"echo-client"}},
+	}
+	results := map[string]Result{}
+	type outcome struct {
+		name   string
+		result Result
+		err    error
+	}
+	done := make(chan outcome)
+	for name, o := range tests { // several recorders at once, which must not matter
+		o.Output, o.Duration = filepath.Join(t.TempDir(), "x.kmon"), 2*time.Second
+		go func() {
+			result, err := Run(context.Background(), o)
+			done <- outcome{name, result, err}
+		}()
+	}
+	for range tests {
+		o := <-done
+		if o.err != nil {
+			t.Fatal(o.name, o.err)
+		}
+		results[o.name] = o.result
+	}
+	first, second := wait(), other()
+	if first.Edges[0].PID != pid {
+		first, second = second, first
+	}
+	for name, result := range results {
+		r := load(t, result)
+		counts := map[int32]int64{}
+		for _, e := range r.exchanges {
+			if isRequest(e) {
+				counts[e.PID]++
+			}
+		}
+		want := map[int32]int64{first.Edges[0].PID: 30}
+		switch name {
+		case "port":
+			want[first.Services[0].PID] = 30
+		case "service":
+			want[second.Edges[0].PID] = 30
+		}
+		if len(counts) != len(want) {
+			t.Errorf("%s: rows of pids %v, want %v", name, counts, want)
+		}
+		for pid, n := range want {
+			if counts[pid] != n {
+				t.Errorf("%s: %d requests of pid %d, want %d", name, counts[pid], pid, n)
+			}
+		}
+	}
+}
+
+// clientOf finds one echo-client that is connected, and the port it speaks to.
+func clientOf(t *testing.T) (pid int32, port uint16) {
+	t.Helper()
+	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "look.kmon"), Duration: 50 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := load(t, result)
+	processes, err := format.All[format.Process](r.capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range processes {
+		for _, s := range r.sockets {
+			if p.Service == "echo-client" && s.PID == p.PID && s.Role == format.RoleClient {
+				return p.PID, uint16(s.RemotePort)
+			}
+		}
+	}
+	t.Fatal("no connected echo-client was listed")
+	return 0, 0
+}
+
+func TestConfigIsFollowedWhileRecording(t *testing.T) {
+	requireBPF(t)
+	dir := t.TempDir()
+	config := filepath.Join(dir, "kmon.yaml")
+	write := func(text string) {
+		if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("targets: {services: [nobody]}\n")
+	wait := startLoad(t, "echo", "-requests", "100", "-pause", "20ms")
+	go func() {
+		time.Sleep(1200 * time.Millisecond)
+		write("targets: {services: [greeter]}\nrules: [{service: greeter, match: {exe: echo-server}}]\n")
+		time.Sleep(500 * time.Millisecond)
+		write("targets: {services: [greeter]}\nnonsense: true\n")
+	}()
+	result, err := Run(t.Context(), Options{Output: filepath.Join(dir, "x.kmon"), Duration: 3 * time.Second, ConfigPath: config})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := load(t, result)
+	r.truth = wait()
+	versions, err := format.All[format.Config](r.capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(versions) != 3 || versions[1].Error != "" || versions[2].Error == "" {
+		t.Errorf("versions of the configuration: %+v", versions)
+	}
+	pid := r.truth.Services[0].PID
+	changedNs := versions[1].TsNs
+	for _, e := range r.exchanges {
+		if e.PID != pid || e.StartNs+5e8 < changedNs {
+			t.Fatalf("row outside the targets: %+v", e)
+		}
+	}
+	if n := len(r.exchanges); n < 10 || n >= 100 {
+		t.Errorf("%d of 100 exchanges recorded, want those after the change", n)
+	}
+	processes, err := format.All[format.Process](r.capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := false
+	for _, p := range processes {
+		named = named || p.PID == pid && p.Service == "greeter" && p.ServiceSource == "rule"
+	}
+	if !named {
+		t.Error("the rule did not rename the service")
+	}
+}
+
+func TestCommandStatusIsTheResult(t *testing.T) {
+	requireBPF(t)
+	for _, test := range []struct {
+		script string
+		want   int
+	}{{"exit 0", 0}, {"exit 7", 7}, {"kill -TERM $$", 143}} {
+		o := Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Command: []string{"sh", "-c", test.script}}
+		result, err := Run(t.Context(), o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if result.ExitCode != test.want || result.StopReason != "command" {
+			t.Errorf("%q: exit code %d, stopped by %s; want %d by command", test.script, result.ExitCode, result.StopReason, test.want)
+		}
+	}
+}
+
+func TestShortLivedProcessesAreNamed(t *testing.T) {
+	requireBPF(t)
+	o := Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Command: []string{"sh", "-c", "for i in 1 2 3 4 5; do /bin/true; done"}}
+	result, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := load(t, result)
+	procs, err := format.All[format.Proc](r.capture)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := map[int32]map[format.ProcEvent]format.Proc{}
+	for _, p := range procs {
+		if lives[p.PID] == nil {
+			lives[p.PID] = map[format.ProcEvent]format.Proc{}
+		}
+		lives[p.PID][p.Event] = p
+	}
+	complete := 0
+	for _, life := range lives {
+		exec, exit := life[format.ProcExec], life[format.ProcExit]
+		if exec.Exe == "/bin/true" && exec.Cmdline == "/bin/true" && exit.Comm == "true" && exit.StartNs == exec.StartNs && exit.TsNs > exec.TsNs {
+			complete++
+		}
+	}
+	if complete != 5 {
+		t.Errorf("%d complete lives of /bin/true, want 5", complete)
+	}
+}
