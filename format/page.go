@@ -9,13 +9,14 @@ import (
 // decoder holds the buffers with which segments are read. Decoders come from a
 // pool, so that several goroutines read different segments at once.
 type decoder struct {
-	zstd  *zstd.Decoder
-	entry []byte // the Parquet file
-	page  []byte // one page, decompressed
-	index []int32
-	order ordering
-	table idTable
-	wide  []int64
+	zstd    *zstd.Decoder
+	entry   []byte // the Parquet file
+	page    []byte // one page, decompressed
+	index   []int32
+	current page
+	order   ordering
+	table   idTable
+	wide    []int64
 }
 
 var decoders = sync.Pool{New: func() any {
