@@ -140,7 +140,10 @@ func containerRefs(cgroup string) []containerRef {
 			if ref.runtime == "" && parent == "docker" {
 				ref.runtime = "docker"
 			}
-			ref.podUID, pod = pod, ""
+			if ref.podUID == "" {
+				ref.podUID = pod
+			}
+			pod = ""
 			refs = append(refs, ref)
 		}
 		parent = part
@@ -154,12 +157,8 @@ func containerRefs(cgroup string) []containerRef {
 // containerd is given one for the other.
 func scopeRef(part string) (containerRef, bool) {
 	name := strings.TrimSuffix(part, ".scope")
-	if i := strings.LastIndexByte(name, ':'); i >= 0 {
-		runtime := ""
-		if strings.HasSuffix(name[:i], "cri-containerd") {
-			runtime = "containerd"
-		}
-		return containerRef{id: name[i+1:], runtime: runtime}, isContainerID(name[i+1:])
+	if slice, rest, ok := strings.Cut(name, ":cri-containerd:"); ok {
+		return containerRef{rest, "containerd", podUID(slice)}, isContainerID(rest)
 	}
 	for _, s := range scopes {
 		if id, ok := strings.CutPrefix(name, s.prefix); ok && isContainerID(id) {
