@@ -1,0 +1,113 @@
+# kmon: build, test and measure. `make help` lists the targets.
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# The compilers whose output is committed; others give other bytes.
+CLANG         := clang-19
+CLANG_VERSION := 19.1.7
+
+GOLANGCI_VERSION := v2.15.0
+GOLANGCI         := .tools/golangci-lint-$(GOLANGCI_VERSION)
+
+FUZZTIME  ?= 10s
+BENCHTIME ?= 0.3s
+ROUNDS    ?= 9
+PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+
+# kmon is built without cgo everywhere; only the race detector needs it.
+export CGO_ENABLED := 0
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./kmon, one static binary, and dist/workload
+	go build -trimpath -ldflags '$(LDFLAGS)' -o kmon ./cmd/kmon
+	go build -trimpath -o dist/workload ./cmd/workload
+
+.PHONY: demo
+demo: build ## record a small shop for 10 s and analyze it: demo.html, demo.md
+	dist/workload demo
+
+.PHONY: test
+test: ## run all tests (under 5 minutes on 2 cores)
+	go test ./...
+
+.PHONY: generate
+generate: clang ## compile the BPF programs; needs clang-19 and llvm-19
+	go generate ./bpf/...
+
+.PHONY: generate-check
+generate-check: generate ## check that the committed BPF objects are those of their sources
+	git diff --exit-code -- bpf
+
+.PHONY: clang
+clang:
+	@$(CLANG) --version 2>/dev/null | grep -qF 'version $(CLANG_VERSION)' || { \
+	  echo 'generate needs $(CLANG) $(CLANG_VERSION) and llvm-strip-19; on Debian 12: apt-get install clang-19 llvm-19'; \
+	  $(CLANG) --version; exit 1; }
+
+.PHONY: fmt
+fmt: ## format the Go sources
+	gofmt -l -w .
+
+.PHONY: lint
+lint: $(GOLANGCI) ## gofmt, go vet for three systems, golangci-lint
+	@test -z "$$(gofmt -l .)" || { echo 'not formatted, run make fmt:'; gofmt -l .; exit 1; }
+	GOOS=darwin go vet ./...
+	GOOS=windows go vet ./...
+	$(GOLANGCI) run
+
+# Built from source once, pinned; two minutes on two cores.
+$(GOLANGCI):
+	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv .tools/golangci-lint $@
+
+.PHONY: race
+race: ## run all tests under the race detector; needs a C compiler
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race ./...
+
+.PHONY: golden
+golden: ## write the golden files anew; look at the diff before you commit
+	go test $$(grep -rl --include='*_test.go' 'Bool("update"' . | xargs -r -n1 dirname | sort -u) -update
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@found=0; \
+	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
+	    found=1; echo "== $$(dirname $$file) $$target"; \
+	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) $$(dirname $$file) || exit 1; \
+	  done; \
+	done; \
+	test $$found = 1 || { echo 'there is no fuzz target'; exit 1; }
+
+.PHONY: bench
+bench: ## run the Go benchmarks
+	go test -run '^$$' -bench . -benchtime $(BENCHTIME) -benchmem ./...
+
+.PHONY: bench-cost
+bench-cost: build ## measure what recording costs, against tcpdump: ROUNDS=9, needs root
+	go build -o dist/cost ./cmd/workload/cost
+	dist/cost -rounds $(ROUNDS) -kmon ./kmon -jsonl dist/cost.jsonl
+
+.PHONY: cross
+cross: ## build kmon for linux, darwin, windows on amd64, arm64
+	@for platform in $(PLATFORMS); do \
+	  echo "== $$platform"; \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -ldflags '$(LDFLAGS)' \
+	    -o dist/kmon-$${platform%/*}-$${platform#*/} ./cmd/kmon || exit 1; \
+	done
+
+.PHONY: check
+check: ## run everything that CI runs
+	.ci/run
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf kmon dist .tools demo.kmon demo.html demo.md
