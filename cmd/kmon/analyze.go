@@ -1,0 +1,202 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"kmon/analyze"
+	"kmon/reports"
+)
+
+// analyzeFlags is the command line of analyze.
+type analyzeFlags struct {
+	outputs  []string
+	format   string
+	since    string
+	until    string
+	services []string
+}
+
+// report is one output of analyze.
+type report struct {
+	name   string // file, or "-"
+	format reports.Format
+}
+
+func newAnalyze() *cobra.Command {
+	var f analyzeFlags
+	cmd := &cobra.Command{
+		Use:     "analyze CAPTURE...",
+		Aliases: []string{"report"},
+		Short:   "Rebuild services, topology and latencies from captures",
+		Long: `Rebuild from one or more captures which services talked to which, how fast each
+answered, and what the recording missed. Both ends of a connection are matched,
+also across captures of several nodes.
+
+Without -o the report is text on standard output. The ending of FILE gives its
+format: .html, .md, .json or .txt. A FILE that exists is replaced once the new
+report is complete; "-" is standard output, in the --format given.
+
+Exit code 3 means inconclusive: the report is written, but there is too little
+data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
+		Example: `  $ kmon analyze shop.kmon
+  $ kmon analyze shop.kmon -o report.html -o report.md
+  $ kmon analyze shop.kmon --since 1s --until 5s --service cart
+  $ kmon analyze node-a.kmon node-b.kmon -o both.json
+  $ kmon analyze shop.kmon -o - --format json | jq .verdict`,
+		Args:              captures(1, 0),
+		ValidArgsFunction: completeCaptures,
+		RunE:              func(cmd *cobra.Command, args []string) error { return runAnalyze(cmd, f, args) },
+	}
+	flags := cmd.Flags()
+	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "write this `FILE`, format by its ending; repeatable")
+	flags.StringVar(&f.format, "format", "", "`FORMAT` of standard output: text, markdown, json or html (default text)")
+	flags.StringVar(&f.since, "since", "", "leave out what came before this `TIME`: 30s from the start, -30s from the end, or RFC 3339")
+	flags.StringVar(&f.until, "until", "", "leave out what came after this `TIME`")
+	flags.StringArrayVar(&f.services, "service", nil, "only the service `NAME` and its edges; repeatable")
+	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("html", "md", "json", "txt")))
+	must(cmd.RegisterFlagCompletionFunc("format", completeWords("text", "markdown", "json", "html")))
+	for _, name := range []string{"since", "until", "service"} {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+	return cmd
+}
+
+func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
+	for _, moment := range []string{f.since, f.until} {
+		if _, err := analyze.ParseMoment(moment, 0, 0); moment != "" && err != nil {
+			return &usageError{err}
+		}
+	}
+	planned, err := f.plan()
+	if err != nil {
+		return err
+	}
+	stop := startProgress(cmd.ErrOrStderr(), "reading "+strings.Join(paths, ", "))
+	defer stop()
+	a, err := analyze.Run(cmd.Context(), paths, analyze.Options{Since: f.since, Until: f.until, Services: f.services, Version: readBuild().Version})
+	stop()
+	if err != nil {
+		return explain(err)
+	}
+	for _, c := range a.Captures {
+		warnDamage(cmd.ErrOrStderr(), c.Problems)
+	}
+	stdout := cmd.OutOrStdout()
+	for _, r := range planned {
+		options := reports.Options{Command: commandLine(f, paths)}
+		if columns, ok := terminalWidth(stdout); ok && r.name == stdoutName {
+			options.Width, options.Color = columns, wantsColour(stdout)
+		}
+		err := writeOutput(stdout, r.name, func(w io.Writer) error { return reports.Write(w, a, r.format, options) })
+		if err != nil {
+			return err
+		}
+	}
+	return inconclusive(a)
+}
+
+// plan turns -o and --format into the reports to write, so that a mistake in
+// them comes before the work.
+func (f analyzeFlags) plan() ([]report, error) {
+	format, err := formatNamed(f.format)
+	if err != nil {
+		return nil, err
+	}
+	if len(f.outputs) == 0 {
+		return []report{{stdoutName, format}}, nil
+	}
+	var planned []report
+	used := f.format == ""
+	for _, name := range f.outputs {
+		r := report{name, format}
+		if name == stdoutName {
+			used = true
+		} else if r.format, err = reports.FormatForPath(name); err != nil {
+			return nil, &usageError{err}
+		}
+		if slices.ContainsFunc(planned, func(p report) bool { return filepath.Clean(p.name) == filepath.Clean(name) }) {
+			return nil, usagef("-o %s is given twice", name)
+		}
+		planned = append(planned, r)
+	}
+	if !used {
+		return nil, usagef("--format %s is for standard output (-o -); a file has the format of its ending", f.format)
+	}
+	return planned, nil
+}
+
+// formatNamed is the report format a user calls name; "" is text.
+func formatNamed(name string) (reports.Format, error) {
+	switch name {
+	case "", "text", "txt":
+		return reports.Text, nil
+	case "markdown", "md":
+		return reports.Markdown, nil
+	case "json":
+		return reports.JSON, nil
+	case "html":
+		return reports.HTML, nil
+	}
+	return "", usagef("--format %q is not known: text, markdown, json or html", name)
+}
+
+// commandLine is how to make the same analysis again, for the foot of a
+// report.
+func commandLine(f analyzeFlags, paths []string) string {
+	words := append([]string{"kmon", "analyze"}, paths...)
+	add := func(flag, value string) {
+		if value != "" {
+			words = append(words, flag, value)
+		}
+	}
+	add("--since", f.since)
+	add("--until", f.until)
+	for _, s := range f.services {
+		add("--service", s)
+	}
+	for i, w := range words {
+		if strings.ContainsAny(w, " \t\n'\"$&|;<>()*?[]#~`\\") {
+			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+// minCoverage is the share of seen exchanges below which numbers that depend
+// on completeness are not to be trusted (the findings' own limit).
+const minCoverage = 0.9
+
+// inconclusive is the error that ends analyze with codeInconclusive, nil when
+// there is enough to go by.
+func inconclusive(a *analyze.Analysis) error {
+	seen, traffic := false, false
+	for _, c := range a.Captures {
+		for _, cov := range c.Coverage {
+			if cov.Table == "exchanges" && cov.Lost > 0 && cov.Ratio < minCoverage {
+				return exit(codeInconclusive, fmt.Errorf("%s: inconclusive: %.0f%% of the exchanges were lost (coverage %.2f, needed %.1f)",
+					c.File, 100*(1-cov.Ratio), cov.Ratio, minCoverage))
+			}
+		}
+		seen = seen || c.Rows["exchanges"] > 0
+	}
+	for _, s := range a.Services {
+		traffic = traffic || s.Requests > 0 || s.Streams.Connections > 0 || s.Streams.OneWay > 0
+	}
+	for _, e := range a.Edges {
+		traffic = traffic || e.Connections > 0 || e.Requests > 0
+	}
+	switch {
+	case traffic:
+		return nil
+	case seen:
+		return exit(codeInconclusive, fmt.Errorf("inconclusive: no traffic is left by --since, --until and --service"))
+	default:
+		return exit(codeInconclusive, fmt.Errorf("inconclusive: no traffic was recorded"))
+	}
+}

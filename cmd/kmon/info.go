@@ -1,0 +1,248 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kmon/format"
+)
+
+// info is what info tells of a capture; its JSON is the schema kmon.info/v1.
+type info struct {
+	Schema     string           `json:"schema"`
+	File       string           `json:"file"`
+	SizeBytes  int64            `json:"size_bytes"`
+	Manifest   format.Manifest  `json:"manifest"`
+	Final      *format.Final    `json:"final"` // null: the recording did not end in order
+	DurationNs int64            `json:"duration_ns"`
+	Rows       map[string]int64 `json:"rows"`   // per table, as far as it can be read
+	Losses     map[string]int64 `json:"losses"` // collector/cause → count
+	Recorder   recorderCost     `json:"recorder"`
+	Problems   []problem        `json:"problems"`
+
+	tables []string // the keys of Rows in their usual order
+}
+
+// recorderCost is what recording cost on the node, as last measured.
+type recorderCost struct {
+	CPUNs       int64 `json:"cpu_ns"`
+	MaxRSSBytes int64 `json:"max_rss_bytes"`
+	Known       bool  `json:"known"` // false: nothing was measured, the numbers mean nothing
+}
+
+// problem is a format.Problem in JSON.
+type problem struct {
+	Entry  string `json:"entry,omitempty"`
+	Offset int64  `json:"offset"` // -1: no place in particular
+	What   string `json:"what"`
+	Mend   string `json:"mend,omitempty"`
+	Damage bool   `json:"damage"` // false: a note, nothing is lost
+}
+
+func newInfo() *cobra.Command {
+	asJSON := false
+	cmd := &cobra.Command{
+		Use:   "info CAPTURE...",
+		Short: "Say what a capture holds, where and how it was recorded",
+		Long: `Say where and when a capture was recorded, by which collectors and hooks, how
+many rows it holds, what the recording lost and cost, and what is damaged. Every
+checksum in the file is checked on the way.`,
+		Example: `  $ kmon info shop.kmon
+  $ kmon info shop.kmon --json | jq .rows`,
+		Args:              captures(1, 0),
+		ValidArgsFunction: completeCaptures,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			for i, path := range args {
+				in, err := readInfo(cmd, path)
+				if err != nil {
+					return explain(err)
+				}
+				if err := showInfo(cmd.OutOrStdout(), in, asJSON, i > 0); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON (schema kmon.info/v1), a value for each capture")
+	return cmd
+}
+
+func showInfo(w io.Writer, in info, asJSON, further bool) error {
+	if asJSON {
+		return writeJSON(w, in)
+	}
+	return buffered(w, func(w io.Writer) error {
+		if further {
+			fmt.Fprintln(w)
+		}
+		return in.write(w, palette(wantsColour(w)))
+	})
+}
+
+// readInfo reads all of a capture but the values of its larger tables.
+func readInfo(cmd *cobra.Command, path string) (info, error) {
+	c, err := format.Open(path)
+	if err != nil {
+		return info{}, err
+	}
+	defer c.Close()
+	defer startProgress(cmd.ErrOrStderr(), "reading "+path)()
+	in := info{Schema: "kmon.info/v1", File: path, SizeBytes: c.Size, Manifest: c.Manifest, Final: c.Final,
+		Losses: map[string]int64{}, Problems: []problem{}}
+	in.tables = c.Tables()
+	if in.Rows, err = countRows(cmd.Context(), c); err != nil {
+		return info{}, err
+	}
+	if err := in.readCost(c); err != nil {
+		return info{}, err
+	}
+	for _, p := range c.Problems() {
+		in.Problems = append(in.Problems, problem{p.Entry, p.Offset, p.What, p.Mend, p.Damage})
+	}
+	return in, nil
+}
+
+// readCost fills in duration, losses and the recorder's cost: from the
+// summary, or from the rows when there is none.
+func (in *info) readCost(c *format.Capture) error {
+	if f := c.Final; f != nil {
+		in.DurationNs = f.EndNs - c.Manifest.Clock.MonotonicNs
+		maps.Copy(in.Losses, f.Losses)
+		in.Recorder = recorderCost{f.CPUNs, f.MaxRSSBytes, f.CPUNs > 0 || f.MaxRSSBytes > 0}
+		return nil
+	}
+	losses, err := format.All[format.Loss](c)
+	if err != nil {
+		return err
+	}
+	for _, l := range losses {
+		in.Losses[l.Collector+"/"+l.Cause.String()] += l.Count
+	}
+	self, err := format.All[format.Self](c)
+	for _, s := range self {
+		in.DurationNs = max(in.DurationNs, s.TsNs-c.Manifest.Clock.MonotonicNs)
+		in.Recorder = recorderCost{max(in.Recorder.CPUNs, s.CPUNs), max(in.Recorder.MaxRSSBytes, s.RSSBytes), true}
+	}
+	return err
+}
+
+// write gives the text form: a word, then what there is to say about it.
+func (in info) write(w io.Writer, p palette) error {
+	tab := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
+	line := func(word, format string, args ...any) {
+		fmt.Fprintf(tab, "%s\t%s\n", word, oneLine(fmt.Sprintf(format, args...)))
+	}
+	m := in.Manifest
+	line("capture", "%s, %s, format %d, by kmon %s", in.File, bytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
+	line("host", "%s, %s", known(m.Host.Name), hostText(m.Host))
+	line("recorded", "%s", in.when())
+	line("command", "%s", known(strings.Join(m.CommandLine, " ")))
+	for _, c := range m.Collectors {
+		line("collector", "%s: %s", c.Name, joinMap(c.Variants, ", ", "%s = %s"))
+		for _, indicator := range slices.Sorted(maps.Keys(c.Missing)) {
+			line("", "%s is not recorded: %s", indicator, c.Missing[indicator])
+		}
+	}
+	line("recorder", "%s", in.cost())
+	word := "rows"
+	for _, table := range in.tables {
+		line(word, "%s of %s", countText(in.Rows[table]), table)
+		word = ""
+	}
+	if err := tab.Flush(); err != nil {
+		return err
+	}
+	in.writeLosses(w, p)
+	return in.writeProblems(w, p)
+}
+
+func hostText(h format.Host) string {
+	s := fmt.Sprintf("%s, kernel %s, %s", known(h.OS), known(h.Kernel), known(h.Arch))
+	if h.CPUs > 0 {
+		s += fmt.Sprintf(", %d CPUs", h.CPUs)
+	}
+	if h.MemoryBytes > 0 {
+		s += ", " + bytesText(h.MemoryBytes)
+	}
+	return s
+}
+
+// when says from when, for how long and why no longer.
+func (in info) when() string {
+	s := "at a time not known"
+	if ns := in.Manifest.CreatedUnixNs; ns != 0 {
+		s = time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05 UTC")
+	}
+	if in.DurationNs > 0 {
+		s += ", " + durationText(time.Duration(in.DurationNs))
+	}
+	switch {
+	case in.Final == nil:
+		return s + ", did not end in order"
+	case in.Final.Error != "":
+		return s + ", ended by " + in.Final.StopReason + ": " + in.Final.Error
+	case in.Final.ExitCode != nil:
+		return s + fmt.Sprintf(", ended by %s (exit code %d)", in.Final.StopReason, *in.Final.ExitCode)
+	}
+	return s + ", ended by " + known(in.Final.StopReason)
+}
+
+func (in info) cost() string {
+	r := in.Recorder
+	if !r.Known {
+		return "cost not recorded"
+	}
+	s := durationText(time.Duration(r.CPUNs)) + " of CPU"
+	if in.DurationNs > 0 {
+		s += fmt.Sprintf(" (%.1f%% of a core)", 100*float64(r.CPUNs)/float64(in.DurationNs))
+	}
+	return s + ", " + bytesText(r.MaxRSSBytes) + " of memory"
+}
+
+func (in info) writeLosses(w io.Writer, p palette) {
+	if len(in.Losses) == 0 {
+		if in.Final == nil {
+			fmt.Fprintln(w, "no loss stands in what is left of the recording")
+			return
+		}
+		fmt.Fprintln(w, p.good("nothing was lost while recording"))
+		return
+	}
+	for _, what := range slices.Sorted(maps.Keys(in.Losses)) {
+		fmt.Fprintln(w, p.bad(oneLine(fmt.Sprintf("lost while recording: %s of %s", countText(in.Losses[what]), what))))
+	}
+}
+
+func (in info) writeProblems(w io.Writer, p palette) error {
+	if len(in.Problems) == 0 {
+		_, err := fmt.Fprintln(w, p.good("nothing is damaged"))
+		return err
+	}
+	for _, problem := range in.Problems {
+		s := format.Problem{File: in.File, Entry: problem.Entry, Offset: problem.Offset, What: problem.What, Mend: problem.Mend}.String()
+		if _, err := fmt.Fprintln(w, p.bad(oneLine(s))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func known(s string) string { return cmp.Or(s, "not known") }
+
+// joinMap gives the pairs of m in the order of their keys.
+func joinMap(m map[string]string, separator, pair string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, fmt.Sprintf(pair, k, m[k]))
+	}
+	return strings.Join(parts, separator)
+}

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func text(s string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, s)
+		return err
+	}
+}
+
+func TestWriteOutput(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "report.md")
+	for _, content := range []string{"first", "the second"} { // made, then replaced
+		if err := writeOutput(io.Discard, name, text(content)); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := os.ReadFile(name); string(got) != content {
+			t.Errorf("got %q, want %q", got, content)
+		}
+	}
+	var stdout bytes.Buffer
+	if err := writeOutput(&stdout, "-", text("shown")); err != nil || stdout.String() != "shown" {
+		t.Errorf("to stdout: got %q, %v; want shown", stdout.String(), err)
+	}
+	checkOnly(t, dir, "report.md")
+}
+
+// A report that cannot be completed leaves the old one and nothing else.
+func TestWriteOutputFails(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "report.md")
+	if err := os.WriteFile(name, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err := writeOutput(io.Discard, name, func(w io.Writer) error {
+		_, _ = w.Write([]byte("half a rep"))
+		return broken
+	})
+	if !errors.Is(err, broken) || !strings.Contains(err.Error(), name) {
+		t.Errorf("got %v, want an error that names %s and wraps %v", err, name, broken)
+	}
+	if got, _ := os.ReadFile(name); string(got) != "old" {
+		t.Errorf("got %q, want the old content", got)
+	}
+	checkOnly(t, dir, "report.md")
+}
+
+func TestWriteOutputInPlace(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("symbolic links need a privilege on Windows")
+	}
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target.md"), filepath.Join(dir, "link.md")
+	if err := os.WriteFile(target, []byte("something longer than the new text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(target, link); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeOutput(io.Discard, link, text("new")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(target); string(got) != "new" {
+		t.Errorf("through the link: got %q, want new", got)
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
+		t.Errorf("the link is gone: %v, %v", info, err)
+	}
+	if err := writeOutput(io.Discard, os.DevNull, text("new")); err != nil {
+		t.Errorf("to %s: %v", os.DevNull, err)
+	}
+	if info, err := os.Lstat(os.DevNull); err != nil || info.Mode().IsRegular() {
+		t.Fatalf("%s was replaced: %v, %v", os.DevNull, info, err)
+	}
+	if err := writeOutput(io.Discard, dir, text("new")); err == nil || !strings.Contains(err.Error(), "is a directory") {
+		t.Errorf("to a directory: got %v", err)
+	}
+}
+
+func checkOnly(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("files: got %v, want %v", got, want)
+	}
+}

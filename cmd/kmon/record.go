@@ -1,0 +1,148 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"strconv"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of a command that could not be started, as in a shell.
+const (
+	codeNotExecutable = 126
+	codeNotFound      = 127
+)
+
+// recordFlags is the command line of record.
+type recordFlags struct {
+	output     string
+	duration   duration
+	collectors []string
+	pids       []string
+	services   []string
+	cgroups    []string
+	ports      []string
+	config     string
+	command    []string // after --
+}
+
+func newRecord() *cobra.Command {
+	var f recordFlags
+	cmd := &cobra.Command{
+		Use:   "record [flags] [-- CMD ARGS...]",
+		Short: "Record this node's TCP exchanges into a capture (Linux, root)",
+		Long: `Record the TCP exchanges of this node into one capture file until the duration
+is over, CMD ends, or an interrupt (Ctrl-C) or SIGTERM arrives.
+
+The capture is FILE.part while it is open and FILE once it is complete; an
+existing file is never overwritten. A first interrupt finishes the file. A
+second abandons the recording: FILE.part stays, and kmon repair reads it.
+
+Without -p, --service, --cgroup and --port all processes are recorded but kmon
+itself. With several of them, what matches any of them is recorded.
+
+With CMD, record runs it, records while it runs and exits with its code: 126 if
+it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
+		Example: `  $ kmon record -d 60s
+  $ kmon record -o shop.kmon -d 5m --service cart --service checkout
+  $ kmon record -p 4711 --port 443
+  $ kmon record -o bench.kmon -- redis-benchmark -n 100000 -q`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if cmd.ArgsLenAtDash() != 0 && len(args) > 0 {
+				return usagef("record takes no argument %q; a command to run goes after --", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.command = args
+			return runRecord(cmd, f)
+		},
+	}
+	f.register(cmd)
+	return cmd
+}
+
+// register declares the flags and how their values are completed.
+func (f *recordFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.output, "output", "o", "", "write this `FILE` (default kmon-HOST-UTC.kmon)")
+	flags.VarP(&f.duration, "duration", "d", "stop after this `TIME`: 30s, 5m (default: until interrupted)")
+	flags.StringSliceVarP(&f.collectors, "events", "e", nil, "run these `COLLECTORS` (default all)")
+	flags.StringSliceVarP(&f.pids, "pid", "p", nil, "record the process `PID`; repeatable")
+	flags.StringArrayVar(&f.services, "service", nil, "record the service `NAME`; repeatable")
+	flags.StringArrayVar(&f.cgroups, "cgroup", nil, "record the processes of the cgroup `PATH`; repeatable")
+	flags.StringSliceVar(&f.ports, "port", nil, "record connections with `PORT` at either end; repeatable")
+	flags.StringVar(&f.config, "config", "", "targets and rules from this YAML `FILE`, read again whenever it changes")
+	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("kmon")))
+	must(cmd.RegisterFlagCompletionFunc("config", completeEndings("yaml", "yml")))
+	for _, name := range []string{"duration", "pid", "service", "port"} {
+		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
+	}
+}
+
+// check finds the mistakes that need no kernel to be seen, so that they come
+// at once and on every system.
+func (f *recordFlags) check() error {
+	if _, err := f.portNumbers(); err != nil {
+		return err
+	}
+	if _, err := f.pidNumbers(); err != nil {
+		return err
+	}
+	if f.config != "" {
+		if _, err := os.Stat(f.config); errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("--config %s: no such file", f.config)
+		}
+	}
+	if f.output != "" {
+		if _, err := os.Lstat(f.output); err == nil {
+			return fmt.Errorf("%s exists, and captures are never overwritten; move it away or name another file with -o", f.output)
+		}
+	}
+	return checkCommand(f.command)
+}
+
+func (f *recordFlags) portNumbers() ([]uint16, error) {
+	var ports []uint16
+	for _, text := range f.ports {
+		port, err := strconv.ParseUint(text, 10, 16)
+		if err != nil || port == 0 {
+			return nil, usagef("--port %q is not a port: 1 to 65535", text)
+		}
+		ports = append(ports, uint16(port))
+	}
+	return ports, nil
+}
+
+func (f *recordFlags) pidNumbers() ([]int32, error) {
+	var pids []int32
+	for _, text := range f.pids {
+		pid, err := strconv.ParseInt(text, 10, 32)
+		if err != nil || pid <= 0 {
+			return nil, usagef("-p %q is not a process id", text)
+		}
+		pids = append(pids, int32(pid))
+	}
+	return pids, nil
+}
+
+// checkCommand looks for the program of command before anything is recorded
+// and ends with the code that a shell would give.
+func checkCommand(command []string) error {
+	if len(command) == 0 {
+		return nil
+	}
+	_, err := exec.LookPath(command[0])
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return exit(codeNotFound, fmt.Errorf("%s: command not found; nothing was recorded", command[0]))
+	default:
+		return exit(codeNotExecutable, fmt.Errorf("%s: cannot be executed; nothing was recorded: %w", command[0], errors.Unwrap(err)))
+	}
+}

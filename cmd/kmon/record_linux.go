@@ -1,0 +1,165 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"kmon/record"
+)
+
+// runRecord records as the flags say, then tells in one line what came of it.
+func runRecord(cmd *cobra.Command, f recordFlags) error {
+	options, err := f.options()
+	if err != nil {
+		return err
+	}
+	stderr := cmd.ErrOrStderr()
+	defer abandonOnSecondSignal(stderr, options.Output)()
+	stop := func() {}
+	if len(f.command) == 0 { // else the terminal is the command's
+		options.Status, stop = showStatus(stderr)
+	}
+	result, err := record.Run(cmd.Context(), options)
+	stop()
+	if result.Path != "" {
+		fmt.Fprintln(stderr, summary(result, palette(wantsColour(stderr))))
+		for _, u := range result.Unresolved {
+			fmt.Fprintf(stderr, "kmon: nothing was recorded for %s\n", oneLine(u))
+		}
+	}
+	if err == nil && result.ExitCode != 0 {
+		return exit(result.ExitCode, nil)
+	}
+	return err
+}
+
+// options checks the flags and turns them into those of the library.
+func (f *recordFlags) options() (record.Options, error) {
+	if err := f.check(); err != nil {
+		return record.Options{}, err
+	}
+	ports, err := f.portNumbers()
+	if err != nil {
+		return record.Options{}, err
+	}
+	pids, err := f.pidNumbers()
+	if err != nil {
+		return record.Options{}, err
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown"
+	}
+	return record.Options{
+		Output:      cmp.Or(f.output, record.DefaultName(host, time.Now())),
+		Duration:    time.Duration(f.duration),
+		Collectors:  f.collectors,
+		PIDs:        pids,
+		Services:    f.services,
+		Cgroups:     f.cgroups,
+		Ports:       ports,
+		ConfigPath:  f.config,
+		Command:     f.command,
+		Version:     readBuild().Version,
+		CommandLine: os.Args,
+	}, nil
+}
+
+// abandonOnSecondSignal ends the process at the second signal: the first has
+// ended the recording by its context, and finishing the file takes too long for
+// whoever sends another. The returned function ends the watch.
+func abandonOnSecondSignal(stderr io.Writer, output string) (stop func()) {
+	signals, done := make(chan os.Signal, 2), make(chan struct{})
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		for range 2 {
+			select {
+			case <-done:
+				return
+			case <-signals:
+			}
+		}
+		part := output + partEnding
+		fmt.Fprintf(stderr, "kmon: abandoned; what was written is in %s (kmon repair %s)\n", part, part)
+		os.Exit(codeInterrupted)
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+	}
+}
+
+// showStatus shows how the recording is doing on stderr, if that is a
+// terminal. The returned function wipes the line.
+func showStatus(stderr io.Writer) (chan<- record.Status, func()) {
+	if !isTerminal(stderr) {
+		return nil, func() {}
+	}
+	p := palette(wantsColour(stderr))
+	ctx, stop := context.WithCancel(context.Background())
+	states, wiped := make(chan record.Status), make(chan struct{})
+	go func() {
+		defer close(wiped)
+		for {
+			select {
+			case s := <-states:
+				fmt.Fprintf(stderr, "\r\x1b[K%.0f s: %s rows, %s, %s", s.Elapsed.Seconds(), countText(s.Rows),
+					bytesText(s.SizeBytes), lossText(s.Lost, p))
+			case <-ctx.Done():
+				fmt.Fprint(stderr, "\r\x1b[K")
+				return
+			}
+		}
+	}()
+	return states, func() {
+		stop()
+		<-wiped
+	}
+}
+
+// summary is the line at the end: events, size, losses, the recorder's cost,
+// the file.
+func summary(r record.Result, p palette) string {
+	rows, lost := int64(0), int64(0)
+	for _, n := range r.Rows {
+		rows += n
+	}
+	var causes []string
+	for _, cause := range slices.Sorted(maps.Keys(r.Losses)) {
+		if n := r.Losses[cause]; n > 0 {
+			lost += n
+			causes = append(causes, fmt.Sprintf("%s %s", cause, countText(n)))
+		}
+	}
+	losses := lossText(lost, p)
+	if len(causes) > 0 {
+		losses += " (" + strings.Join(causes, ", ") + ")"
+	}
+	elapsed := time.Duration(r.DurationNs)
+	share := 0.0
+	if elapsed > 0 {
+		share = 100 * float64(r.CPUNs) / float64(r.DurationNs)
+	}
+	return fmt.Sprintf("%s exchanges (%s rows) in %s, %s, %s, kmon's own %.1f%% of a core and %s: %s",
+		countText(r.Rows["exchanges"]), countText(rows), durationText(elapsed), bytesText(r.SizeBytes), losses,
+		share, bytesText(r.MaxRSSBytes), oneLine(r.Path))
+}
+
+// lossText counts what was lost, in red if anything was.
+func lossText(lost int64, p palette) string {
+	if lost == 0 {
+		return "nothing lost"
+	}
+	return p.bad(countText(lost) + " lost")
+}

@@ -1,0 +1,18 @@
+//go:build !linux
+
+package main
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/spf13/cobra"
+)
+
+// runRecord tells that this system cannot record.
+func runRecord(_ *cobra.Command, f recordFlags) error {
+	if err := f.check(); err != nil {
+		return err
+	}
+	return fmt.Errorf("recording needs Linux, this is %s; record on the node and analyze the capture here", runtime.GOOS)
+}

@@ -1,0 +1,178 @@
+package main
+
+import (
+	"archive/zip"
+	"bytes"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"kmon/format"
+)
+
+// The sample captures, written into a fresh directory:
+//
+//	shop.kmon         whole: web asks cart 60 times in 6 s, cart answers after 2 ms
+//	cut.kmon          shop.kmon without its last quarter
+//	flipped.kmon      shop.kmon with one bit of its exchanges changed
+//	lossy.kmon        whole, but the recording lost half of the exchanges
+//	idle.kmon         whole, nothing happened
+//	hostile.kmon      whole, with names that try to steer a terminal
+//	running.kmon.part what a killed recorder leaves; running.kmon is missing
+//	newer.kmon        of a format version to come
+//	other.zip         a ZIP archive, not a capture
+//	notes.kmon        text, not a capture
+//	empty.kmon        no byte at all
+//	dir.kmon          a directory
+func writeSamples(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	writeCapture(t, at("shop.kmon"), sample{exchanges: 60})
+	writeCapture(t, at("lossy.kmon"), sample{exchanges: 60, lost: 60})
+	writeCapture(t, at("idle.kmon"), sample{})
+	writeCapture(t, at("hostile.kmon"), sample{exchanges: 3, service: "cart\x1b[2J\u202e<script>\n| |"})
+	writeCapture(t, at("running.kmon"), sample{exchanges: 20, abandon: true})
+
+	shop := read(t, at("shop.kmon"))
+	write(t, at("cut.kmon"), shop[:len(shop)*3/4])
+	flipped := bytes.Clone(shop)
+	name := []byte("events/exchanges/000001.parquet")
+	flipped[bytes.Index(flipped, name)+len(name)+100] ^= 1
+	write(t, at("flipped.kmon"), flipped)
+
+	manifest := fmt.Sprintf(`{"format":"kmon.capture","version":%d,"kmon_version":"9.8"}`, format.Version+1)
+	write(t, at("newer.kmon"), zipOf(t, "manifest.json", manifest))
+	write(t, at("other.zip"), zipOf(t, "hello.txt", "hello"))
+	write(t, at("notes.kmon"), []byte("Remember to record the shop.\n"))
+	write(t, at("empty.kmon"), nil)
+	if err := os.Mkdir(at("dir.kmon"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// sample is what differs between the captures that kmon itself writes.
+type sample struct {
+	exchanges int
+	lost      int64
+	service   string // default cart
+	abandon   bool   // the recorder is killed
+}
+
+const (
+	second    = int64(1e9)
+	sampleNs  = 1000 * second              // monotonic start
+	sampleUTC = 1_760_000_000 * int64(1e9) // 2025-10-09 08:53:20 UTC
+)
+
+func writeCapture(t *testing.T, path string, s sample) {
+	t.Helper()
+	if s.service == "" {
+		s.service = "cart"
+	}
+	w, err := format.Create(path, format.Manifest{
+		KmonVersion:   "0.1.0",
+		CreatedUnixNs: sampleUTC,
+		Host: format.Host{Name: "node-a", OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.12.9", Arch: "amd64",
+			CPUs: 4, MemoryBytes: 8 << 30, CgroupHierarchy: "v2", ClockTicks: 100},
+		Clock: format.ClockPair{MonotonicNs: sampleNs, RealtimeNs: sampleUTC},
+		Collectors: []format.Collector{{Name: "tcp",
+			Variants: map[string]string{"send": "tp_btf:sock_send_length", "receive": "tp_btf:sock_recv_length"},
+			Missing:  map[string]string{"retransmits": "the kernel has no such counter"}}},
+		Options:     map[string]string{"duration": "6s"},
+		CommandLine: []string{"kmon", "record", "-d", "6s", "-o", filepath.Base(path)},
+	}, format.WriterOptions{NoSync: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, appendNode(w, s))
+	rows := int64(0)
+	for i := range s.exchanges {
+		at := sampleNs + int64(i)*second/10 + 50e6
+		check(t, format.Append(w,
+			exchange(1, at, 2_200_000, 100, format.ExchangeClient),
+			exchange(2, at+100_000, 2_000_000, 200, 0)))
+		rows += 2
+		check(t, w.Tick(at))
+	}
+	end := sampleNs + 6*second
+	check(t, format.Append(w, format.Self{TsNs: end, RealtimeNs: sampleUTC + 6*second, CPUNs: 30e6, RSSBytes: 20 << 20, Events: rows}))
+	losses := map[string]int64{}
+	if s.lost > 0 {
+		check(t, format.Append(w, format.Loss{StartNs: sampleNs + second, EndNs: sampleNs + 2*second,
+			Collector: "tcp", Table: "exchanges", Cause: format.LossRingFull, Count: 2 * s.lost}))
+		losses["tcp/ring full"] = 2 * s.lost
+	}
+	check(t, w.Tick(end))
+	if s.abandon {
+		check(t, w.Tick(end+20*second)) // seals what is open: the quiet tables too
+		check(t, w.Abandon())
+		return
+	}
+	check(t, w.Close(format.Final{EndNs: end, EndUnixNs: sampleUTC + 6*second, StopReason: "duration",
+		Losses: losses, CPUNs: 30e6, MaxRSSBytes: 20 << 20}))
+}
+
+// appendNode writes the two processes, their listener and, when they talk, the
+// two ends of their connection.
+func appendNode(w *format.Writer, s sample) error {
+	process := func(pid int32, service string) format.Process {
+		return format.Process{TsNs: sampleNs, PID: pid, StartNs: sampleNs - second, ParentPID: 1, Comm: service, Exe: "/usr/bin/" + service,
+			Cmdline: service, Service: service, ServiceSource: "executable", NetnsID: 1}
+	}
+	err := format.Append(w, process(100, "web"), process(200, s.service))
+	if err == nil {
+		err = format.Append(w, format.Listener{TsNs: sampleNs, NetnsID: 1, Addr: "127.0.0.1", Port: 8080, Protocol: 6, PID: 200, Backlog: 128})
+	}
+	if err != nil || s.exchanges == 0 {
+		return err
+	}
+	socket := func(id int64, role format.Role, source format.RoleSource, local, remote, pid int32) format.Socket {
+		return format.Socket{TsNs: sampleNs + 1e6, SocketID: id, Event: format.SocketOpen, Role: role, RoleSource: source, Family: 4, NetnsID: 1,
+			LocalAddr: "127.0.0.1", LocalPort: local, RemoteAddr: "127.0.0.1", RemotePort: remote, PID: pid}
+	}
+	return format.Append(w,
+		socket(1, format.RoleClient, format.RoleSourceConnect, 40000, 8080, 100),
+		socket(2, format.RoleServer, format.RoleSourceAccept, 8080, 40000, 200))
+}
+
+func exchange(socket, start, server int64, pid int32, flags format.ExchangeFlags) format.Exchange {
+	return format.Exchange{SocketID: socket, StartNs: start, ServerNs: server, RequestBytes: 120, AnswerBytes: 640,
+		RequestMessages: 1, AnswerMessages: 1, PID: pid, TID: pid, Flags: flags}
+}
+
+func zipOf(t *testing.T, name, content string) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	size := uint64(len(content))
+	f, err := z.CreateRaw(&zip.FileHeader{Name: name, CRC32: crc32.ChecksumIEEE([]byte(content)),
+		CompressedSize64: size, UncompressedSize64: size})
+	check(t, err)
+	_, err = f.Write([]byte(content))
+	check(t, err)
+	check(t, z.Close())
+	return b.Bytes()
+}
+
+func check(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	check(t, err)
+	return data
+}
+
+func write(t *testing.T, path string, data []byte) {
+	t.Helper()
+	check(t, os.WriteFile(path, data, 0o600))
+}
