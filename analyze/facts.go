@@ -1,0 +1,262 @@
+package analyze
+
+import (
+	"cmp"
+	"fmt"
+	"math/bits"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"kmon/analyze/replay"
+	"kmon/format"
+)
+
+// coverages holds the coverage of each capture's tables.
+type coverages [][]Coverage
+
+// coverage compares, for each capture and table, what was read with what is
+// known to be missing: losses the recorder counted, and rows that its final
+// count has and the file lacks.
+func (r *run) coverage() coverages {
+	list := make(coverages, len(r.captures))
+	for i, c := range r.captures {
+		tables := map[string]*Coverage{}
+		get := func(table string) *Coverage {
+			if tables[table] == nil {
+				tables[table] = &Coverage{Table: table, Seen: c.Rows[table]}
+			}
+			return tables[table]
+		}
+		get("exchanges")
+		for table, n := range c.Rows {
+			if n > 0 {
+				get(table)
+			}
+		}
+		for _, l := range c.Losses {
+			get(l.Table).Lost += max(l.Count, 0)
+		}
+		for table, n := range writtenRows(c) {
+			if read, known := c.Rows[table]; known && n > read {
+				get(table).Lost += n - read
+			}
+		}
+		list[i] = sortCoverage(tables)
+	}
+	return list
+}
+
+func sortCoverage(tables map[string]*Coverage) []Coverage {
+	list := []Coverage{}
+	for _, c := range tables {
+		c.Ratio = ratio(c.Seen, c.Lost)
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b Coverage) int { return cmp.Compare(a.Table, b.Table) })
+	return list
+}
+
+// ratio is seen / (seen + lost); nothing lost of nothing is complete.
+func ratio(seen, lost int64) float64 {
+	if lost == 0 {
+		return 1
+	}
+	return float64(seen) / float64(seen+lost)
+}
+
+// writtenRows is how many rows the recorder says it wrote.
+func writtenRows(c *replay.Capture) map[string]int64 {
+	if c.Final == nil {
+		return nil
+	}
+	return c.Final.Rows
+}
+
+// of gives the coverage of exchanges over some captures, over all when none
+// is given.
+func (c coverages) of(captures map[int32]bool) float64 {
+	var seen, lost int64
+	for i, tables := range c {
+		if len(captures) > 0 && !captures[int32(i)] {
+			continue
+		}
+		for _, t := range tables {
+			if t.Table == "exchanges" {
+				seen += t.Seen
+				lost += t.Lost
+			}
+		}
+	}
+	return ratio(seen, lost)
+}
+
+// label names a capture: its file's base name, or the path given when two
+// captures share that.
+func (r *run) label(c *replay.Capture) string {
+	base := filepath.Base(c.Path)
+	for _, o := range r.captures {
+		if o != c && filepath.Base(o.Path) == base {
+			return c.Path
+		}
+	}
+	return base
+}
+
+func (r *run) describeCaptures(coverage coverages) []Capture {
+	list := []Capture{}
+	for i, c := range r.captures {
+		host := c.Manifest.Host
+		out := Capture{
+			File: r.label(c), SHA256: r.hashes[i],
+			Host: host.Name, Kernel: host.Kernel, OS: host.OS, Arch: host.Arch, CPUs: host.CPUs,
+			KmonVersion: c.Manifest.KmonVersion,
+			StartNs:     c.StartNs + c.OffsetNs, DurationNs: c.EndNs - c.StartNs,
+			Collectors: collectors(c), Coverage: coverage[i],
+			Clock:    clock(c),
+			Problems: c.Problems(), Rows: c.Rows, Recorder: recorder(c),
+		}
+		if c.Final != nil {
+			out.StopReason = c.Final.StopReason
+		}
+		list = append(list, out)
+	}
+	return list
+}
+
+func collectors(c *replay.Capture) []Collector {
+	list := []Collector{}
+	for _, k := range c.Manifest.Collectors {
+		list = append(list, Collector{Name: k.Name, Variant: joined(k.Variants, "="), Missing: joined(k.Missing, ": ")})
+	}
+	return list
+}
+
+// joined writes a map in the order of its keys.
+func joined(m map[string]string, between string) string {
+	words := make([]string, 0, len(m))
+	for k, v := range m {
+		words = append(words, k+between+v)
+	}
+	slices.Sort(words)
+	return strings.Join(words, ", ")
+}
+
+func clock(c *replay.Capture) Clock {
+	out := Clock{OffsetNs: c.OffsetNs, DriftNs: c.DriftNs, Source: "manifest"}
+	if n := len(c.Self); n > 0 {
+		out.Source = fmt.Sprintf("manifest, drift from %d clock pairs", n)
+	}
+	return out
+}
+
+func recorder(c *replay.Capture) Recorder {
+	var out Recorder
+	for _, s := range c.Self {
+		out.CPUNs = max(out.CPUNs, s.CPUNs)
+		out.MaxRSSBytes = max(out.MaxRSSBytes, s.RSSBytes)
+		out.BPFRunNs = max(out.BPFRunNs, s.BPFRunNs)
+	}
+	if c.Final != nil {
+		out.CPUNs = max(out.CPUNs, c.Final.CPUNs)
+		out.MaxRSSBytes = max(out.MaxRSSBytes, c.Final.MaxRSSBytes)
+	}
+	if d := c.EndNs - c.StartNs; d > 0 {
+		out.CPUPercent = 100 * float64(out.CPUNs) / float64(d)
+	}
+	return out
+}
+
+// losses lists the periods with losses, joined where one follows the other.
+func (r *run) losses() []Loss {
+	list := []Loss{}
+	for _, c := range r.captures {
+		for _, l := range c.Losses {
+			list = append(list, Loss{
+				Capture: r.label(c), Collector: l.Collector, Table: l.Table, Cause: l.Cause.String(),
+				Count: l.Count, StartNs: l.StartNs + c.OffsetNs, EndNs: l.EndNs + c.OffsetNs,
+			})
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Loss) int {
+		return cmp.Or(cmp.Compare(a.Capture, b.Capture), cmp.Compare(a.Collector, b.Collector),
+			cmp.Compare(a.Table, b.Table), cmp.Compare(a.Cause, b.Cause),
+			cmp.Compare(a.StartNs, b.StartNs), cmp.Compare(a.EndNs, b.EndNs))
+	})
+	merged := list[:0]
+	for _, l := range list {
+		if n := len(merged); n > 0 && follows(merged[n-1], l) {
+			merged[n-1].Count += l.Count
+			merged[n-1].EndNs = max(merged[n-1].EndNs, l.EndNs)
+			continue
+		}
+		merged = append(merged, l)
+	}
+	return merged
+}
+
+func follows(a, b Loss) bool {
+	return a.Capture == b.Capture && a.Collector == b.Collector && a.Table == b.Table &&
+		a.Cause == b.Cause && b.StartNs <= a.EndNs
+}
+
+// marks lists the marks within the range, by time.
+func (r *run) marks() []Mark {
+	list := []Mark{}
+	for _, c := range r.captures {
+		for _, m := range c.Marks {
+			if at := m.TsNs + c.OffsetNs; at >= r.frame.FromNs && at < r.frame.ToNs {
+				list = append(list, Mark{Capture: r.label(c), TsNs: at, Kind: m.Kind, Text: m.Text})
+			}
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Mark) int { return cmp.Compare(a.TsNs, b.TsNs) })
+	return list
+}
+
+// lostPerWindow spreads lost exchanges evenly over the time in which they
+// were lost. Without since and until the windows add up to all losses.
+func (r *run) lostPerWindow() []int64 {
+	lost := make([]int64, r.frame.Windows)
+	for _, c := range r.captures {
+		for _, l := range c.Losses {
+			if l.Table == "exchanges" && l.Count > 0 {
+				r.spread(lost, l, c.OffsetNs)
+			}
+		}
+	}
+	return lost
+}
+
+func (r *run) spread(lost []int64, l format.Loss, offset int64) {
+	before := int64(0)
+	if r.options.Since != "" {
+		before = lostBy(l, r.frame.FromNs-offset)
+	}
+	for i := range lost {
+		until := r.frame.BaseNs + int64(i+1)*r.frame.WidthNs - offset
+		sum := lostBy(l, until)
+		if i == len(lost)-1 {
+			sum = l.Count
+			if r.options.Until != "" {
+				sum = lostBy(l, r.frame.ToNs-offset)
+			}
+		}
+		lost[i] += max(sum-before, 0)
+		before = max(sum, before)
+	}
+}
+
+// lostBy gives how many of a loss's events were lost by a time, if they were
+// lost evenly.
+func lostBy(l format.Loss, ns int64) int64 {
+	switch {
+	case ns >= l.EndNs:
+		return l.Count
+	case ns <= l.StartNs:
+		return 0
+	}
+	high, low := bits.Mul64(uint64(l.Count), uint64(ns-l.StartNs))
+	part, _ := bits.Div64(high, low, uint64(l.EndNs-l.StartNs))
+	return int64(part)
+}

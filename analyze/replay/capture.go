@@ -1,0 +1,212 @@
+package replay
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"kmon/format"
+)
+
+// Capture is one recording, opened: everything of it but the exchanges.
+type Capture struct {
+	Index    int // position among the captures analyzed together
+	Path     string
+	Manifest format.Manifest
+	Final    *format.Final // nil: the file was cut
+	Owners   *Owners
+	Sockets  *Sockets
+	// Streams are the sockets, as indexes, that the kernel labelled.
+	Streams    map[int32]bool
+	Listeners  []format.Listener
+	Interfaces []format.Interface
+	Losses     []format.Loss
+	Self       []format.Self
+	Marks      []format.Mark
+	StartNs    int64 // of the recording, monotonic
+	EndNs      int64 // monotonic; of a cut file, the last time it holds
+	OffsetNs   int64 // Unix time − monotonic time, at the start
+	DriftNs    int64 // largest change of the offset among the clock pairs
+	// Rows counts the rows read, by table; those of exchanges are complete
+	// after Each.
+	Rows map[string]int64
+
+	file     *format.Capture
+	segments []format.Segment
+}
+
+// Host returns the name of the recorded machine.
+func (c *Capture) Host() string { return c.Manifest.Host.Name }
+
+// Problems lists the damage found so far; reading more may find more.
+func (c *Capture) Problems() []string {
+	list := []string{}
+	for _, p := range c.file.Problems() {
+		list = append(list, p.String())
+	}
+	return list
+}
+
+// Damaged counts the problems that mean missing rows or facts.
+func (c *Capture) Damaged() int {
+	n := 0
+	for _, p := range c.file.Problems() {
+		if p.Damage {
+			n++
+		}
+	}
+	return n
+}
+
+// SHA256 is the hash of the whole file, in hex.
+func (c *Capture) SHA256() (string, error) { return c.file.SHA256() }
+
+// Close releases the file.
+func (c *Capture) Close() error { return c.file.Close() }
+
+// Open opens a capture and reads its small tables and its sockets.
+func Open(ctx context.Context, path string, index int) (*Capture, error) {
+	file, err := format.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c := &Capture{
+		Index: index, Path: path, file: file,
+		Manifest: file.Manifest, Final: file.Final,
+		StartNs:  file.Manifest.Clock.MonotonicNs,
+		OffsetNs: file.Manifest.Clock.RealtimeNs - file.Manifest.Clock.MonotonicNs,
+		segments: file.Segments("exchanges"),
+		Rows:     map[string]int64{},
+	}
+	if err := c.load(ctx); err != nil {
+		_ = file.Close() // only read
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// load reads every table but the exchanges.
+func (c *Capture) load(ctx context.Context) error {
+	processes, err := all[format.Process](c, "processes")
+	if err != nil {
+		return err
+	}
+	events, err := all[format.Proc](c, "procs")
+	if err != nil {
+		return err
+	}
+	c.Owners = NewOwners(processes, events)
+	if err := c.loadSmall(); err != nil {
+		return err
+	}
+	c.Sockets = newSockets()
+	err = format.ReadRows(c.file, func(rows []format.Socket) error {
+		c.Sockets.add(rows)
+		c.Rows["sockets"] += int64(len(rows))
+		return ctx.Err()
+	})
+	if err != nil {
+		return err
+	}
+	c.Sockets.finish()
+	c.findEnd()
+	c.findDrift()
+	return c.findStreams(ctx)
+}
+
+// all reads a table and counts its rows.
+func all[T format.Row](c *Capture, table string) ([]T, error) {
+	rows, err := format.All[T](c.file)
+	c.Rows[table] = int64(len(rows))
+	return rows, err
+}
+
+func (c *Capture) loadSmall() (err error) {
+	if c.Listeners, err = all[format.Listener](c, "listeners"); err != nil {
+		return err
+	}
+	if c.Interfaces, err = all[format.Interface](c, "interfaces"); err != nil {
+		return err
+	}
+	if c.Losses, err = all[format.Loss](c, "losses"); err != nil {
+		return err
+	}
+	if c.Self, err = all[format.Self](c, "self"); err != nil {
+		return err
+	}
+	c.Marks, err = all[format.Mark](c, "marks")
+	return err
+}
+
+// findEnd sets EndNs: as the file says, else the last time it holds.
+func (c *Capture) findEnd() {
+	if c.Final != nil {
+		c.EndNs = c.Final.EndNs
+		return
+	}
+	c.EndNs = c.StartNs
+	for _, s := range c.Self {
+		c.EndNs = max(c.EndNs, s.TsNs)
+	}
+	for _, l := range c.Losses {
+		c.EndNs = max(c.EndNs, l.EndNs)
+	}
+	for i := range c.Sockets.List {
+		s := &c.Sockets.List[i]
+		if s.CloseNs != math.MaxInt64 {
+			c.EndNs = max(c.EndNs, s.CloseNs)
+		}
+		c.EndNs = max(c.EndNs, s.OpenNs)
+	}
+	c.EndNs = max(c.EndNs, c.lastExchange())
+}
+
+// lastExchange gives the last time in the last exchange segment that can be
+// read, 0 when there is none.
+func (c *Capture) lastExchange() int64 {
+	var columns format.ExchangeColumns
+	for i := len(c.segments) - 1; i >= 0; i-- {
+		if c.segments[i].ReadExchanges(&columns) != nil {
+			continue
+		}
+		last := int64(0)
+		for j, start := range columns.StartNs {
+			last = max(last, start+columns.UploadNs[j]+columns.ServerNs[j]+columns.DownloadNs[j])
+		}
+		return last
+	}
+	return 0
+}
+
+// findDrift sets DriftNs.
+func (c *Capture) findDrift() {
+	for _, s := range c.Self {
+		if s.RealtimeNs == 0 {
+			continue
+		}
+		if change := s.RealtimeNs - s.TsNs - c.OffsetNs; max(change, -change) > max(c.DriftNs, -c.DriftNs) {
+			c.DriftNs = change
+		}
+	}
+}
+
+// findStreams lists the sockets that carry the kernel's stream label on any
+// row. Only columns socket_id and flags are read.
+func (c *Capture) findStreams(ctx context.Context) error {
+	c.Streams = map[int32]bool{}
+	for _, segment := range c.segments {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ids, err := segment.SocketsWithFlag(format.ExchangeStream)
+		if err != nil {
+			continue // Each meets the same damage and reports it
+		}
+		for _, id := range ids {
+			if i := c.Sockets.Find(id); i >= 0 {
+				c.Streams[i] = true
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,97 @@
+package replay
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+
+	"kmon/format"
+)
+
+// Batch is the exchanges of one segment, sorted by start.
+type Batch struct {
+	Capture *Capture
+	Columns *format.ExchangeColumns
+	// Sockets has the index in Capture.Sockets of each of
+	// Columns.SocketIDs; -1: the capture does not describe that socket.
+	Sockets []int32
+}
+
+// Each reads all exchange segments of the captures with the given number of
+// workers and calls fn for each, concurrently; worker tells the calls of one
+// goroutine apart. A Batch is valid during the call. Segments that cannot be
+// read are left out and stand in Capture.Problems. The first error of fn ends the run.
+func Each(ctx context.Context, captures []*Capture, workers int, fn func(worker int, b *Batch) error) error {
+	jobs := listJobs(captures)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var next atomic.Int64
+	rows := make([]atomic.Int64, len(captures))
+	var group sync.WaitGroup
+	for worker := range max(workers, 1) {
+		group.Go(func() {
+			r := reader{}
+			for ctx.Err() == nil {
+				i := int(next.Add(1)) - 1
+				if i >= len(jobs) {
+					return
+				}
+				batch, err := r.read(jobs[i])
+				if err != nil {
+					continue // the file keeps it among its problems
+				}
+				rows[jobs[i].at].Add(int64(len(batch.Columns.StartNs)))
+				if err := fn(worker, batch); err != nil {
+					cancel(err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	for i, c := range captures {
+		c.Rows["exchanges"] = rows[i].Load()
+	}
+	return context.Cause(ctx)
+}
+
+// job is a segment to read.
+type job struct {
+	capture *Capture
+	at      int // index of capture among those given
+	segment format.Segment
+}
+
+// listJobs lists the segments of all captures, turn by turn, so that what
+// happened at one time is read at about one time.
+func listJobs(captures []*Capture) []job {
+	var jobs []job
+	for i, left := 0, true; left; i++ {
+		left = false
+		for at, c := range captures {
+			if i < len(c.segments) {
+				jobs = append(jobs, job{c, at, c.segments[i]})
+				left = true
+			}
+		}
+	}
+	return jobs
+}
+
+// reader is one worker's buffers.
+type reader struct {
+	columns format.ExchangeColumns
+	batch   Batch
+}
+
+func (r *reader) read(j job) (*Batch, error) {
+	if err := j.segment.ReadExchanges(&r.columns); err != nil {
+		return nil, err
+	}
+	b := &r.batch
+	b.Capture, b.Columns = j.capture, &r.columns
+	b.Sockets = b.Sockets[:0]
+	for _, id := range r.columns.SocketIDs {
+		b.Sockets = append(b.Sockets, j.capture.Sockets.Find(id))
+	}
+	return b, nil
+}

@@ -1,0 +1,131 @@
+package request
+
+import (
+	"slices"
+
+	"kmon/analyze/replay"
+	"kmon/format"
+)
+
+// begin prepares the sockets of a batch.
+func (a *Accumulator) begin(b *replay.Batch) {
+	for len(a.at) < len(b.Capture.Sockets.List) {
+		a.at = append(a.at, -1)
+	}
+	a.sockets = a.sockets[:0]
+	for _, index := range b.Sockets {
+		s := socket{index: index, pair: -1, peer: -1}
+		if index >= 0 {
+			a.at[index] = int32(len(a.sockets))
+			s.stream = b.Capture.Streams[index]
+		}
+		a.sockets = append(a.sockets, s)
+	}
+	for i := range a.sockets {
+		a.link(b, &a.sockets[i])
+	}
+	a.findPushed(b)
+}
+
+// link finds the other end of a socket.
+func (a *Accumulator) link(b *replay.Batch, s *socket) {
+	place := a.places.Place(b.Capture.Index, s.index)
+	if place.Pair < 0 {
+		return
+	}
+	s.paired, s.pair, s.shift = true, place.Pair, place.ShiftNs
+	s.cross = place.Peer < 0
+	if !s.cross {
+		s.peer = a.at[place.Peer]
+	}
+}
+
+// findPushed labels sockets that are mostly pushed to in this batch.
+func (a *Accumulator) findPushed(b *replay.Batch) {
+	var any format.ExchangeFlags
+	for _, flags := range b.Columns.Flags {
+		any |= flags
+	}
+	if any&format.ExchangeNoRequest == 0 {
+		return
+	}
+	pushes, requests := make([]int32, len(a.sockets)), make([]int32, len(a.sockets))
+	for i, flags := range b.Columns.Flags {
+		switch {
+		case flags&format.ExchangePartial != 0:
+		case flags&format.ExchangeNoRequest != 0:
+			pushes[b.Columns.Socket[i]]++
+		default:
+			requests[b.Columns.Socket[i]]++
+		}
+	}
+	for i := range a.sockets {
+		s := &a.sockets[i]
+		if s.stream || pushes[i] < PushBursts || pushes[i] <= requests[i] {
+			continue
+		}
+		s.stream = true
+		if s.index >= 0 {
+			a.Partial.addStream(SocketKey{int32(b.Capture.Index), s.index})
+		}
+	}
+}
+
+// enter finds the counter for row i of a socket, written by another process
+// or on another end than the rows before.
+func (a *Accumulator) enter(b *replay.Batch, s *socket, i int) {
+	c := b.Columns
+	s.pid, s.end = c.PID[i], c.Flags[i]&format.ExchangeClient
+	ended := c.StartNs[i] + c.UploadNs[i] + c.ServerNs[i] + c.DownloadNs[i]
+	s.cell = a.places.Cell(b.Capture.Index, s.index, s.pid, ended, s.end != 0)
+	for int(s.cell) >= len(a.slots) {
+		a.slots = append(a.slots, 0)
+	}
+	if a.slots[s.cell] == 0 {
+		a.cells = append(a.cells, s.cell)
+		if len(a.counter) < len(a.cells) {
+			a.counter = append(a.counter, new(counter))
+		}
+		a.slots[s.cell] = int32(len(a.cells))
+	}
+	s.counter = a.counter[a.slots[s.cell]-1]
+}
+
+// end moves what the batch's counters hold to the Partial.
+func (a *Accumulator) end(b *replay.Batch) {
+	a.closeWindow()
+	a.countUnlinked(b)
+	for i := range a.sockets {
+		s := &a.sockets[i]
+		if s.open {
+			a.Partial.waiting = append(a.Partial.waiting, s.last)
+		}
+		if s.index >= 0 {
+			a.at[s.index] = -1
+		}
+	}
+	for i, cell := range a.cells {
+		c := a.counter[i]
+		stats := a.Partial.Stats(cell)
+		stats.Merge(&c.sums)
+		c.sums = Stats{}
+		c.upload.Flush(&stats.Upload, &a.pool)
+		c.server.Flush(&stats.Server, &a.pool)
+		c.download.Flush(&stats.Download, &a.pool)
+		c.network.Flush(&stats.Network, &a.pool)
+		a.slots[cell] = 0
+	}
+	a.cells = a.cells[:0]
+}
+
+// countUnlinked counts the rows of sockets that the capture does not describe.
+func (a *Accumulator) countUnlinked(b *replay.Batch) {
+	if !slices.Contains(b.Sockets, -1) {
+		return
+	}
+	for _, socket := range b.Columns.Socket {
+		if b.Sockets[socket] < 0 {
+			a.Partial.Unlinked++
+		}
+	}
+}

@@ -1,0 +1,174 @@
+package request
+
+import (
+	"cmp"
+	"slices"
+
+	"kmon/analyze/stat"
+)
+
+const (
+	// GiveUpNs is how long a client waits before its orderly close counts as
+	// giving up on an answer.
+	GiveUpNs = 1e9
+	// PushBursts is how many one-way bursts in a segment make a stream.
+	PushBursts = 3
+)
+
+// Stats is what one cell's rows add up to. Requests is the sum of the
+// latencies' count, Untimed, Unanswered and InFlight.
+type Stats struct {
+	Rows         int64
+	Requests     int64
+	Unanswered   int64 // the connection ended without an answer
+	InFlight     int64 // no answer yet when the recording ended
+	Untimed      int64 // answered, but joined late or interleaved
+	OneWay       int64 // pushes, greetings and goodbyes outside of streams
+	MessagesIn   int64 // of streams: in the direction of requests
+	MessagesOut  int64 // of streams: in the direction of answers
+	RequestBytes int64
+	AnswerBytes  int64
+	Matched      int64 // server's end: requests also seen on the client's end
+	Reversed     int64 // matched, but faster for the client than for the server
+	Upload       stat.Sketch
+	Server       stat.Sketch
+	Download     stat.Sketch
+	Network      stat.Sketch // server's end: client's latency − server's
+	Windows      []Window    // sorted by Index, only those with requests
+}
+
+// Window is the requests of a cell that began within one window.
+type Window struct {
+	Index    int32
+	Requests int64
+	Errors   int64 // unanswered, or ended by a reset
+	Latency  stat.Sketch
+}
+
+// Latency is the distribution over all windows.
+func (s *Stats) Latency() stat.Sketch {
+	var all stat.Sketch
+	for i := range s.Windows {
+		all.Merge(&s.Windows[i].Latency)
+	}
+	return all
+}
+
+// Merge adds all of o to s.
+func (s *Stats) Merge(o *Stats) {
+	s.Rows += o.Rows
+	s.Requests += o.Requests
+	s.Unanswered += o.Unanswered
+	s.InFlight += o.InFlight
+	s.Untimed += o.Untimed
+	s.OneWay += o.OneWay
+	s.MessagesIn += o.MessagesIn
+	s.MessagesOut += o.MessagesOut
+	s.RequestBytes += o.RequestBytes
+	s.AnswerBytes += o.AnswerBytes
+	s.Matched += o.Matched
+	s.Reversed += o.Reversed
+	s.Upload.Merge(&o.Upload)
+	s.Server.Merge(&o.Server)
+	s.Download.Merge(&o.Download)
+	s.Network.Merge(&o.Network)
+	for i := range o.Windows {
+		s.window(o.Windows[i].Index).merge(&o.Windows[i])
+	}
+}
+
+func (w *Window) merge(o *Window) {
+	w.Requests += o.Requests
+	w.Errors += o.Errors
+	w.Latency.Merge(&o.Latency)
+}
+
+// window gives the window with an index, adding it when it is missing.
+func (s *Stats) window(index int32) *Window {
+	n := len(s.Windows)
+	if n > 0 && s.Windows[n-1].Index == index {
+		return &s.Windows[n-1]
+	}
+	at, ok := slices.BinarySearchFunc(s.Windows, index, func(w Window, i int32) int { return cmp.Compare(w.Index, i) })
+	if !ok {
+		s.Windows = slices.Insert(s.Windows, at, Window{Index: index})
+	}
+	return &s.Windows[at]
+}
+
+// Frame is the time that is analyzed, in Unix nanoseconds.
+type Frame struct {
+	FromNs, ToNs int64 // requests that began in [FromNs, ToNs) count
+	BaseNs       int64 // start of window 0
+	WidthNs      int64
+	Windows      int32
+}
+
+// Window gives the window of a time, the first or last for times outside.
+func (f Frame) Window(ns int64) int32 {
+	return int32(min(max((ns-f.BaseNs)/f.WidthNs, 0), int64(f.Windows)-1))
+}
+
+// Place is where a socket belongs.
+type Place struct {
+	Pair    int32 // same for both ends of a connection; -1: the other end was not recorded
+	Peer    int32 // the other end's index in the same capture; -1: none there
+	ShiftNs int64 // added to the socket's times to compare them with its pair's
+}
+
+// Places tells where sockets and rows belong. Its methods are called
+// concurrently.
+type Places interface {
+	// Place of a socket, by capture and index; socket -1 is not described.
+	Place(capture int, socket int32) Place
+	// Cell that rows of the socket count into, written by pid and ending
+	// at ns (monotonic).
+	Cell(capture int, socket, pid int32, ns int64, client bool) int32
+}
+
+// SocketKey names a socket of a capture.
+type SocketKey struct {
+	Capture int32
+	Socket  int32 // index in the capture
+}
+
+// Partial is the result of some batches. The zero value is none.
+type Partial struct {
+	Cells   []*Stats           // by cell; nil: no rows
+	Streams map[SocketKey]bool // sockets found to be pushed to
+	// Unlinked counts rows on sockets that their capture does not describe.
+	Unlinked int64
+	waiting  []half
+}
+
+// Stats gives the stats of a cell, never nil.
+func (p *Partial) Stats(cell int32) *Stats {
+	for int(cell) >= len(p.Cells) {
+		p.Cells = append(p.Cells, nil)
+	}
+	if p.Cells[cell] == nil {
+		p.Cells[cell] = new(Stats)
+	}
+	return p.Cells[cell]
+}
+
+// Merge adds all of o to p.
+func (p *Partial) Merge(o *Partial) {
+	for cell, stats := range o.Cells {
+		if stats != nil {
+			p.Stats(int32(cell)).Merge(stats)
+		}
+	}
+	for key := range o.Streams {
+		p.addStream(key)
+	}
+	p.Unlinked += o.Unlinked
+	p.waiting = append(p.waiting, o.waiting...)
+}
+
+func (p *Partial) addStream(key SocketKey) {
+	if p.Streams == nil {
+		p.Streams = map[SocketKey]bool{}
+	}
+	p.Streams[key] = true
+}

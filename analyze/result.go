@@ -1,0 +1,127 @@
+package analyze
+
+import (
+	"fmt"
+
+	"kmon/analyze/request"
+	"kmon/analyze/stat"
+)
+
+// quantilesText says how quantiles were computed.
+var quantilesText = fmt.Sprintf("nearest rank in log-linear buckets of 64 per power of two, relative error at most %.2f%%; "+
+	"count, mean and max are exact", 100*stat.RelativeError)
+
+// rate gives things per second over the analyzed time.
+func (r *run) rate(n int64) float64 {
+	if r.end <= r.start {
+		return 0
+	}
+	return float64(n) * 1e9 / float64(r.end-r.start)
+}
+
+// service makes a Service of its sums. What was recorded on the service's own
+// end counts; a service seen from outside has the numbers of its clients.
+func (r *run) service(s *serviceSum, c coverages, lost []int64) Service {
+	stats, ends := &s.served, "server"
+	if s.served.Rows == 0 && s.seen.Rows > 0 {
+		stats, ends = &s.seen, "client"
+	}
+	latency := stats.Latency()
+	out := Service{
+		Name: s.Name, Source: s.Source, External: s.External, Ends: ends,
+		Instances: []Instance{},
+		Requests:  stats.Requests, RatePerS: r.rate(stats.Requests),
+		Latency: distribution(&latency), Upload: distribution(&stats.Upload),
+		Server: distribution(&stats.Server), Download: distribution(&stats.Download),
+		BytesIn: s.in, BytesOut: s.out,
+		Unanswered: stats.Unanswered, InFlight: stats.InFlight, Untimed: stats.Untimed,
+		Resets: s.resets, Streams: r.streams(stats, s.streams),
+		Coverage: c.of(s.captures), Series: r.series(stats, lost),
+	}
+	if ends == "client" {
+		out.BytesIn += stats.RequestBytes
+		out.BytesOut += stats.AnswerBytes
+	}
+	for _, i := range s.instances {
+		latency := i.served.Latency()
+		out.Instances = append(out.Instances, Instance{
+			Name: i.Name, Host: i.Host, PIDs: append([]int32{}, i.PIDs...),
+			Requests: i.served.Requests, RatePerS: r.rate(i.served.Requests), Latency: distribution(&latency),
+		})
+	}
+	return out
+}
+
+func (r *run) streams(stats *request.Stats, connections int64) Streams {
+	return Streams{
+		Connections: connections,
+		MessagesIn:  stats.MessagesIn, MessagesOut: stats.MessagesOut,
+		RatePerS: r.rate(stats.MessagesIn + stats.MessagesOut), OneWay: stats.OneWay,
+	}
+}
+
+// edge makes an Edge of its sums.
+func (r *run) edge(e *edgeSum, c coverages, lost []int64) Edge {
+	stats := e.primary()
+	server, client := e.server.Latency(), e.client.Latency()
+	out := Edge{
+		Client: e.edgeKey.client, Server: e.edgeKey.server, ServerPort: e.port,
+		Ends: e.ends(), Via: e.via,
+		Connections: e.sockets.Connections, Failed: e.sockets.Failed,
+		Requests: stats.Requests, RatePerS: r.rate(stats.Requests),
+		Latency: distribution(&server), ClientLatency: distribution(&client),
+		Network: distribution(&e.server.Network), Matched: e.server.Matched,
+		BytesSent: stats.RequestBytes, BytesReceived: stats.AnswerBytes,
+		Retransmits: e.sockets.Retransmits, Resets: e.sockets.Resets,
+		Unanswered: stats.Unanswered, Untimed: stats.Untimed,
+		Streams:  r.streams(stats, e.streams()),
+		Coverage: c.of(e.captures), Series: r.series(stats, lost),
+	}
+	out.Kind = kindOf(&out)
+	return out
+}
+
+// ends says which ends of the edge's connections were recorded.
+func (e *edgeSum) ends() string {
+	switch {
+	case e.server.Rows > 0 && e.client.Rows > 0:
+		return "both"
+	case e.server.Rows > 0:
+		return "server"
+	}
+	return "client"
+}
+
+// kindOf says how the traffic of an edge reads.
+func kindOf(e *Edge) string {
+	streams := e.Streams.Connections > 0 || e.Streams.MessagesIn > 0 || e.Streams.MessagesOut > 0
+	switch {
+	case e.Requests > 0 && streams:
+		return "mixed"
+	case e.Requests > 0:
+		return "request"
+	case streams || e.Streams.OneWay > 0:
+		return "stream"
+	}
+	return "connect-only"
+}
+
+// series gives a point for each window.
+func (r *run) series(stats *request.Stats, lost []int64) []Point {
+	points := make([]Point, r.frame.Windows)
+	for i := range points {
+		start := r.frame.BaseNs + int64(i)*r.frame.WidthNs
+		points[i] = Point{
+			StartNs: start, Lost: lost[i],
+			Partial: start < r.start || start+r.frame.WidthNs > r.end,
+		}
+	}
+	for i := range stats.Windows {
+		w := &stats.Windows[i]
+		p := &points[w.Index]
+		p.Requests, p.Errors = w.Requests, w.Errors
+		p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
+		p.P50, p.P95, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.95), w.Latency.Quantile(0.99)
+	}
+	return points
+}

@@ -1,0 +1,157 @@
+package analyze
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"kmon/analyze/replay"
+	"kmon/analyze/request"
+	"kmon/analyze/stat"
+	"kmon/analyze/topology"
+)
+
+// Schema names the form of an Analysis.
+const Schema = "kmon.analysis/v1"
+
+// Options say what of the captures to analyze.
+type Options struct {
+	Since    string   // see ParseMoment; "": from the start
+	Until    string   // see ParseMoment; "": to the end
+	Services []string // only these services and their edges; none: all
+	WindowNs int64    // least width of a window; 0: DefaultWindowNs
+	Workers  int      // segments read at once; 0: one per CPU
+	Version  string   // of kmon, for Analysis.Version
+	Progress *Progress
+}
+
+// Progress tells how far a run is. Its methods may be called while Run runs.
+type Progress struct{ rows atomic.Int64 }
+
+// Rows returns the number of exchanges counted so far.
+func (p *Progress) Rows() int64 { return p.rows.Load() }
+
+// Run analyzes captures together. It fails on files that are no captures, on
+// options that make no sense, and when ctx ends.
+func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("no capture given")
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	captures, err := openAll(ctx, paths, o.Workers)
+	defer closeAll(captures)
+	if err != nil {
+		return nil, err
+	}
+	r := &run{options: o, captures: captures}
+	if err := r.findRange(); err != nil {
+		return nil, err
+	}
+	hashes := hashAll(captures)
+	r.graph = topology.New(captures, r.start, r.end)
+	if err := r.count(ctx); err != nil {
+		return nil, err
+	}
+	if r.hashes, err = hashes(); err != nil {
+		return nil, err
+	}
+	return r.assemble()
+}
+
+// run is one analysis under way.
+type run struct {
+	options  Options
+	captures []*replay.Capture
+	hashes   []string
+	start    int64 // Unix
+	end      int64
+	frame    request.Frame
+	graph    *topology.Graph
+	total    *request.Partial
+	topology *topology.Topology
+}
+
+// openAll opens the captures, several at once.
+func openAll(ctx context.Context, paths []string, workers int) ([]*replay.Capture, error) {
+	captures, errs := make([]*replay.Capture, len(paths)), make([]error, len(paths))
+	var group sync.WaitGroup
+	slots := make(chan struct{}, workers)
+	for i, path := range paths {
+		group.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			captures[i], errs[i] = replay.Open(ctx, path, i)
+		})
+	}
+	group.Wait()
+	return captures, errors.Join(errs...)
+}
+
+func closeAll(captures []*replay.Capture) {
+	for _, c := range captures {
+		if c != nil {
+			_ = c.Close() // only read
+		}
+	}
+}
+
+// hashAll begins to hash the files and returns a function that waits.
+func hashAll(captures []*replay.Capture) func() ([]string, error) {
+	hashes, errs := make([]string, len(captures)), make([]error, len(captures))
+	var group sync.WaitGroup
+	for i, c := range captures {
+		group.Go(func() { hashes[i], errs[i] = c.SHA256() })
+	}
+	return func() ([]string, error) {
+		group.Wait()
+		return hashes, errors.Join(errs...)
+	}
+}
+
+// places hands the graph's places to the requests.
+type places struct{ *topology.Graph }
+
+// Place returns where a socket belongs.
+func (p places) Place(capture int, socket int32) request.Place {
+	link := p.Link(capture, socket)
+	return request.Place{Pair: link.Pair, Peer: link.Peer, ShiftNs: link.ShiftNs}
+}
+
+// count reads all exchanges.
+func (r *run) count(ctx context.Context) error {
+	workers := make([]*request.Accumulator, r.options.Workers)
+	for i := range workers {
+		workers[i] = request.New(r.frame, places{r.graph})
+	}
+	err := replay.Each(ctx, r.captures, len(workers), func(worker int, b *replay.Batch) error {
+		workers[worker].Add(b)
+		if r.options.Progress != nil {
+			r.options.Progress.rows.Add(int64(len(b.Columns.StartNs)))
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading exchanges: %w", err)
+	}
+	r.total = new(request.Partial)
+	for _, w := range workers {
+		r.total.Merge(&w.Partial)
+		w.Partial = request.Partial{}
+	}
+	r.total.Result()
+	r.topology = r.graph.Resolve(func(cell int32) int64 { return r.total.Stats(cell).Rows })
+	return nil
+}
+
+// distribution summarizes a sketch.
+func distribution(s *stat.Sketch) Distribution {
+	return Distribution{
+		Count: s.Count(), Mean: s.Mean(), Max: s.Max(),
+		P50: s.Quantile(0.50), P90: s.Quantile(0.90), P95: s.Quantile(0.95), P99: s.Quantile(0.99),
+	}
+}

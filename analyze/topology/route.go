@@ -1,0 +1,178 @@
+package topology
+
+import (
+	"cmp"
+	"slices"
+
+	"kmon/analyze/replay"
+)
+
+// clientAt is a client address at an endpoint.
+type clientAt struct{ endpoint, addr int32 }
+
+// routeAll gives every socket its route: first connections whose client's
+// process is known, then those from addresses.
+func (g *Graph) routeAll() {
+	crowd := g.countClients()
+	for _, c := range g.captures {
+		for i := range c.Sockets.List {
+			number := g.base[c.Index] + int32(i)
+			s := &c.Sockets.List[i]
+			peer := g.peerOf[number]
+			switch {
+			case s.Client() && peer >= 0:
+				g.routeOf[number] = g.routePair(number, peer)
+				g.routeOf[peer] = g.routeOf[number]
+			case s.Client():
+				g.routeOf[number] = g.routeClient(c, s)
+			case peer < 0:
+				g.routeOf[number] = g.routeServer(c, s, crowd)
+			}
+		}
+	}
+}
+
+// countClients finds, of each endpoint, the client addresses that are told
+// apart: those with the most connections.
+func (g *Graph) countClients() map[clientAt]bool {
+	counts := map[clientAt]int{}
+	for _, c := range g.captures {
+		for i := range c.Sockets.List {
+			s := &c.Sockets.List[i]
+			if s.Client() {
+				continue
+			}
+			at := g.endpointOf(c, s)
+			if g.peerOf[g.base[c.Index]+int32(i)] < 0 {
+				counts[clientAt{at, g.addrMap[c.Index][s.Remote]}]++
+			}
+		}
+	}
+	all := make([]clientAt, 0, len(counts))
+	for k := range counts {
+		all = append(all, k)
+	}
+	slices.SortFunc(all, func(a, b clientAt) int {
+		return cmp.Or(cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(counts[b], counts[a]),
+			cmp.Compare(g.addrs[a.addr], g.addrs[b.addr]))
+	})
+	kept, rank := map[clientAt]bool{}, 0
+	for i, k := range all {
+		rank++
+		if i == 0 || all[i-1].endpoint != k.endpoint {
+			rank = 1
+		}
+		if rank <= maxExternalClients {
+			kept[k] = true
+		}
+	}
+	return kept
+}
+
+// endpointOf gives the endpoint a server socket is at, and notes its owner.
+func (g *Graph) endpointOf(c *replay.Capture, s *replay.Socket) int32 {
+	at := g.endpoint(endpoint{int32(c.Index), s.NetnsID, g.addrMap[c.Index][s.Local], s.LocalPort})
+	pid := s.PID
+	if pid == 0 {
+		pid = g.listeners[c.Index].ofSocket(c, s)
+	}
+	if owner := g.ownerAt(c, pid, s); owner >= 0 && !slices.Contains(g.owned[at], owner) {
+		g.owned[at] = append(g.owned[at], owner)
+	}
+	return at
+}
+
+// ownerAt gives the service of a socket's process when it was opened.
+func (g *Graph) ownerAt(c *replay.Capture, pid int32, s *replay.Socket) int32 {
+	if pid == 0 {
+		return -1
+	}
+	return g.ownerService(c, pid, c.Owners.At(pid, max(s.OpenNs, c.StartNs)))
+}
+
+// routePair gives the route of a connection with both ends recorded.
+func (g *Graph) routePair(client, server int32) int32 {
+	cc, c := g.socket(client)
+	sc, s := g.socket(server)
+	r := Route{client: g.clientService(cc, c), server: g.endpointOf(sc, s), port: s.LocalPort}
+	target := g.addrMap[cc.Index][c.Remote]
+	if target != g.addrMap[sc.Index][s.Local] || c.RemotePort != s.LocalPort {
+		r.via = intern(g.viaIndex, &g.vias, hostPort(g.addrs[target], c.RemotePort))
+	}
+	return g.route(r)
+}
+
+// clientService names the process at the client's end, else its address.
+func (g *Graph) clientService(c *replay.Capture, s *replay.Socket) int32 {
+	if owner := g.ownerAt(c, s.PID, s); owner >= 0 {
+		return owner
+	}
+	return g.service(Service{Name: c.Sockets.Addr(s.Local), Source: SourceAddress})
+}
+
+// routeClient gives the route of a connection seen from its client only.
+func (g *Graph) routeClient(c *replay.Capture, s *replay.Socket) int32 {
+	r := Route{client: g.clientService(c, s), port: s.RemotePort}
+	addr := c.Sockets.Addr(s.Remote)
+	if l, ok := g.listeners[c.Index].of(s.NetnsID, addr, s.RemotePort); ok {
+		r.server = g.endpoint(endpoint{int32(c.Index), uint32(l.NetnsID), g.addrMap[c.Index][s.Remote], s.RemotePort})
+		if owner := g.ownerAt(c, l.PID, s); owner >= 0 && !slices.Contains(g.owned[r.server], owner) {
+			g.owned[r.server] = append(g.owned[r.server], owner)
+		}
+		return g.route(r)
+	}
+	at := endpoint{int32(c.Index), s.NetnsID, g.addrMap[c.Index][s.Remote], s.RemotePort}
+	if known, ok := g.endpointIndex[at]; ok {
+		r.server = known
+		return g.route(r)
+	}
+	r.server = ^g.service(Service{Name: hostPort(addr, s.RemotePort), Source: SourceAddress, External: true})
+	return g.route(r)
+}
+
+// routeServer gives the route of a connection seen from its server only.
+func (g *Graph) routeServer(c *replay.Capture, s *replay.Socket, kept map[clientAt]bool) int32 {
+	r := Route{server: g.endpointOf(c, s), port: s.LocalPort}
+	from := Service{Name: c.Sockets.Addr(s.Remote), Source: SourceAddress, External: true}
+	if !kept[clientAt{r.server, g.addrMap[c.Index][s.Remote]}] {
+		from.Name = OtherExternal
+	}
+	r.client = g.service(from)
+	return g.route(r)
+}
+
+// countSockets fills the statistics of the routes. A connection with both
+// ends recorded counts once, at its client's end.
+func (g *Graph) countSockets() {
+	for _, c := range g.captures {
+		for i := range c.Sockets.List {
+			number := g.base[c.Index] + int32(i)
+			g.countSocket(c, &c.Sockets.List[i], &g.stats[g.routeOf[number]], g.peerOf[number])
+		}
+	}
+}
+
+func (g *Graph) countSocket(c *replay.Capture, s *replay.Socket, stats *RouteStats, peer int32) {
+	opened, closed := openUnix(c, s), closeUnix(c, s)
+	if opened > g.to || closed < g.from {
+		return
+	}
+	stats.Retransmits += int64(s.Retransmits)
+	if s.Failed {
+		stats.Failed++
+		return
+	}
+	second := peer >= 0 && !s.Client()
+	reset := s.Reset() && closed <= g.to
+	if peer >= 0 && s.Client() {
+		oc, other := g.socket(peer)
+		reset = reset || other.Reset() && closeUnix(oc, other) <= g.to
+	}
+	if second {
+		return
+	}
+	stats.Connections++
+	if reset {
+		stats.Resets++
+	}
+}
