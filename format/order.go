@@ -9,11 +9,12 @@ import (
 // batches and the reader segments, where only the seams between batches are out
 // of place unless latencies are long. Both sorts are stable.
 type ordering struct {
-	rows  []int32 // rows[i] is the row that belongs at i
-	spare []int32
-	wide  []int64
-	thin  []int32
-	flag  []ExchangeFlags
+	rows   []int32 // rows[i] is the row that belongs at i
+	packed []uint64
+	spare  []uint64
+	wide   []int64
+	thin   []int32
+	flag   []ExchangeFlags
 }
 
 // by fills o.rows with the order of keys, and says false when the keys are in
@@ -50,32 +51,51 @@ func insertionSort(rows []int32, keys []int64, budget int) bool {
 	return true
 }
 
-// radixBits is the digit of a pass: 2048 counters stay in the first cache.
-const radixBits = 11
+const (
+	// radixBits is the digit of a pass: 2048 counters stay in the first cache.
+	radixBits = 11
+	// rowBits hold a row's number; the upper 44 bits of a packed key hold its
+	// time, which is enough for a segment of 4.8 hours.
+	rowBits = 20
+)
 
 // radixSort sorts o.rows by their keys, a digit at a time from the lowest. The
 // times of a segment span seconds, so three or four passes do.
 func (o *ordering) radixSort(keys []int64) {
 	lowest, highest := slices.Min(keys), slices.Max(keys)
-	o.spare = resize(o.spare, len(o.rows))
+	width := bits.Len64(uint64(highest - lowest))
+	if width > 64-rowBits || len(keys) > 1<<rowBits {
+		slices.SortStableFunc(o.rows, func(a, b int32) int { return compareInt(keys[a], keys[b]) })
+		return
+	}
+	o.packed, o.spare = resize(o.packed, len(keys)), resize(o.spare, len(keys))
+	for i, row := range o.rows {
+		o.packed[i] = uint64(keys[row]-lowest)<<rowBits | uint64(row)
+	}
+	for shift := rowBits; shift < rowBits+width; shift += radixBits {
+		radixPass(o.spare, o.packed, shift)
+		o.packed, o.spare = o.spare, o.packed
+	}
+	for i, p := range o.packed {
+		o.rows[i] = int32(p & (1<<rowBits - 1))
+	}
+}
+
+// radixPass copies from to to, in the order of the digit at shift.
+func radixPass(to, from []uint64, shift int) {
 	var counts [1 << radixBits]int32
-	for shift := 0; shift < bits.Len64(uint64(highest-lowest)); shift += radixBits {
-		digit := func(row int32) uint64 { return uint64(keys[row]-lowest) >> shift & (1<<radixBits - 1) }
-		clear(counts[:])
-		for _, row := range o.rows {
-			counts[digit(row)]++
-		}
-		next := int32(0)
-		for d, n := range counts {
-			counts[d] = next
-			next += n
-		}
-		for _, row := range o.rows {
-			d := digit(row)
-			o.spare[counts[d]] = row
-			counts[d]++
-		}
-		o.rows, o.spare = o.spare, o.rows
+	for _, p := range from {
+		counts[p>>shift&(1<<radixBits-1)]++
+	}
+	next := int32(0)
+	for d, n := range counts {
+		counts[d] = next
+		next += n
+	}
+	for _, p := range from {
+		d := p >> shift & (1<<radixBits - 1)
+		to[counts[d]] = p
+		counts[d]++
 	}
 }
 
