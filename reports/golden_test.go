@@ -51,6 +51,9 @@ func TestGolden(t *testing.T) {
 			continue
 		}
 		for _, e := range endings {
+			if e.format == JSON && len(c.a().Services) > 0 {
+				continue // TestJSONKeepsAll reads it back instead
+			}
 			path := filepath.Join("testdata", c.name+"."+e.ending+".golden")
 			got := render(t, c.a(), e.format, options)
 			if *update {

@@ -45,12 +45,12 @@ func safeWord(w string) bool {
 	if strings.HasPrefix(strings.ToLower(strings.TrimLeft(w, "(")), "www.") || strings.Contains(w, "//") {
 		return false
 	}
-	previous := ' '
+	previous, before := ' ', ' '
 	for i, r := range w {
 		switch {
 		case unicode.IsLetter(r):
 		case unicode.IsDigit(r):
-			if previous == '-' {
+			if previous == '-' && !unicode.IsDigit(before) {
 				return false // GH-12, JIRA-12
 			}
 		case strings.ContainsRune(".,;:()%'’“”–—→…·µ/−", r):
@@ -58,7 +58,7 @@ func safeWord(w string) bool {
 		default:
 			return false
 		}
-		previous = r
+		before, previous = previous, r
 	}
 	return true
 }

@@ -33,7 +33,7 @@ func mermaidLabel(s string) string {
 	for _, r := range s {
 		switch {
 		case r > '~', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9',
-			strings.ContainsRune(" .,_-:", r):
+			strings.ContainsRune(" .,_-:/", r):
 			b.WriteRune(r)
 		default:
 			b.WriteString("#" + strconv.Itoa(int(r)) + ";")

@@ -27,7 +27,7 @@ func durationText(ns int64) string {
 			return threeDigits(x) + " " + unit
 		}
 	}
-	s := (ns + 5e8) / 1e9
+	s := ns/1e9 + ns%1e9/5e8
 	if s < 2*3600 {
 		return strconv.FormatInt(s/60, 10) + " min " + strconv.FormatInt(s%60, 10) + " s"
 	}

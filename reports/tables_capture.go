@@ -140,11 +140,11 @@ func lossesTable(a *analyze.Analysis) table {
 	return build("losses", "Losses", losses, []spec[analyze.Loss]{
 		{column{Head: "From (UTC)"}, func(l *analyze.Loss) cell { return word(timeText(l.StartNs)) }},
 		number("For", "the events were lost within this time", 0, func(l *analyze.Loss) cell { return cell{Text: durationText(l.EndNs - l.StartNs)} }),
-		{column{Head: "Collector", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Collector) }},
+		{column{Head: "Collector", Kind: kindName, Rank: 1}, func(l *analyze.Loss) cell { return named(l.Collector) }},
 		{column{Head: "Table", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Table) }},
 		{column{Head: "Cause", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Cause) }},
 		number("Lost", "", 0, func(l *analyze.Loss) cell { return alarmed(l.Count, toneBad) }),
-		{column{Head: "File", Kind: kindName, Rank: 1}, func(l *analyze.Loss) cell { return named(l.Capture) }},
+		{column{Head: "File", Kind: kindName, Rank: 2}, func(l *analyze.Loss) cell { return named(l.Capture) }},
 	})
 }
 

@@ -1,0 +1,126 @@
+package reports
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// browser finds Chromium. Without one the test is skipped, except in CI.
+func browser(t *testing.T) string {
+	t.Helper()
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("no Chromium, which CI must have")
+	}
+	t.Skip("no Chromium")
+	return ""
+}
+
+// open loads a page and gives the document as the browser sees it, and what
+// the page said on the console.
+func open(t *testing.T, page []byte) (dom, console string) {
+	t.Helper()
+	return browse(t, page, t.TempDir(), "--dump-dom")
+}
+
+// without disables scripts in the page. Reading the document out needs them,
+// so what is seen without is compared as a picture.
+const without = "--blink-settings=scriptEnabled=false"
+
+// picture is a screenshot of the page.
+func picture(t *testing.T, page []byte, flags ...string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	file := filepath.Join(dir, "page.png")
+	browse(t, page, dir, append(flags, "--hide-scrollbars", "--window-size=1300,3000", "--screenshot="+file)...)
+	png, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return png
+}
+
+// browse runs the browser on a page in dir; it gives its output and what the
+// page said on the console.
+func browse(t *testing.T, page []byte, dir string, flags ...string) (out, console string) {
+	t.Helper()
+	path := browser(t)
+	file := filepath.Join(dir, "page.html")
+	if err := os.WriteFile(file, page, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	arguments := append([]string{
+		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir=" + filepath.Join(dir, "profile"),
+		"--enable-logging=stderr",
+	}, flags...)
+	command := exec.CommandContext(ctx, path, append(arguments, "file://"+file)...)
+	var output, log bytes.Buffer
+	command.Stdout, command.Stderr = &output, &log
+	if err := command.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", path, err, log.String())
+	}
+	for _, line := range strings.Split(log.String(), "\n") {
+		if strings.Contains(line, "CONSOLE") {
+			console += line + "\n"
+		}
+	}
+	return output.String(), console
+}
+
+// TestBrowserTells holds the other tests up: the browser does tell of a
+// policy that is broken and of a script that runs.
+func TestBrowserTells(t *testing.T) {
+	page := string(render(t, shop(), HTML, options))
+	broken := strings.Replace(page, "</main>", `<script>document.title = document.body.textContent = "ran"</script><p style="color: red">x</p></main>`, 1)
+	if _, console := open(t, []byte(broken)); strings.Count(console, "Content Security Policy") < 2 {
+		t.Errorf("the browser does not tell of a script and a style against the policy: %q", console)
+	}
+	free := regexp.MustCompile(`<meta http-equiv[^>]*>`).ReplaceAllString(broken, "")
+	if dom, _ := open(t, []byte(free)); !strings.Contains(dom, "<title>ran</title>") {
+		t.Error("without the policy the script does not run, so its absence proves nothing")
+	}
+	if bytes.Equal(picture(t, []byte(free)), picture(t, []byte(free), without)) {
+		t.Error("scripts run although they are disabled, so pictures prove nothing")
+	}
+}
+
+// TestBrowserReads: a browser reads every page without complaint, sees all its
+// tables, and shows the same with scripts disabled.
+func TestBrowserReads(t *testing.T) {
+	for _, c := range cases {
+		if c.name == "many" && testing.Short() {
+			continue
+		}
+		page := render(t, c.a(), HTML, options)
+		dom, console := open(t, page)
+		if console != "" {
+			t.Errorf("%s: console: %s", c.name, console)
+		}
+		if n := len(regexp.MustCompile(`(?i)<(script|img|iframe|object|embed|link|base|form)[\s>/]`).FindAllString(dom, -1)); n > 0 {
+			t.Errorf("%s: %d elements that load or run", c.name, n)
+		}
+		if got, want := strings.Count(dom, "<table"), strings.Count(string(page), "<table"); got != want {
+			t.Errorf("%s: the browser sees %d tables of %d: a name closed one", c.name, got, want)
+		}
+		if got, want := strings.Count(dom, "<title"), strings.Count(string(page), "<title"); got != want {
+			t.Errorf("%s: the browser sees %d titles of %d", c.name, got, want)
+		}
+		if !bytes.Equal(picture(t, page), picture(t, page, without)) {
+			t.Errorf("%s: with scripts disabled the page looks different", c.name)
+		}
+	}
+}
