@@ -41,7 +41,8 @@ type counter struct {
 	sums     Stats // counts only
 	requests int64
 	errors   int64
-	latency  stat.Builder
+	brief    stat.Builder // latencies of one message each way: upload and download are 0
+	latency  stat.Builder // all others, with their parts
 	upload   stat.Builder
 	server   stat.Builder
 	download stat.Builder
@@ -96,18 +97,29 @@ func (a *Accumulator) Add(b *replay.Batch) {
 			c.sums.MessagesOut += int64(columns.AnswerMessages[i])
 		case flags&notPlain == 0 || c.classify(flags, columns.ServerNs[i]):
 			c.requests++
-			upload, server, download := columns.UploadNs[i], columns.ServerNs[i], columns.DownloadNs[i]
-			latency := upload + server + download
-			c.latency.Add(latency, &a.pool)
-			c.upload.Add(upload, &a.pool)
-			c.server.Add(server, &a.pool)
-			c.download.Add(download, &a.pool)
+			upload, latency, download := columns.UploadNs[i], columns.ServerNs[i], columns.DownloadNs[i]
+			if upload|download == 0 {
+				c.brief.Add(latency, &a.pool)
+			} else {
+				latency = c.addParts(upload, latency, download, &a.pool)
+			}
 			if s.paired {
 				a.match(s, start+s.shift, latency)
 			}
 		}
 	}
 	a.end(b)
+}
+
+// addParts counts the parts of a request of several messages and gives its
+// latency.
+func (c *counter) addParts(upload, server, download int64, p *stat.Pool) int64 {
+	latency := upload + server + download
+	c.latency.Add(latency, p)
+	c.upload.Add(upload, p)
+	c.server.Add(server, p)
+	c.download.Add(download, p)
+	return latency
 }
 
 // rowsOf gives the range of rows that began within the frame.
@@ -218,7 +230,10 @@ func (a *Accumulator) closeWindow() {
 		w := stats.window(a.window)
 		w.Requests += c.requests
 		w.Errors += c.errors
-		c.latency.Flush(&w.Latency, &a.pool)
+		stats.Upload.Add(0, c.brief.Count())
+		stats.Download.Add(0, c.brief.Count())
+		c.brief.Flush(&a.pool, &w.Latency, &stats.Server)
+		c.latency.Flush(&a.pool, &w.Latency)
 		c.requests, c.errors = 0, 0
 	}
 }

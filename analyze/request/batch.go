@@ -109,10 +109,10 @@ func (a *Accumulator) end(b *replay.Batch) {
 		stats := a.Partial.Stats(cell)
 		stats.Merge(&c.sums)
 		c.sums = Stats{}
-		c.upload.Flush(&stats.Upload, &a.pool)
-		c.server.Flush(&stats.Server, &a.pool)
-		c.download.Flush(&stats.Download, &a.pool)
-		c.network.Flush(&stats.Network, &a.pool)
+		c.upload.Flush(&a.pool, &stats.Upload)
+		c.server.Flush(&a.pool, &stats.Server)
+		c.download.Flush(&a.pool, &stats.Download)
+		c.network.Flush(&a.pool, &stats.Network)
 		a.slots[cell] = 0
 	}
 	a.cells = a.cells[:0]

@@ -51,7 +51,7 @@ func (p *Partial) pairWaiting() {
 		stats := p.Stats(h.cell)
 		stats.Matched++
 		if ns, ok := network(open.end-open.start, h.end-h.start); ok {
-			stats.Network.Add(ns)
+			stats.Network.Add(ns, 1)
 		} else {
 			stats.Reversed++
 		}

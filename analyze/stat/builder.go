@@ -63,13 +63,17 @@ func (b *Builder) grow(i int, p *Pool) *chunk {
 	return c
 }
 
-// Flush adds what b holds to s, empties b and gives its counters back to p.
-func (b *Builder) Flush(s *Sketch, p *Pool) {
+// Flush adds what b holds to each of the sketches, empties b and gives its
+// counters back to p.
+func (b *Builder) Flush(p *Pool, sketches ...*Sketch) {
 	if b.count == 0 {
 		return
 	}
-	s.buckets = mergeEntries(s.buckets, b.entries(p))
-	s.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+	entries := b.entries(p)
+	for _, s := range sketches {
+		s.buckets = mergeEntries(s.buckets, entries)
+		s.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+	}
 	*b = Builder{}
 }
 

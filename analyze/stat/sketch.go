@@ -64,14 +64,16 @@ func (s *Sketch) Quantile(q float64) int64 {
 	return s.max
 }
 
-// Add counts one value; negative values count as 0. A Builder is the fast
-// way to add many.
-func (s *Sketch) Add(v int64) {
+// Add counts n times the value v; a negative v counts as 0. A Builder is the
+// fast way to add many values.
+func (s *Sketch) Add(v, n int64) {
+	if n <= 0 {
+		return
+	}
 	v = max(v, 0)
-	s.Merge(&Sketch{
-		buckets: []entry{makeEntry(bucketOf(v), 1)},
-		count:   1, min: v, max: v, sumLo: uint64(v),
-	})
+	hi, lo := bits.Mul64(uint64(v), uint64(n))
+	s.buckets = mergeEntries(s.buckets, []entry{makeEntry(bucketOf(v), n)})
+	s.addTotals(n, v, v, hi, lo)
 }
 
 // Merge adds all values of o to s. o is unchanged and shares nothing with s

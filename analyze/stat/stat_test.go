@@ -60,7 +60,7 @@ func sketchOf(values []int64) *Sketch {
 	for _, v := range values {
 		b.Add(v, &p)
 	}
-	b.Flush(s, &p)
+	b.Flush(&p, s)
 	return s
 }
 
@@ -87,11 +87,23 @@ func TestMergeIsExactInAnyOrder(t *testing.T) {
 
 func TestSumDoesNotWrap(t *testing.T) {
 	var s Sketch
-	for range 8 {
-		s.Add(math.MaxInt64)
-	}
+	s.Add(math.MaxInt64, 8)
 	if got := s.Mean(); got != math.MaxInt64 {
 		t.Errorf("mean of the largest values = %d, want %d", got, int64(math.MaxInt64))
+	}
+}
+
+// One Flush may fill several sketches, which must not share memory.
+func TestFlushIntoSeveral(t *testing.T) {
+	var p Pool
+	var b Builder
+	var first, second Sketch
+	b.Add(5, &p)
+	b.Add(500, &p)
+	b.Flush(&p, &first, &second)
+	first.Add(5, 3)
+	if first.Count() != 5 || second.Count() != 2 || second.Quantile(0.5) != 5 || !reflect.DeepEqual(second, *sketchOf([]int64{5, 500})) {
+		t.Errorf("first has %d, second %d values, %+v", first.Count(), second.Count(), second)
 	}
 }
 
@@ -107,9 +119,9 @@ func TestBuilderIsCleanAfterFlush(t *testing.T) {
 	var b Builder
 	var first, second Sketch
 	b.Add(1000, &p)
-	b.Flush(&first, &p)
+	b.Flush(&p, &first)
 	b.Add(1001, &p)
-	b.Flush(&second, &p)
+	b.Flush(&p, &second)
 	if second.Count() != 1 || second.Max() != 1001 || second.Min() != 1001 {
 		t.Errorf("second flush holds %+v", second)
 	}
