@@ -21,12 +21,14 @@ type meter struct {
 	bytesWrote  int64
 	errors      int64
 	latencies   []time.Duration // one per answered exchange
+	returned    []time.Duration // the same, to the return of the server's last write
 }
 
 // exchange is one exchange in progress.
 type exchange struct {
 	first    time.Time
-	last     time.Time // of the answer
+	last     time.Time // of the answer: the client's last read, the call of the server's last write
+	returned time.Time // the return of the server's last write
 	answered bool
 	writing  int  // writes of the answer that have not returned
 	over     bool // the next request has begun, or the connection ended
@@ -86,7 +88,7 @@ func (c *meteredConn) Write(p []byte) (int, error) {
 	}
 	x := c.current
 	if c.server && x != nil {
-		x.answered = true
+		x.answered, x.last = true, time.Now()
 		x.writing++
 	}
 	c.meter.mu.Unlock()
@@ -97,7 +99,7 @@ func (c *meteredConn) Write(p []byte) (int, error) {
 	defer c.meter.mu.Unlock()
 	c.meter.bytesWrote += int64(n)
 	if c.server && x != nil {
-		x.last = now
+		x.returned = now
 		x.writing--
 		c.meter.settle(x)
 	}
@@ -137,6 +139,9 @@ func (m *meter) settle(x *exchange) {
 	case !x.over || x.writing > 0:
 	case x.answered:
 		m.latencies = append(m.latencies, x.last.Sub(x.first))
+		if !x.returned.IsZero() {
+			m.returned = append(m.returned, x.returned.Sub(x.first))
+		}
 	default:
 		m.unanswered++
 	}
@@ -157,7 +162,7 @@ func (m *meter) service(name, address string) Service {
 	latency := summarize(m.latencies)
 	return Service{Name: name, PID: os.Getpid(), Address: address, Connections: m.connections,
 		Requests: latency.Count, Unanswered: m.unanswered, Errors: m.errors,
-		BytesIn: m.bytesRead, BytesOut: m.bytesWrote, Latency: latency}
+		BytesIn: m.bytesRead, BytesOut: m.bytesWrote, Latency: latency, Returned: summarize(m.returned)}
 }
 
 // edge gives the meter's counts as those of a client.

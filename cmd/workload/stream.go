@@ -93,7 +93,8 @@ func streamServer(ctx context.Context, text []byte, ready func(string)) (Truth, 
 	}
 	service := meter.service("stream-server", plain.Addr().String())
 	service.MessagesIn, service.MessagesOut = counted.in.Load(), counted.out.Load()
-	service.Requests, service.Unanswered, service.Latency = config.requests(service.MessagesOut), 0, Latency{}
+	service.Requests, service.Unanswered = config.requests(service.MessagesOut), 0
+	service.Latency, service.Returned = Latency{}, Latency{}
 	return Truth{Services: []Service{service}}, err
 }
 

@@ -28,7 +28,9 @@ type Process struct {
 	PID  int    `json:"pid"`
 }
 
-// Service is what one serving process saw on the connections it accepted.
+// Service is what one serving process saw on the connections it accepted. The
+// last byte leaves between the call of the last write and its return, and on a
+// busy machine these lie apart: the peer that the byte wakes often runs first.
 type Service struct {
 	Name        string  `json:"name"`
 	PID         int     `json:"pid"`
@@ -41,7 +43,8 @@ type Service struct {
 	BytesOut    int64   `json:"bytes_out"`
 	MessagesIn  int64   `json:"messages_in,omitempty"`  // the application's, streams only
 	MessagesOut int64   `json:"messages_out,omitempty"` // the application's, streams only
-	Latency     Latency `json:"latency_ns"`             // first byte read to last byte written
+	Latency     Latency `json:"latency_ns"`             // first byte read to the call of the last write
+	Returned    Latency `json:"returned_ns"`            // first byte read to the return of the last write
 }
 
 // Edge is what one client process did on the connections it opened to a server.
