@@ -13,6 +13,19 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type KmonCloseReason uint32
+
+const (
+	KmonCloseReasonCLOSE_NONE           KmonCloseReason = 0
+	KmonCloseReasonCLOSE_LOCAL          KmonCloseReason = 1
+	KmonCloseReasonCLOSE_PEER           KmonCloseReason = 2
+	KmonCloseReasonCLOSE_RESET_SENT     KmonCloseReason = 3
+	KmonCloseReasonCLOSE_RESET_RECEIVED KmonCloseReason = 4
+	KmonCloseReasonCLOSE_TIMEOUT        KmonCloseReason = 5
+	KmonCloseReasonCLOSE_REFUSED        KmonCloseReason = 6
+	KmonCloseReasonCLOSE_OTHER          KmonCloseReason = 7
+)
+
 type KmonControl struct {
 	_          structs.HostLayout
 	Generation uint32
@@ -26,6 +39,24 @@ type KmonControlFlags uint32
 const (
 	KmonControlFlagsCONTROL_BY_PROCESS KmonControlFlags = 1
 	KmonControlFlagsCONTROL_BY_PORT    KmonControlFlags = 2
+)
+
+type KmonExchangeFlags uint32
+
+const (
+	KmonExchangeFlagsEXCHANGE_CLIENT        KmonExchangeFlags = 1
+	KmonExchangeFlagsEXCHANGE_PARTIAL       KmonExchangeFlags = 2
+	KmonExchangeFlagsEXCHANGE_CONTINUED     KmonExchangeFlags = 4
+	KmonExchangeFlagsEXCHANGE_NO_REQUEST    KmonExchangeFlags = 8
+	KmonExchangeFlagsEXCHANGE_NO_ANSWER     KmonExchangeFlags = 16
+	KmonExchangeFlagsEXCHANGE_OPEN          KmonExchangeFlags = 32
+	KmonExchangeFlagsEXCHANGE_CLOSED        KmonExchangeFlags = 64
+	KmonExchangeFlagsEXCHANGE_INTERLEAVED   KmonExchangeFlags = 128
+	KmonExchangeFlagsEXCHANGE_STREAM        KmonExchangeFlags = 256
+	KmonExchangeFlagsEXCHANGE_IDLE          KmonExchangeFlags = 512
+	KmonExchangeFlagsEXCHANGE_JOINED        KmonExchangeFlags = 1024
+	KmonExchangeFlagsEXCHANGE_RESET         KmonExchangeFlags = 2048
+	KmonExchangeFlagsEXCHANGE_SERVER_CLOSED KmonExchangeFlags = 4096
 )
 
 type KmonExchangeRecord struct {
@@ -84,6 +115,14 @@ const (
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 8
 )
 
+type KmonProcEvent uint32
+
+const (
+	KmonProcEventPROC_FORK KmonProcEvent = 1
+	KmonProcEventPROC_EXEC KmonProcEvent = 2
+	KmonProcEventPROC_EXIT KmonProcEvent = 3
+)
+
 type KmonProcRecord struct {
 	_               structs.HostLayout
 	Kind            uint32
@@ -109,6 +148,33 @@ const (
 	KmonRecordKindRECORD_SOCKET   KmonRecordKind = 2
 	KmonRecordKindRECORD_LISTENER KmonRecordKind = 3
 	KmonRecordKindRECORD_PROC     KmonRecordKind = 4
+)
+
+type KmonRole uint32
+
+const (
+	KmonRoleROLE_UNKNOWN KmonRole = 0
+	KmonRoleROLE_CLIENT  KmonRole = 1
+	KmonRoleROLE_SERVER  KmonRole = 2
+)
+
+type KmonRoleSource uint32
+
+const (
+	KmonRoleSourceROLE_SOURCE_UNKNOWN  KmonRoleSource = 0
+	KmonRoleSourceROLE_SOURCE_CONNECT  KmonRoleSource = 1
+	KmonRoleSourceROLE_SOURCE_ACCEPT   KmonRoleSource = 2
+	KmonRoleSourceROLE_SOURCE_LISTENER KmonRoleSource = 3
+	KmonRoleSourceROLE_SOURCE_PORT     KmonRoleSource = 4
+)
+
+type KmonSocketEvent uint32
+
+const (
+	KmonSocketEventSOCKET_EXISTING       KmonSocketEvent = 1
+	KmonSocketEventSOCKET_OPEN           KmonSocketEvent = 2
+	KmonSocketEventSOCKET_CLOSE          KmonSocketEvent = 3
+	KmonSocketEventSOCKET_CONNECT_FAILED KmonSocketEvent = 4
 )
 
 type KmonSocketRecord struct {
@@ -214,13 +280,19 @@ const (
 	KmonVarCgroupV1                  = "cgroup_v1"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarReaderTgid                = "reader_tgid"
+	KmonVarUnusedCloseReason         = "unused_close_reason"
 	KmonVarUnusedControlFlags        = "unused_control_flags"
 	KmonVarUnusedExchange            = "unused_exchange"
+	KmonVarUnusedExchangeFlags       = "unused_exchange_flags"
 	KmonVarUnusedListener            = "unused_listener"
 	KmonVarUnusedLossSlot            = "unused_loss_slot"
 	KmonVarUnusedProc                = "unused_proc"
+	KmonVarUnusedProcEvent           = "unused_proc_event"
 	KmonVarUnusedRecordKind          = "unused_record_kind"
+	KmonVarUnusedRole                = "unused_role"
+	KmonVarUnusedRoleSource          = "unused_role_source"
 	KmonVarUnusedSocket              = "unused_socket"
+	KmonVarUnusedSocketEvent         = "unused_socket_event"
 	KmonVarWakeupBytes               = "wakeup_bytes"
 )
 
@@ -310,17 +382,23 @@ type KmonMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonVariableSpecs struct {
-	CgroupV1           *ebpf.VariableSpec `ebpf:"cgroup_v1"`
-	LastSweep          *ebpf.VariableSpec `ebpf:"last_sweep"`
-	ReaderTgid         *ebpf.VariableSpec `ebpf:"reader_tgid"`
-	UnusedControlFlags *ebpf.VariableSpec `ebpf:"unused_control_flags"`
-	UnusedExchange     *ebpf.VariableSpec `ebpf:"unused_exchange"`
-	UnusedListener     *ebpf.VariableSpec `ebpf:"unused_listener"`
-	UnusedLossSlot     *ebpf.VariableSpec `ebpf:"unused_loss_slot"`
-	UnusedProc         *ebpf.VariableSpec `ebpf:"unused_proc"`
-	UnusedRecordKind   *ebpf.VariableSpec `ebpf:"unused_record_kind"`
-	UnusedSocket       *ebpf.VariableSpec `ebpf:"unused_socket"`
-	WakeupBytes        *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
+	CgroupV1            *ebpf.VariableSpec `ebpf:"cgroup_v1"`
+	LastSweep           *ebpf.VariableSpec `ebpf:"last_sweep"`
+	ReaderTgid          *ebpf.VariableSpec `ebpf:"reader_tgid"`
+	UnusedCloseReason   *ebpf.VariableSpec `ebpf:"unused_close_reason"`
+	UnusedControlFlags  *ebpf.VariableSpec `ebpf:"unused_control_flags"`
+	UnusedExchange      *ebpf.VariableSpec `ebpf:"unused_exchange"`
+	UnusedExchangeFlags *ebpf.VariableSpec `ebpf:"unused_exchange_flags"`
+	UnusedListener      *ebpf.VariableSpec `ebpf:"unused_listener"`
+	UnusedLossSlot      *ebpf.VariableSpec `ebpf:"unused_loss_slot"`
+	UnusedProc          *ebpf.VariableSpec `ebpf:"unused_proc"`
+	UnusedProcEvent     *ebpf.VariableSpec `ebpf:"unused_proc_event"`
+	UnusedRecordKind    *ebpf.VariableSpec `ebpf:"unused_record_kind"`
+	UnusedRole          *ebpf.VariableSpec `ebpf:"unused_role"`
+	UnusedRoleSource    *ebpf.VariableSpec `ebpf:"unused_role_source"`
+	UnusedSocket        *ebpf.VariableSpec `ebpf:"unused_socket"`
+	UnusedSocketEvent   *ebpf.VariableSpec `ebpf:"unused_socket_event"`
+	WakeupBytes         *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // KmonObjects contains all objects after they have been loaded into the kernel.
@@ -376,17 +454,23 @@ func (m *KmonMaps) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonVariables struct {
-	CgroupV1           *ebpf.Variable `ebpf:"cgroup_v1"`
-	LastSweep          *ebpf.Variable `ebpf:"last_sweep"`
-	ReaderTgid         *ebpf.Variable `ebpf:"reader_tgid"`
-	UnusedControlFlags *ebpf.Variable `ebpf:"unused_control_flags"`
-	UnusedExchange     *ebpf.Variable `ebpf:"unused_exchange"`
-	UnusedListener     *ebpf.Variable `ebpf:"unused_listener"`
-	UnusedLossSlot     *ebpf.Variable `ebpf:"unused_loss_slot"`
-	UnusedProc         *ebpf.Variable `ebpf:"unused_proc"`
-	UnusedRecordKind   *ebpf.Variable `ebpf:"unused_record_kind"`
-	UnusedSocket       *ebpf.Variable `ebpf:"unused_socket"`
-	WakeupBytes        *ebpf.Variable `ebpf:"wakeup_bytes"`
+	CgroupV1            *ebpf.Variable `ebpf:"cgroup_v1"`
+	LastSweep           *ebpf.Variable `ebpf:"last_sweep"`
+	ReaderTgid          *ebpf.Variable `ebpf:"reader_tgid"`
+	UnusedCloseReason   *ebpf.Variable `ebpf:"unused_close_reason"`
+	UnusedControlFlags  *ebpf.Variable `ebpf:"unused_control_flags"`
+	UnusedExchange      *ebpf.Variable `ebpf:"unused_exchange"`
+	UnusedExchangeFlags *ebpf.Variable `ebpf:"unused_exchange_flags"`
+	UnusedListener      *ebpf.Variable `ebpf:"unused_listener"`
+	UnusedLossSlot      *ebpf.Variable `ebpf:"unused_loss_slot"`
+	UnusedProc          *ebpf.Variable `ebpf:"unused_proc"`
+	UnusedProcEvent     *ebpf.Variable `ebpf:"unused_proc_event"`
+	UnusedRecordKind    *ebpf.Variable `ebpf:"unused_record_kind"`
+	UnusedRole          *ebpf.Variable `ebpf:"unused_role"`
+	UnusedRoleSource    *ebpf.Variable `ebpf:"unused_role_source"`
+	UnusedSocket        *ebpf.Variable `ebpf:"unused_socket"`
+	UnusedSocketEvent   *ebpf.Variable `ebpf:"unused_socket_event"`
+	WakeupBytes         *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // KmonPrograms contains all programs after they have been loaded into the kernel.

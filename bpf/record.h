@@ -61,8 +61,8 @@ enum socket_event {
 };
 
 /* The same numbers as format.Role and format.RoleSource. */
-enum { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1, ROLE_SERVER = 2 };
-enum {
+enum role { ROLE_UNKNOWN = 0, ROLE_CLIENT = 1, ROLE_SERVER = 2 };
+enum role_source {
 	ROLE_SOURCE_UNKNOWN = 0,
 	ROLE_SOURCE_CONNECT = 1,
 	ROLE_SOURCE_ACCEPT = 2,
@@ -71,7 +71,7 @@ enum {
 };
 
 /* The same numbers as format.CloseReason. */
-enum {
+enum close_reason {
 	CLOSE_NONE = 0,
 	CLOSE_LOCAL = 1,
 	CLOSE_PEER = 2,

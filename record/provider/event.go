@@ -52,7 +52,7 @@ func (p *Provider) remember(e *process) {
 // fork makes a child in its parent's image.
 func (p *Provider) fork(parent *process, proc format.Proc) *process {
 	e := *parent
-	e.sent, e.fresh, e.scanned = false, true, false
+	e.sent, e.fresh, e.scans, e.scanned = false, true, 0, false
 	e.ticks = p.ticks(proc.StartNs)
 	e.row.PID, e.row.ParentPID, e.row.StartNs = proc.PID, proc.ParentPID, p.startNs(e.ticks)
 	if proc.Comm != "" { // the name of the thread that forked

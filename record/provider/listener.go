@@ -27,6 +27,13 @@ const (
 	// ownerTries: a listener whose owner is not found (the kernel's own, or a
 	// process of another namespace) is looked for in so many scans.
 	ownerTries = 3
+	// listenScans: the kernel walks the hash table of all connections of all
+	// namespaces to the end for each reading of /proc/PID/net/tcp (about 1 ms),
+	// so the listeners of a namespace are read when it has young processes and
+	// every so many scans. Events tell of the others.
+	listenScans = 8
+	// youngScans: a process often begins to listen within so many scans.
+	youngScans = 3
 	// protocolTCP: /proc shows an MPTCP listener as its TCP subflow.
 	protocolTCP = 6
 )
@@ -70,6 +77,23 @@ func (s space) open(f *files, name string) (fs.File, error) {
 	return nil, err
 }
 
+// young says whether a process of the namespace is.
+func (s space) young() bool {
+	return slices.ContainsFunc(s.processes, func(e *process) bool { return e.scans < youngScans })
+}
+
+// listening reads the listening sockets of the namespace, by inode.
+func (s space) listening(f *files) map[uint64]listenKey {
+	sockets := map[uint64]listenKey{}
+	for _, name := range []string{"tcp", "tcp6"} {
+		if file, err := s.open(f, name); err == nil {
+			readListening(file, s.id, sockets)
+			file.Close()
+		}
+	}
+	return sockets
+}
+
 // listenKey is what makes two listening sockets one listener: SO_REUSEPORT
 // gives several sockets, MPTCP two.
 type listenKey struct {
@@ -89,9 +113,10 @@ type listener struct {
 
 // listeners remembers the listeners of all namespaces.
 type listeners struct {
-	byKey map[listenKey]*listener
-	tries map[uint64]int // socket inode → scans that did not find its owner
-	ports map[int32][]uint16
+	byKey   map[listenKey]*listener
+	sockets map[int64]map[uint64]listenKey // namespace → socket inode → listener
+	tries   map[uint64]int                 // socket inode → scans that did not find its owner
+	ports   map[int32][]uint16
 }
 
 func newListeners() *listeners { return &listeners{byKey: map[listenKey]*listener{}} }
@@ -100,32 +125,33 @@ func newListeners() *listeners { return &listeners{byKey: map[listenKey]*listene
 func (l *listeners) portsOf(pid int32) []uint16 { return l.ports[pid] }
 
 // scan lists the listening sockets of each namespace and finds their owners.
-func (l *listeners) scan(f *files, spaces []space) {
-	listeners, tries := map[listenKey]*listener{}, map[uint64]int{}
+func (l *listeners) scan(f *files, spaces []space, scans int) {
+	listeners, tries, all := map[listenKey]*listener{}, map[uint64]int{}, map[int64]map[uint64]listenKey{}
 	l.ports = map[int32][]uint16{}
 	links := maxLinks
 	for _, s := range spaces {
-		sockets := map[uint64]listenKey{}
-		for _, name := range []string{"tcp", "tcp6"} {
-			if file, err := s.open(f, name); err == nil {
-				readListening(file, s.id, sockets)
-				file.Close()
-			}
+		sockets, known := l.sockets[s.id]
+		if !known || s.young() || int64(scans)%listenScans == s.id%listenScans {
+			sockets = s.listening(f)
 		}
+		all[s.id] = sockets
+		var old []*process // searched in an earlier scan
 		for _, e := range s.processes {
-			if !e.scanned && len(sockets) > 0 && links > 0 {
+			if e.scanned {
+				old = append(old, e)
+			} else if len(sockets) > 0 && links > 0 {
 				links -= findSockets(f, e, sockets, links)
 			}
 		}
-		l.searchMissing(f, s, sockets, &links, tries)
+		l.searchMissing(f, s, old, sockets, &links, tries)
 		l.assign(s, sockets, listeners)
 	}
-	l.byKey, l.tries = listeners, tries
+	l.byKey, l.tries, l.sockets = listeners, tries, all
 }
 
-// searchMissing searches the processes that were searched before for sockets
-// that have no owner yet, the youngest process first.
-func (l *listeners) searchMissing(f *files, s space, sockets map[uint64]listenKey, links *int, tries map[uint64]int) {
+// searchMissing searches processes that were searched in earlier scans again,
+// for sockets that have no owner yet, the youngest process first.
+func (l *listeners) searchMissing(f *files, s space, old []*process, sockets map[uint64]listenKey, links *int, tries map[uint64]int) {
 	missing := map[uint64]listenKey{}
 	owned := map[uint64]bool{}
 	for _, e := range s.processes {
@@ -147,8 +173,8 @@ func (l *listeners) searchMissing(f *files, s space, sockets map[uint64]listenKe
 	if len(missing) == 0 {
 		return
 	}
-	young := slices.SortedFunc(slices.Values(s.processes), func(a, b *process) int { return cmp.Compare(b.row.StartNs, a.row.StartNs) })
-	for _, e := range young {
+	slices.SortStableFunc(old, func(a, b *process) int { return cmp.Compare(b.row.StartNs, a.row.StartNs) })
+	for _, e := range old {
 		if len(missing) == 0 || *links <= 0 {
 			return
 		}

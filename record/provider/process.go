@@ -22,6 +22,7 @@ type process struct {
 	kernel  bool   // a kernel thread
 	program string // name of its executable or script
 	unit    string // systemd unit
+	scans   int    // that saw it, up to now
 	scanned bool   // its files were searched for listening sockets
 	sockets []uint64
 }

@@ -120,7 +120,7 @@ func (p *Provider) Snapshot(tsNs int64) Snapshot {
 	p.scanProcesses()
 	sorted := p.sorted()
 	spaces := namespaces(sorted)
-	p.listeners.scan(p.files, spaces)
+	p.listeners.scan(p.files, spaces, p.scans)
 	p.interfaces.scan(p.files, spaces, p.scans)
 	s := Snapshot{Live: len(sorted), Skipped: p.skipped}
 	p.skipped = 0
@@ -221,6 +221,9 @@ func (p *Provider) scanProcess(pid int32) bool {
 	e := p.processes[pid]
 	if e != nil && !e.startedAt(stat.startTicks) {
 		e = nil // the pid belongs to another process now
+	}
+	if e != nil {
+		e.scans++
 	}
 	dead := stat.state == 'Z' || stat.state == 'X'
 	switch {

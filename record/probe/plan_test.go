@@ -1,0 +1,138 @@
+package probe
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// kernel describes a kernel by what distinguishes it for planning.
+func kernel(change func(*Facts)) Facts {
+	f := Facts{
+		Tracepoints: map[string]bool{}, Functions: map[string]int{"tcp_sendmsg": 3},
+		Tracing: Available, Fentry: Available, Kprobe: Available, Reasons: map[string]string{},
+	}
+	for _, h := range allHooks() {
+		if h.kind == kindTracepoint {
+			f.Tracepoints[h.target] = true
+		}
+	}
+	change(&f)
+	return f
+}
+
+var (
+	// 6.18 with lockdown: tracepoints only.
+	locked = kernel(func(f *Facts) {
+		f.Fentry, f.Kprobe = NotSupported, NotSupported
+		f.Reasons = map[string]string{"fentry": "operation not permitted", "kprobe": "no kprobe_events"}
+	})
+	// Debian 6.1: no sock_* tracepoints, sendfile goes through tcp_sendpage.
+	debian61 = kernel(func(f *Facts) {
+		delete(f.Tracepoints, "sock_send_length")
+		f.Functions["tcp_sendpage"] = 5
+	})
+	// An arm64 kernel of the same age: no fentry either.
+	arm61 = kernel(func(f *Facts) {
+		delete(f.Tracepoints, "sock_send_length")
+		f.Functions["tcp_sendpage"] = 5
+		f.Fentry, f.Reasons["fentry"] = NotSupported, "not supported"
+	})
+	// 6.1 with lockdown: nothing sees a send.
+	locked61 = kernel(func(f *Facts) {
+		delete(f.Tracepoints, "sock_send_length")
+		f.Fentry, f.Kprobe = NotSupported, NotSupported
+		f.Reasons = map[string]string{"fentry": "operation not permitted", "kprobe": "no kprobe_events"}
+	})
+	// A kernel whose kprobes could not be asked about.
+	unasked = kernel(func(f *Facts) {
+		delete(f.Tracepoints, "sock_send_length")
+		f.Fentry, f.Kprobe = NotSupported, CouldNotTell
+		f.Reasons = map[string]string{"fentry": "not supported", "kprobe": "tracefs is not mounted"}
+	})
+)
+
+func TestPlanPicksTheBestVariant(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		facts    Facts
+		force    map[string]string
+		send     string
+		sweep    string
+		programs []string // some that must be in, or with "!" must not
+		err      string
+	}{
+		{name: "6.18 locked down", facts: locked, send: "tp_btf:sock_send_length", sweep: "iter:bpf_sk_storage_map",
+			programs: []string{"tcp_send", "tcp_receive", "!tcp_receive_by_address", "!tcp_send_fexit"}},
+		{name: "Debian 6.1", facts: debian61, send: "fexit:tcp_sendmsg", sweep: "iter:bpf_sk_storage_map",
+			programs: []string{"tcp_send_fexit", "tcp_sendpage_fexit", "!tcp_send"}},
+		{name: "arm64 6.1", facts: arm61, send: "kprobe:tcp_sendmsg", sweep: "iter:bpf_map_elem",
+			programs: []string{"tcp_send_kretprobe", "tcp_sendpage_kprobe", "tcp_state_by_address", "!tcp_state"}},
+		{name: "forced kprobe", facts: kernel(func(*Facts) {}), force: map[string]string{"send": "kprobe:tcp_sendmsg"},
+			send: "kprobe:tcp_sendmsg", sweep: "iter:bpf_map_elem", programs: []string{"!tcp_sendpage_kprobe"}},
+		{name: "6.1 locked down", facts: locked61, err: "tcp send: this kernel supports no variant (tp_btf:sock_send_length: no tracepoint sock_send_length; fexit:tcp_sendmsg: operation not permitted; kprobe:tcp_sendmsg: no kprobe_events)"},
+		{name: "could not tell", facts: unasked, err: "could not tell whether kprobe:tcp_sendmsg works here: tracefs is not mounted"},
+		{name: "unknown variant", facts: locked, force: map[string]string{"send": "magic"}, err: `no variant named "magic"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			plan, err := NewPlan(test.facts, []string{"tcp", "proc"}, test.force)
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Fatalf("error %v, want one with %q", err, test.err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := plan.Variants["tcp"]["send"]; got != test.send {
+				t.Errorf("send by %s, want %s", got, test.send)
+			}
+			if got := plan.Variants["tcp"]["sweep"]; got != test.sweep {
+				t.Errorf("sweep by %s, want %s", got, test.sweep)
+			}
+			programs := map[string]bool{}
+			for _, h := range plan.hooks {
+				if programs[h.program] {
+					t.Errorf("program %s is planned twice", h.program)
+				}
+				programs[h.program] = true
+			}
+			for _, name := range test.programs {
+				if want := !strings.HasPrefix(name, "!"); programs[strings.TrimPrefix(name, "!")] != want {
+					t.Errorf("program %s: planned %v; all: %v", name, !want, slices.Sorted(maps.Keys(programs)))
+				}
+			}
+		})
+	}
+}
+
+func TestPlanKeepsToItsCollectors(t *testing.T) {
+	plan, err := NewPlan(locked, []string{"proc"}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(plan.Variants) != 1 || len(plan.hooks) != 3 {
+		t.Errorf("plan of proc alone: %+v", plan)
+	}
+}
+
+func TestEveryHookHasItsProgram(t *testing.T) {
+	plan, err := NewPlan(kernel(func(*Facts) {}), Collectors(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	spec, err := planned(plan, Options{DataRingBytes: 4096, ControlRingBytes: 4096})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, h := range allHooks() {
+		if spec.Programs[h.program] == nil && slices.Contains(plan.hooks, h) {
+			t.Errorf("the object has no program %s", h.program)
+		}
+	}
+	if len(spec.Programs) != len(plan.hooks) {
+		t.Errorf("%d programs for %d hooks", len(spec.Programs), len(plan.hooks))
+	}
+}
