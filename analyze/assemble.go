@@ -153,7 +153,7 @@ func (r *run) foldExternal(sums []*edgeSum) []*edgeSum {
 	index := map[edgeKey]*edgeSum{}
 	var folded []*edgeSum
 	for _, e := range sums {
-		if external[e.edgeKey.client] && e.edgeKey.client != topology.UnknownPeer {
+		if external[e.edgeKey.client] && e.edgeKey.client != topology.UnknownPeer && e.edgeKey.client != topology.OtherExternal {
 			clients[e.edgeKey.server]++
 			if clients[e.edgeKey.server] > maxListed {
 				e.edgeKey.client = topology.OtherExternal
