@@ -127,6 +127,7 @@ struct tcp_sock {
 	u32 write_seq;
 	u32 total_retrans;
 	u64 bytes_sent;
+	u64 bytes_retrans;
 	u64 bytes_received;
 	u64 tcp_wstamp_ns;
 };

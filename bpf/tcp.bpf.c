@@ -148,7 +148,8 @@ static __always_inline void emit_socket(struct sock *sk, const struct socket_sta
 	read_addresses(sk, r.family, r.local_addr, r.remote_addr);
 	r.close_reason = close_reason;
 	if (event == SOCKET_CLOSE || event == SOCKET_CONNECT_FAILED) {
-		r.bytes_sent = BPF_CORE_READ(tp, bytes_sent);
+		/* bytes_sent counts what was sent again, too. */
+		r.bytes_sent = BPF_CORE_READ(tp, bytes_sent) - BPF_CORE_READ(tp, bytes_retrans);
 		r.bytes_received = BPF_CORE_READ(tp, bytes_received);
 		if (r.bytes_received && BPF_CORE_READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE)
 			r.bytes_received--; /* the peer's FIN counts as one */
@@ -311,6 +312,23 @@ static __always_inline void handle_message(struct sock *sk, struct locked_state 
 		count(l, false, v->received_seq, now_ns, v->unacked, pid_tgid);
 }
 
+/*
+ * step_back makes v the moment before the message that a hook announces, for a
+ * socket first seen by that hook: the message is already in the positions. A
+ * socket that has sent nothing (it was still waiting to be accepted when the
+ * recording began) received all it has for this request; of any other, one
+ * byte stands for the message so that it is not lost with its bytes.
+ */
+static __always_inline void step_back(struct tcp_sock *tp, struct view *v, bool received)
+{
+	if (!received)
+		v->sent_seq--;
+	else if (tp->bytes_sent)
+		v->received_seq--;
+	else
+		v->received_seq = tp->rcv_nxt - (u32)tp->bytes_received;
+}
+
 static __always_inline bool handle_tcp(struct sock *sk, enum place place, bool received)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
@@ -325,17 +343,10 @@ static __always_inline bool handle_tcp(struct sock *sk, enum place place, bool r
 		find(sk, place, true, &l);
 		if (!l.state)
 			return 0;
-		/* What this hook announces is already in the positions: step back one
-		 * byte so that the message itself is not lost with its bytes. */
-		if (received)
-			v.received_seq--;
-		else
-			v.sent_seq--;
-		adopt(sk, l.state, &v, bpf_get_socket_cookie(sk), 0);
-		if (received)
-			v.received_seq++;
-		else
-			v.sent_seq++;
+		struct view before = v;
+
+		step_back(tp, &before, received);
+		adopt(sk, l.state, &before, bpf_get_socket_cookie(sk), 0);
 	}
 	handle_message(sk, &l, &v, received);
 	return 0;
@@ -771,11 +782,12 @@ SEC("iter/bpf_map_elem")
 int sweep_sockets_by_address(struct bpf_iter__bpf_map_elem *ctx)
 {
 	struct locked_state l = {};
+	u64 *address = ctx->key;
 	u64 key;
 
-	if (!ctx->key)
+	if (!address)
 		return 0;
-	key = *(u64 *)ctx->key;
+	key = *address;
 	l.state = bpf_map_lookup_elem(&sockets_by_address, &key);
 	if (l.state)
 		sweep_state(&l);
