@@ -98,19 +98,18 @@ func (c *Capture) open() error {
 		return c.refuse("is no regular file")
 	}
 	c.Size = info.Size()
-	c.entries, err = readDirectory(c.f, c.Size)
+	var found []finding
+	c.entries, found, err = readDirectory(c.f, c.Size)
 	if err != nil {
-		var found []finding
 		c.entries, found = scan(c.f, c.Size)
-		if len(c.entries) == 0 {
-			return c.refuse("no entry can be read")
-		}
 		c.noteDirectory(err)
-		for _, f := range found {
-			c.damage(f.name, f.offset, f.err)
-		}
 	}
-	slices.SortFunc(c.entries, func(a, b entry) int { return compareInt(a.offset, b.offset) })
+	if len(c.entries) == 0 {
+		return c.refuse("no entry can be read")
+	}
+	for _, f := range found {
+		c.damage(f.name, f.offset, f.err)
+	}
 	if err := c.readManifest(); err != nil {
 		return err
 	}

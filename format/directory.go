@@ -2,6 +2,7 @@ package format
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"path"
 	"slices"
@@ -12,35 +13,36 @@ import (
 var errNoDirectory = errors.New("no sound directory at the end")
 
 // readDirectory lists the entries by the central directory at the end of r and
-// checks each against its local header. Any doubt gives errNoDirectory or a
-// corrupt error, and the caller scans instead.
-func readDirectory(r io.ReaderAt, size int64) ([]entry, error) {
+// checks each against its local header. What is wrong with single entries is
+// found; an error means that there is no sound directory and the caller scans.
+func readDirectory(r io.ReaderAt, size int64) ([]entry, []finding, error) {
 	end, err := findEnd(r, size)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	if end.count > maxEntries || end.size > end.count*(centralHeaderLen+maxEntryNameLen+64) {
-		return nil, corrupt("directory of %d entries in %d bytes", end.count, end.size)
+	if end.count < 0 || end.count > maxEntries || end.size < 0 || end.size > end.count*(centralHeaderLen+maxEntryNameLen+64) {
+		return nil, nil, corrupt("directory of %d entries in %d bytes", end.count, end.size)
 	}
-	if end.offset < 0 || end.size < 0 || end.offset > size-end.size || end.offset+end.size != end.at {
-		return nil, errNoDirectory
+	if end.offset < 0 || end.offset > size-end.size || end.offset+end.size != end.at {
+		return nil, nil, errNoDirectory
 	}
 	buf := make([]byte, end.size)
 	if _, err := r.ReadAt(buf, end.offset); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	entries := make([]entry, 0, end.count)
 	for range end.count {
 		e, n, err := parseCentralHeader(buf)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		entries, buf = append(entries, e), buf[n:]
 	}
 	if len(buf) > 0 {
-		return nil, errNoDirectory
+		return nil, nil, errNoDirectory
 	}
-	return entries, checkEntries(r, entries, end.offset)
+	entries, found := checkEntries(r, entries, end.offset)
+	return entries, found, nil
 }
 
 // endRecord says where the central directory is.
@@ -118,9 +120,6 @@ func parseCentralHeader(b []byte) (e entry, n int, err error) {
 	if e.offset == zip64Size {
 		e.offset = zip64Offset(b[centralHeaderLen+name : centralHeaderLen+name+extra])
 	}
-	if le.Uint16(b[10:]) != storedMethod || le.Uint32(b[20:]) != le.Uint32(b[24:]) {
-		return e, n, corrupt("entry %q is compressed, a capture stores its entries", e.name)
-	}
 	return e, n, nil
 }
 
@@ -140,35 +139,62 @@ func zip64Offset(extra []byte) int64 {
 	return -1
 }
 
-// checkEntries holds directory records against the local headers before limit,
-// and refuses what a Writer never makes: foreign names, duplicates, overlaps.
-func checkEntries(r io.ReaderAt, entries []entry, limit int64) error {
+// checkEntries holds directory records against the local headers before limit
+// and gives the entries that can be read, by offset. It refuses what a Writer
+// never makes: foreign names, duplicates, overlaps. An entry whose local header
+// is damaged is kept: its data are where a Writer puts them, or fail their CRC.
+func checkEntries(r io.ReaderAt, entries []entry, limit int64) (good []entry, found []finding) {
+	slices.SortStableFunc(entries, func(a, b entry) int { return compareInt(a.offset, b.offset) })
 	names := make(map[string]bool, len(entries))
-	for i := range entries {
-		e := &entries[i]
-		if err := checkName(e.name); err != nil {
-			return err
+	end := int64(0)
+	for _, e := range entries {
+		err := checkName(e.name)
+		switch {
+		case err != nil:
+		case names[e.name]:
+			err = corrupt("a second entry of this name, ignored")
+		case e.offset < end:
+			err = corrupt("it overlaps the entry before it, ignored")
+		default:
+			err = locate(r, &e, limit, len(found) < maxProblems)
+			if err != nil && e.data > 0 {
+				found = append(found, finding{e.name, e.offset, err})
+				err = nil
+			}
 		}
-		if names[e.name] {
-			return corrupt("two entries are called %q", e.name)
+		if err != nil {
+			found = append(found, finding{e.name, e.offset, err})
+			continue
 		}
 		names[e.name] = true
-		local, err := readLocalHeader(r, e.offset, limit)
-		if err != nil {
+		end = e.data + e.size
+		good = append(good, e)
+	}
+	return good, found
+}
+
+// locate sets where the data of a directory record are. Where directory and
+// local header differ and weigh is set, the one that the data's CRC agrees with
+// is right. With an error and data set they are where the Writer would have put
+// them.
+func locate(r io.ReaderAt, e *entry, limit int64, weigh bool) error {
+	local, err := readLocalHeader(r, e.offset, limit)
+	if err == nil && (local.name != e.name || local.size != e.size || local.crc != e.crc) {
+		err = corrupt("directory and local header differ")
+		if weigh && local.name == e.name && soundData(r, local) {
+			*e = local
 			return err
 		}
-		if local.name != e.name || local.size != e.size || local.crc != e.crc {
-			return corrupt("directory and local header of %q differ", e.name)
-		}
+	}
+	if err == nil {
 		e.data = local.data
+		return nil
 	}
-	byOffset := slices.SortedFunc(slices.Values(entries), func(a, b entry) int { return compareInt(a.offset, b.offset) })
-	for i := 1; i < len(byOffset); i++ {
-		if byOffset[i-1].data+byOffset[i-1].size > byOffset[i].offset {
-			return corrupt("entries %q and %q overlap", byOffset[i-1].name, byOffset[i].name)
-		}
+	data := e.offset + localHeaderLen + int64(len(e.name))
+	if e.offset >= 0 && data <= limit-e.size {
+		e.data = data
 	}
-	return nil
+	return fmt.Errorf("local header: %w", err)
 }
 
 // readLocalHeader reads the local header at offset; header and data must lie
@@ -188,9 +214,9 @@ func readLocalHeader(r io.ReaderAt, offset, limit int64) (entry, error) {
 	if le.Uint32(b[:]) != localHeaderSig {
 		return entry{}, corrupt("no entry begins here")
 	}
-	name, extra := int(le.Uint16(b[26:])), int64(le.Uint16(b[28:]))
+	name := int(le.Uint16(b[26:]))
 	e := entry{offset: offset, size: int64(le.Uint32(b[22:])), crc: le.Uint32(b[14:])}
-	e.data = offset + localHeaderLen + int64(name) + extra
+	e.data = offset + localHeaderLen + int64(name)
 	if name > maxEntryNameLen {
 		return e, corrupt("entry name of %d bytes", name)
 	}
@@ -201,8 +227,8 @@ func readLocalHeader(r io.ReaderAt, offset, limit int64) (entry, error) {
 	if err := checkName(e.name); err != nil {
 		return e, err
 	}
-	if le.Uint16(b[8:]) != storedMethod || le.Uint32(b[18:]) != le.Uint32(b[22:]) || le.Uint16(b[6:])&^uint16(zipFlagUTF8) != 0 {
-		return e, corrupt("entry %q is compressed, encrypted or streamed, a capture stores its entries", e.name)
+	if le.Uint16(b[8:]) != storedMethod || le.Uint32(b[18:]) != le.Uint32(b[22:]) || le.Uint16(b[6:])&^uint16(zipFlagUTF8) != 0 || le.Uint16(b[28:]) != 0 {
+		return e, corrupt("the entry is compressed, encrypted, streamed or extended, a capture stores its entries")
 	}
 	if e.data+e.size > limit {
 		return e, io.ErrUnexpectedEOF

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 )
 
@@ -16,26 +17,28 @@ type finding struct {
 
 // scan lists the entries by their local headers, for a file without a sound
 // directory. It steps over damage to the next thing that looks like an entry.
-func scan(r io.ReaderAt, size int64) ([]entry, []finding) {
-	var entries []entry
-	var found []finding
+func scan(r io.ReaderAt, size int64) (entries []entry, found []finding) {
 	names := map[string]bool{}
 	offset := int64(0)
 	for offset < size && len(entries) < maxEntries && len(found) < maxProblems {
 		e, err := readLocalHeader(r, offset, size)
-		switch {
-		case err == nil && names[e.name]:
-			found = append(found, finding{e.name, offset, corrupt("a second entry of this name, ignored")})
+		if err == nil && !continues(r, e, size) {
+			err = corrupt("the header is damaged, or the data are")
+		}
+		if err == nil {
+			if names[e.name] {
+				found = append(found, finding{e.name, offset, corrupt("a second entry of this name, ignored")})
+			} else {
+				names[e.name] = true
+				entries = append(entries, e)
+			}
 			offset = e.data + e.size
 			continue
-		case err == nil:
-			names[e.name] = true
-			entries = append(entries, e)
-			offset = e.data + e.size
-			continue
-		case isDirectory(r, offset):
-			return entries, found
-		case errors.Is(err, io.ErrUnexpectedEOF):
+		}
+		if isDirectory(r, offset) {
+			break
+		}
+		if errors.Is(err, io.ErrUnexpectedEOF) {
 			err = corrupt("the file ends within this entry")
 		}
 		next := nextHeader(r, offset+1, size)
@@ -46,6 +49,32 @@ func scan(r io.ReaderAt, size int64) ([]entry, []finding) {
 		offset = next
 	}
 	return entries, found
+}
+
+// continues says whether the entry ends where it says: at the end of the file
+// or where another record begins. If neither, its own CRC decides, since the
+// damage may be in the record that follows.
+func continues(r io.ReaderAt, e entry, size int64) bool {
+	end := e.data + e.size
+	if end == size || isDirectory(r, end) {
+		return true
+	}
+	if _, err := readLocalHeader(r, end, size); err == nil || errors.Is(err, io.ErrUnexpectedEOF) {
+		return true
+	}
+	return soundData(r, e)
+}
+
+// soundData says whether the data of an entry agree with its CRC.
+func soundData(r io.ReaderAt, e entry) bool {
+	if e.size > maxEntryBytes {
+		return false
+	}
+	h := crc32.NewIEEE()
+	if _, err := io.Copy(h, io.NewSectionReader(r, e.data, e.size)); err != nil {
+		return false
+	}
+	return h.Sum32() == e.crc
 }
 
 // isDirectory says whether a central directory or an end record begins here.

@@ -1,0 +1,140 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// FuzzOpen holds that no file makes the reader panic, and that every refusal
+// is one of the sentinel errors.
+func FuzzOpen(f *testing.F) {
+	_, data := writeSegmented(f)
+	f.Add(data)
+	f.Add(data[:len(data)/2])
+	f.Add(new(buildZip).add(manifestName, manifestJSON(f, nil)).bytes())
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := rewrite(t, data)
+		c, err := Open(path)
+		if err != nil {
+			if !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrTooNew) {
+				t.Fatalf("refused with %v", err)
+			}
+			return
+		}
+		defer c.Close()
+		readEverything(t, c)
+		must(t, WriteText(io.Discard, c))
+		if _, err := Verify(path); err != nil {
+			t.Fatalf("Verify: %v", err)
+		}
+	})
+}
+
+// FuzzSegment feeds a segment whose checksum is right to the decoders, which
+// FuzzOpen hardly gets past the CRC to do.
+func FuzzSegment(f *testing.F) {
+	path, _ := writeSegmented(f)
+	c := open(f, path)
+	for _, table := range c.Tables() {
+		s := c.Segments(table)[0]
+		data, err := c.readEntry(s.entry, nil)
+		must(f, err)
+		f.Add(table == "exchanges", data)
+	}
+	f.Fuzz(func(t *testing.T, exchanges bool, data []byte) {
+		name := "events/marks/000001.parquet"
+		if exchanges {
+			name = "events/exchanges/000001.parquet"
+		}
+		z := new(buildZip).add(manifestName, manifestJSON(t, nil)).add(name, data)
+		c, err := Open(rewrite(t, z.bytes()))
+		must(t, err)
+		defer c.Close()
+		readEverything(t, c)
+	})
+}
+
+// FuzzText holds that a text either is refused or makes a capture whose text
+// form makes the same capture.
+func FuzzText(f *testing.F) {
+	var text bytes.Buffer
+	must(f, WriteText(&text, open(f, writeSample(f, 20))))
+	f.Add(text.Bytes())
+	f.Add([]byte(textHeader + "\nmanifest {}\ntable marks ts_ns kind text\n1 a \"b c\"\nfinal {}\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		first := filepath.Join(dir, "first.kmon")
+		if ReadText(bytes.NewReader(data), first) != nil {
+			if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+				t.Fatalf("a refused text left %v", left)
+			}
+			return
+		}
+		one := textOf(t, first)
+		second := filepath.Join(dir, "second.kmon")
+		must(t, ReadText(bytes.NewReader(one), second))
+		if two := textOf(t, second); !bytes.Equal(one, two) {
+			t.Errorf("text changed on its way through a capture:\n%s\n%s", one, two)
+		}
+	})
+}
+
+func textOf(t *testing.T, path string) []byte {
+	t.Helper()
+	c := open(t, path)
+	var text bytes.Buffer
+	must(t, WriteText(&text, c))
+	return text.Bytes()
+}
+
+// TestHostileSegments gives the decoders segments with right checksums and
+// wrong contents: byte by byte, and truncated.
+func TestHostileSegments(t *testing.T) {
+	path, _ := writeSegmented(t)
+	c := open(t, path)
+	s := c.Segments("exchanges")[0]
+	data, err := c.readEntry(s.entry, nil)
+	must(t, err)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	hostile := rewrite(t, whole)
+	file, err := os.OpenFile(hostile, os.O_RDWR, 0)
+	must(t, err)
+	defer file.Close()
+	o := open(t, hostile)
+	for i := range data {
+		changed := bytes.Clone(data)
+		changed[i] ^= 0xff
+		_, err := file.WriteAt(changed, s.entry.data)
+		must(t, err)
+		o.segments["exchanges"][0].entry.crc = crc32.ChecksumIEEE(changed)
+		var cols ExchangeColumns
+		if err := o.segments["exchanges"][0].ReadExchanges(&cols); err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Fatalf("byte %d: %v, want ErrCorrupt", i, err)
+			}
+			continue
+		}
+		if err := cols.check(); err != nil {
+			t.Fatalf("byte %d: %v", i, err)
+		}
+	}
+}
+
+// check holds what ReadExchanges promises, whatever the file says.
+func (c *ExchangeColumns) check() error {
+	for i, s := range c.Socket {
+		if int(s) >= len(c.SocketIDs) || s < 0 {
+			return errors.New("a row has no socket")
+		}
+		if i > 0 && len(c.StartNs) == len(c.Socket) && c.StartNs[i] < c.StartNs[i-1] {
+			return errors.New("rows are not sorted")
+		}
+	}
+	return nil
+}
