@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -77,9 +78,13 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	stop := startProgress(cmd.ErrOrStderr(), "reading "+strings.Join(paths, ", "))
-	defer stop()
-	a, err := analyze.Run(cmd.Context(), paths, analyze.Options{Since: f.since, Until: f.until, Services: f.services, Version: readBuild().Version})
+	if err := distinct(paths); err != nil {
+		return err
+	}
+	progress := new(analyze.Progress)
+	stop := startProgress(cmd.ErrOrStderr(), func() string { return countText(progress.Rows()) + " exchanges" })
+	a, err := analyze.Run(cmd.Context(), paths, analyze.Options{Since: f.since, Until: f.until, Services: f.services,
+		Version: readBuild().Version, Progress: progress})
 	stop()
 	if err != nil {
 		return explain(err)
@@ -99,6 +104,22 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 		}
 	}
 	return inconclusive(a)
+}
+
+// distinct refuses a file given twice, whose traffic would count twice.
+func distinct(paths []string) error {
+	var seen []os.FileInfo
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil {
+			continue // analyze tells
+		}
+		if slices.ContainsFunc(seen, func(other os.FileInfo) bool { return os.SameFile(info, other) }) {
+			return usagef("%s is given twice", path)
+		}
+		seen = append(seen, info)
+	}
+	return nil
 }
 
 // plan turns -o and --format into the reports to write, so that a mistake in

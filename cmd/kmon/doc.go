@@ -25,7 +25,7 @@
 // Errors are one line on standard error that names the file and the mend:
 //
 //	$ kmon info notes.kmon
-//	! kmon: notes.kmon: not a kmon capture (no entry can be read): record one with kmon record
+//	2> kmon: notes.kmon: not a kmon capture (no entry can be read): record one with kmon record
 //	[2]
 //
 // Conventions of all verbs: results go to standard output and everything else

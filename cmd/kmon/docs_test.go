@@ -43,8 +43,8 @@ func TestExamples(t *testing.T) {
 		}
 		t.Run(verb.Name(), func(t *testing.T) {
 			t.Chdir(writeSamples(t))
-			for _, name := range []string{"node-a.kmon", "node-b.kmon"} {
-				write(t, name, read(t, "shop.kmon"))
+			for _, host := range []string{"node-a", "node-b"} {
+				writeCapture(t, host+".kmon", sample{host: host, exchanges: 10})
 			}
 			examples := exampleCommands(verb)
 			if len(examples) < 2 {

@@ -15,6 +15,13 @@ const partEnding = ".part"
 // explain adds to an error about a capture what the user can do about it,
 // where the package that found it could not know.
 func explain(err error) error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, explain(e))
+		}
+		return errors.Join(all...)
+	}
 	var path *fs.PathError
 	if !errors.As(err, &path) {
 		return err

@@ -95,7 +95,7 @@ func readInfo(cmd *cobra.Command, path string) (info, error) {
 		return info{}, err
 	}
 	defer c.Close()
-	defer startProgress(cmd.ErrOrStderr(), "reading "+path)()
+	defer startProgress(cmd.ErrOrStderr(), working("reading", path))()
 	in := info{Schema: "kmon.info/v1", File: path, SizeBytes: c.Size, Manifest: c.Manifest, Final: c.Final,
 		Losses: map[string]int64{}, Problems: []problem{}}
 	in.tables = c.Tables()

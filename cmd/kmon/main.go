@@ -13,7 +13,11 @@ func main() {
 	// A closed pipe then is a write error, for run to end quietly on, and not
 	// the end of the process in the middle of a recording.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup wants to outlive the terminal
+		ends = append(ends, syscall.SIGHUP)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	// After the first signal the next one has its usual effect, unless a verb
 	// waits for it (record does).
 	context.AfterFunc(ctx, stop)

@@ -143,7 +143,7 @@ func listTables(cmd *cobra.Command, f printFlags, path string) error {
 		return explain(err)
 	}
 	defer c.Close()
-	stop := startProgress(cmd.ErrOrStderr(), "reading "+path)
+	stop := startProgress(cmd.ErrOrStderr(), working("reading", path))
 	rows, err := countRows(cmd.Context(), c)
 	stop()
 	if err != nil {

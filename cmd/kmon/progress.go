@@ -7,6 +7,11 @@ import (
 	"time"
 )
 
+// working is a progress that does not know how far it is.
+func working(what, path string) func() string {
+	return func() string { return what + " " + path }
+}
+
 const (
 	progressDelay  = 700 * time.Millisecond // shorter work shows nothing
 	progressPeriod = 250 * time.Millisecond
@@ -15,7 +20,7 @@ const (
 // startProgress shows on stderr, if that is a terminal, what takes so long and
 // for how long already. The returned function wipes it; call it before
 // anything else is written.
-func startProgress(stderr io.Writer, what string) (stop func()) {
+func startProgress(stderr io.Writer, what func() string) (stop func()) {
 	if !isTerminal(stderr) {
 		return func() {}
 	}
@@ -30,7 +35,7 @@ func startProgress(stderr io.Writer, what string) (stop func()) {
 	})
 }
 
-func showProgress(w io.Writer, what string, done <-chan struct{}) {
+func showProgress(w io.Writer, what func() string, done <-chan struct{}) {
 	begin := time.Now()
 	select {
 	case <-done:
@@ -40,7 +45,7 @@ func showProgress(w io.Writer, what string, done <-chan struct{}) {
 	ticker := time.NewTicker(progressPeriod)
 	defer ticker.Stop()
 	for {
-		fmt.Fprintf(w, "\r\x1b[K%s … %.0f s", printable(what), time.Since(begin).Seconds())
+		fmt.Fprintf(w, "\r\x1b[K%s … %.0f s", oneLine(what()), time.Since(begin).Seconds())
 		select {
 		case <-done:
 			fmt.Fprint(w, "\r\x1b[K")

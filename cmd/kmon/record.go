@@ -78,6 +78,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.ports, "port", nil, "record connections with `PORT` at either end; repeatable")
 	flags.StringVar(&f.config, "config", "", "targets and rules from this YAML `FILE`, read again whenever it changes")
 	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("kmon")))
+	must(cmd.RegisterFlagCompletionFunc("events", completeWords(collectorNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("config", completeEndings("yaml", "yml")))
 	for _, name := range []string{"duration", "pid", "service", "port"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
@@ -97,6 +98,9 @@ func (f *recordFlags) check() error {
 		if _, err := os.Stat(f.config); errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("--config %s: no such file", f.config)
 		}
+	}
+	if f.output == stdoutName {
+		return usagef("a capture cannot go to standard output; name a file with -o")
 	}
 	if f.output != "" {
 		if _, err := os.Lstat(f.output); err == nil {

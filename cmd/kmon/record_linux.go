@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmon/record"
+	"kmon/record/probe"
 )
 
 // runRecord records as the flags say, then tells in one line what came of it.
@@ -43,6 +44,9 @@ func runRecord(cmd *cobra.Command, f recordFlags) error {
 	}
 	return err
 }
+
+// collectorNames lists what -e takes.
+func collectorNames() []string { return probe.Collectors() }
 
 // options checks the flags and turns them into those of the library.
 func (f *recordFlags) options() (record.Options, error) {

@@ -47,7 +47,7 @@ recording ends.`,
 }
 
 func repair(cmd *cobra.Command, path, output string) error {
-	stop := startProgress(cmd.ErrOrStderr(), "mending "+path)
+	stop := startProgress(cmd.ErrOrStderr(), working("mending", path))
 	r, err := format.Repair(path, output)
 	stop()
 	if err != nil {

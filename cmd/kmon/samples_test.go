@@ -59,6 +59,7 @@ type sample struct {
 	exchanges int
 	lost      int64
 	service   string // default cart
+	host      string // default node-a
 	abandon   bool   // the recorder is killed
 }
 
@@ -73,10 +74,13 @@ func writeCapture(t *testing.T, path string, s sample) {
 	if s.service == "" {
 		s.service = "cart"
 	}
+	if s.host == "" {
+		s.host = "node-a"
+	}
 	w, err := format.Create(path, format.Manifest{
 		KmonVersion:   "0.1.0",
 		CreatedUnixNs: sampleUTC,
-		Host: format.Host{Name: "node-a", OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.12.9", Arch: "amd64",
+		Host: format.Host{Name: s.host, OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.12.9", Arch: "amd64",
 			CPUs: 4, MemoryBytes: 8 << 30, CgroupHierarchy: "v2", ClockTicks: 100},
 		Clock: format.ClockPair{MonotonicNs: sampleNs, RealtimeNs: sampleUTC},
 		Collectors: []format.Collector{{Name: "tcp",

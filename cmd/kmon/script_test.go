@@ -14,7 +14,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // A golden file is a session: a line "$ kmon …" is a command, what follows is
-// its standard output, its standard error (each line after "! ") and its exit
+// its standard output, its standard error (each line after "2> ") and its exit
 // code ("[2]", nothing for 0). Lines before the first command, and lines that
 // begin with "# " before any other, tell the story and stay.
 
@@ -60,7 +60,7 @@ func play(t *testing.T, command string) string {
 	var b strings.Builder
 	b.WriteString(ended(stdout))
 	for line := range strings.Lines(ended(stderr)) {
-		b.WriteString("! " + line)
+		b.WriteString("2> " + line)
 	}
 	if code != 0 {
 		fmt.Fprintf(&b, "[%d]\n", code)

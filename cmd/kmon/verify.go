@@ -30,7 +30,7 @@ from a newer kmon, or unreadable.`,
 			damaged := false
 			var failed []error
 			for _, path := range args {
-				stop := startProgress(cmd.ErrOrStderr(), "checking "+path)
+				stop := startProgress(cmd.ErrOrStderr(), working("checking", path))
 				r, err := format.Verify(path)
 				stop()
 				if err != nil {
