@@ -60,7 +60,7 @@ func shopService(name string, perS, p50 int64) analyze.Service {
 	n := perS * 60
 	l := spread(n, p50)
 	return analyze.Service{
-		Name: name, Source: "container", Requests: n, RatePerS: float64(perS), Latency: l,
+		Name: name, Source: "container", Ends: "server", Requests: n, RatePerS: float64(perS), Latency: l,
 		Upload: spread(n, 12*microsecond), Server: spread(n, p50*8/10), Download: spread(n, p50/10),
 		Instances: []analyze.Instance{{Name: name + "-7d9f", Host: "node-1", PIDs: []int32{1200, 1201}, Requests: n, RatePerS: float64(perS), Latency: l}},
 		BytesIn:   n * 310, BytesOut: n * 2900, Coverage: 1, Series: waves(60, perS, p50),
@@ -100,7 +100,7 @@ func shop() *analyze.Analysis {
 	redis.Streams = analyze.Streams{Connections: 1, MessagesIn: 12, MessagesOut: 5400, RatePerS: 90.2, OneWay: 14}
 	redis.Untimed = 6
 	postgres := shopService("postgres", 122, 640*microsecond)
-	postgres.Source = "systemd"
+	postgres.Source, postgres.Ends = "systemd", "client"
 	a.Services = []analyze.Service{client, cart, shopService("checkout", 40, 48*millisecond), shopService("frontend", 160, 21*millisecond), postgres, redis}
 	dead := shopEdge("checkout", "10.0.9.9", 9092, 0, 0)
 	dead.Kind, dead.Ends, dead.Failed, dead.Connections, dead.Matched = "connect-only", "client", 18, 0, 0
@@ -200,7 +200,7 @@ func hostile() *analyze.Analysis {
 	c.Collectors, c.Coverage = nil, nil
 	for i, n := range hostileNames {
 		s := shopService(n, int64(100-i), millisecond)
-		s.Instances[0].Name, s.Instances[0].Host, s.Source = n, n, n
+		s.Instances[0].Name, s.Instances[0].Host, s.Source, s.Ends = n, n, n, n
 		s.Series = s.Series[:5]
 		a.Services = append(a.Services, s)
 		e := shopEdge(n, hostileNames[(i+1)%len(hostileNames)], 80, int64(100-i), millisecond)

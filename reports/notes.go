@@ -6,7 +6,8 @@ import (
 
 // One-line explanations, used as column hints and as notes.
 const (
-	hintRequests      = "requests served, counted on the server's end"
+	hintRequests      = "requests served, counted on the server's end where that was recorded"
+	hintEnds          = "own end: the service itself was recorded; clients' end: it was not, so its numbers are what its clients saw, network included"
 	hintLatency       = "from the first byte of the request received to the last byte of the answer sent"
 	hintUpload        = "from the first to the last message of the request"
 	hintServer        = "from the last message of the request to the first of the answer: the service at work"
@@ -34,7 +35,7 @@ type definition struct {
 // definitions is the "how to read" section.
 func definitions(a *analyze.Analysis) []definition {
 	d := []definition{
-		{"Request", "A burst of messages to a service on one connection and the burst that answers it. It is counted on the server's end. One request at a time per connection is assumed; connections that break this are streams."},
+		{"Request", "A burst of messages to a service on one connection and the burst that answers it. It is counted on the server's end, or on the client's where the server was not recorded. One request at a time per connection is assumed; connections that break this are streams."},
 		{"Latency", "Time " + hintLatency + ", before the next request on that connection. It has three parts."},
 		{"Upload", "Time " + hintUpload + ": a large or slowly sent request."},
 		{"Server", "Time " + hintServer + ", or waiting for others."},
@@ -53,7 +54,7 @@ func definitions(a *analyze.Analysis) []definition {
 
 // oddities explains the unusual counts that are present, one line each.
 func oddities(a *analyze.Analysis) []definition {
-	var sum struct{ unanswered, inFlight, untimed, resets, failed, streams, oneWay int64 }
+	var sum struct{ unanswered, inFlight, untimed, resets, failed, streams, oneWay, clients int64 }
 	for i := range a.Services {
 		s := &a.Services[i]
 		sum.unanswered += s.Unanswered
@@ -62,6 +63,9 @@ func oddities(a *analyze.Analysis) []definition {
 		sum.resets += s.Resets
 		sum.streams += s.Streams.Connections
 		sum.oneWay += s.Streams.OneWay
+		if s.Ends == "client" {
+			sum.clients++
+		}
 	}
 	for i := range a.Edges {
 		sum.failed += a.Edges[i].Failed
@@ -78,6 +82,7 @@ func oddities(a *analyze.Analysis) []definition {
 		{sum.untimed, "untimed", hintUntimed},
 		{sum.streams, "streams", hintStreams},
 		{sum.oneWay, "one way", hintOneWay},
+		{sum.clients, "measured on the clients' end", "services that were not recorded themselves: their numbers are what their clients saw, network included"},
 	} {
 		if o.n > 0 {
 			notes = append(notes, definition{o.term + " (" + countText(o.n) + ")", o.meaning})

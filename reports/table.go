@@ -17,7 +17,7 @@ const (
 	toneNone tone = ""
 	toneWarn tone = "warn"
 	toneBad  tone = "bad"
-	toneZero tone = "zero" // says nothing: may be drawn fainter
+	toneZero tone = "zero" // 0, or as expected: may be drawn fainter
 )
 
 // column heads one column of a table.
@@ -25,7 +25,8 @@ type column struct {
 	Head string
 	Hint string // what the column means, one line; "" when the head says it
 	Kind kind
-	// Optional columns are left out when every cell is 0 or absent.
+	// Optional columns are left out when every cell is absent, 0 or as
+	// expected.
 	Optional bool
 	// Rank orders what a narrow reader drops: highest first; 0 stays.
 	Rank int
@@ -65,7 +66,7 @@ func build[T any](id, title string, items []T, specs []spec[T]) table {
 		told := false
 		for i := range items {
 			cells[i] = s.cell(&items[i])
-			told = told || (cells[i].Text != "0" && cells[i].Text != absent && cells[i].Text != "0/s")
+			told = told || (cells[i].Text != absent && cells[i].Text != "0/s" && cells[i].Tone != toneZero)
 		}
 		if s.Optional && !told {
 			continue

@@ -68,10 +68,25 @@ func servicesTable(a *analyze.Analysis) table {
 		odd("In flight", hintInFlight, 7, func(s *service) cell { return counted(s.InFlight) }),
 		odd("Untimed", hintUntimed, 7, func(s *service) cell { return counted(s.Untimed) }),
 		{column{Head: "Named by", Kind: kindName, Hint: "where the name comes from", Rank: 8}, func(s *service) cell { return word(serviceSource(s)) }},
+		{column{Head: "Measured on", Hint: hintEnds, Rank: 3, Optional: true}, func(s *service) cell { return endsCell(s) }},
 		number("Bytes in", "received by the service", 10, func(s *service) cell { return cell{Text: bytesText(s.BytesIn)} }),
 		number("Bytes out", "sent by the service", 10, func(s *service) cell { return cell{Text: bytesText(s.BytesOut)} }),
 		number("Coverage", hintCoverage, 1, func(s *service) cell { return covered(s.Coverage, s.Coverage > 0 || s.Requests > 0) }),
 	})
+}
+
+// endsCell says on whose end a service was measured: its clients' numbers
+// include the network.
+func endsCell(s *service) cell {
+	switch {
+	case s.Requests == 0:
+		return word("")
+	case s.Ends == "server":
+		return cell{Text: "own end", Tone: toneZero}
+	case s.Ends == "client":
+		return cell{Text: "clients' end", Tone: toneWarn}
+	}
+	return word(s.Ends)
 }
 
 // serviceSource words where a service's name comes from.
@@ -103,16 +118,17 @@ func partsTable(a *analyze.Analysis) table {
 	return build("parts", "Where the time goes", timed, specs)
 }
 
-// streamsTable lists the services with traffic that is not request and answer.
+// streamsTable lists the services with connections that are not request and
+// answer; one-way bursts alone are only noted.
 func streamsTable(a *analyze.Analysis) table {
-	streaming := slices.DeleteFunc(busiest(a.Services), func(s service) bool { return s.Streams == analyze.Streams{} })
-	return build("streams", "Streams and one-way traffic", streaming, []spec[service]{
+	streaming := slices.DeleteFunc(busiest(a.Services), func(s service) bool { return s.Streams.Connections == 0 && s.Streams.MessagesIn+s.Streams.MessagesOut == 0 })
+	return build("streams", "Streams", streaming, []spec[service]{
 		{column{Head: "Service", Kind: kindName}, func(s *service) cell { return named(s.Name) }},
 		number("Connections", hintStreams, 0, func(s *service) cell { return counted(s.Streams.Connections) }),
 		number("Messages in", "", 0, func(s *service) cell { return counted(s.Streams.MessagesIn) }),
 		number("Messages out", "", 0, func(s *service) cell { return counted(s.Streams.MessagesOut) }),
 		number("Rate", "messages a second", 0, func(s *service) cell { return cell{Text: rateText(s.Streams.RatePerS)} }),
-		number("One way", hintOneWay, 0, func(s *service) cell { return counted(s.Streams.OneWay) }),
+		odd("One way", hintOneWay, 0, func(s *service) cell { return counted(s.Streams.OneWay) }),
 	})
 }
 
@@ -178,10 +194,11 @@ func edgesTable(a *analyze.Analysis) table {
 
 // serverText is the server of an edge with its port.
 func serverText(e *edge) string {
-	if e.ServerPort == 0 {
-		return e.Server
+	port := ":" + strconv.Itoa(int(e.ServerPort))
+	if e.ServerPort == 0 || strings.HasSuffix(e.Server, port) {
+		return e.Server // an address of a peer can hold its port
 	}
-	return e.Server + " :" + strconv.Itoa(int(e.ServerPort))
+	return e.Server + " " + port
 }
 
 // connectionsTable is the second half of the edges: what the connections

@@ -187,11 +187,12 @@ func hashesTable(a *analyze.Analysis) table {
 
 // summary is the line below the verdict: what was analyzed.
 func summary(a *analyze.Analysis) string {
-	s := strconv.Itoa(len(a.Captures)) + plural(len(a.Captures), " capture") + " · " +
-		countText(int64(len(a.Services))) + plural(len(a.Services), " service") + " · " +
-		countText(int64(len(a.Edges))) + plural(len(a.Edges), " edge")
+	s := strconv.Itoa(len(a.Captures)) + plural(len(a.Captures), " capture")
 	if a.EndNs > a.StartNs {
-		s += " · " + timeText(a.StartNs) + " UTC for " + durationText(a.EndNs-a.StartNs)
+		s = timeText(a.StartNs) + " UTC for " + durationText(a.EndNs-a.StartNs) + " · " + s
+	}
+	if a.WindowNs > 0 {
+		s += " · windows of " + roundText(a.WindowNs)
 	}
 	return s
 }
