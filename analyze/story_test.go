@@ -32,6 +32,7 @@ type story struct {
 	losses    []format.Loss
 	self      []format.Self
 	marks     []format.Mark
+	segments  int // that the exchanges are divided into; 0: one
 }
 
 // newStory is 10 s on a host, stopped in order.
@@ -110,7 +111,7 @@ func (s *story) write() string {
 		s.t.Fatal(err)
 	}
 	add(s.t, w, s.sockets)
-	add(s.t, w, s.exchanges)
+	s.writeExchanges(w)
 	add(s.t, w, s.processes)
 	add(s.t, w, s.procs)
 	add(s.t, w, s.listeners)
@@ -129,6 +130,23 @@ func (s *story) write() string {
 		s.edit(path, func(data []byte) []byte { return data[:bytes.Index(data, []byte("final.json"))-30] })
 	}
 	return path
+}
+
+// writeExchanges writes the exchanges as s.segments segments, in their order.
+func (s *story) writeExchanges(w *format.Writer) {
+	rows, now := s.exchanges, int64(mono0)
+	for n := s.segments; n > 1; n-- {
+		size := len(rows) / n
+		add(s.t, w, rows[:size])
+		rows = rows[size:]
+		for range 3 { // ages what was not sealed yet, so that it is
+			now += 11 * second
+			if err := w.Tick(now); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	add(s.t, w, rows)
 }
 
 // edit rewrites a file.
