@@ -87,8 +87,8 @@ func TestThin(t *testing.T) {
 	series[7].Errors, series[8].Lost = 2, 3
 	p := periodOf([]analyze.Service{{Series: series}}, second)
 	points := p.thin(series)
-	if len(points) > chartPoints || p.merged != 4 {
-		t.Fatalf("%d points of %d windows, want 250 of 4", len(points), p.merged)
+	if len(points) > chartPoints || p.merged != 5 {
+		t.Fatalf("%d points of %d windows, want 200 of 5", len(points), p.merged)
 	}
 	var want, got analyze.Point
 	for _, w := range series {
@@ -102,7 +102,7 @@ func TestThin(t *testing.T) {
 	if got != want {
 		t.Errorf("thinned: %+v, want %+v", got, want)
 	}
-	if v := drawChart(&analyze.Analysis{}, &analyze.Service{Requests: 1, Series: series}, p, 0); !strings.Contains(v.Note, "4 windows") {
+	if v := drawChart(&analyze.Analysis{}, &analyze.Service{Requests: 1, Series: series}, p, 0); !strings.Contains(v.Note, "5 windows") {
 		t.Errorf("the chart does not say that it merges: %q", v.Note)
 	}
 }

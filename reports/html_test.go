@@ -156,6 +156,21 @@ func TestHTMLShowsAll(t *testing.T) {
 	}
 }
 
+// TestHTMLOfAnHour: an hour of windows is thinned, not piled up.
+func TestHTMLOfAnHour(t *testing.T) {
+	a := many(30, 60)
+	for i := range a.Services {
+		a.Services[i].Series = waves(3600, 100, millisecond)
+	}
+	text := render(t, a, HTML, options)
+	if len(text) > 6<<20 {
+		t.Errorf("%d KiB", len(text)>>10)
+	}
+	if !strings.Contains(string(text), "Each point is 15 windows") {
+		t.Error("the charts do not say that they merge windows")
+	}
+}
+
 // TestHTMLBounds: a large fleet gives a page a browser opens, and says what
 // it leaves out.
 func TestHTMLBounds(t *testing.T) {

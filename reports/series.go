@@ -5,7 +5,7 @@ import (
 )
 
 // chartPoints is the most points a chart draws and lists.
-const chartPoints = 300
+const chartPoints = 240
 
 // period is the time that charts show, the same for all of a report.
 type period struct {

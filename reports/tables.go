@@ -35,7 +35,11 @@ func busiestEdges(edges []analyze.Edge) []analyze.Edge {
 func latency[T any](head, hint string, rank int, of func(*T) (analyze.Distribution, int64)) spec[T] {
 	return spec[T]{column{Head: head, Hint: hint, Kind: kindNumber, Rank: rank}, func(t *T) cell {
 		d, v := of(t)
-		return cell{Text: quantileText(d, v)}
+		c := cell{Text: quantileText(d, v)}
+		if d.Count > 0 && v == 0 {
+			c.Tone = toneZero // a burst of one message has no length
+		}
+		return c
 	}}
 }
 
@@ -121,7 +125,9 @@ func partsTable(a *analyze.Analysis) table {
 // streamsTable lists the services with connections that are not request and
 // answer; one-way bursts alone are only noted.
 func streamsTable(a *analyze.Analysis) table {
-	streaming := slices.DeleteFunc(busiest(a.Services), func(s service) bool { return s.Streams.Connections == 0 && s.Streams.MessagesIn+s.Streams.MessagesOut == 0 })
+	streaming := slices.DeleteFunc(busiest(a.Services), func(s service) bool {
+		return s.Streams.Connections == 0 && s.Streams.MessagesIn+s.Streams.MessagesOut == 0
+	})
 	return build("streams", "Streams", streaming, []spec[service]{
 		{column{Head: "Service", Kind: kindName}, func(s *service) cell { return named(s.Name) }},
 		number("Connections", hintStreams, 0, func(s *service) cell { return counted(s.Streams.Connections) }),

@@ -16,12 +16,15 @@ const (
 	nodeGap    = 30.0  // between nodes of a layer
 	bendGap    = 14.0  // above and below a bend
 	layerGap   = 180.0 // between layers: room for a label
+	denseGap   = 130.0 // the same when there are many layers
+	manyLayers = 5
 	margin     = 16.0
 	nodeName   = 22 // columns of a name
 )
 
 // topologyView is the drawing of the topology.
 type topologyView struct {
+	Class         string
 	Width, Height string
 	Summary       string // what the drawing shows, for those who don't see it
 	Edges         []edgeView
@@ -64,7 +67,7 @@ func drawTopology(a *analyze.Analysis) topologyView {
 	l := layered(len(g.Nodes), links)
 	at, width, height := positions(l, len(g.Nodes))
 	v := topologyView{
-		Width: px(width), Height: px(height), LeftOut: g.leftOut(),
+		Class: "topology" + shrinks(width), Width: px(width), Height: px(height), LeftOut: g.leftOut(),
 		Summary: countText(int64(len(g.Nodes))) + plural(len(g.Nodes), " service") + " and " +
 			countText(int64(len(g.Edges))) + plural(len(g.Edges), " edge") + ", clients left, services they call right",
 		Edges: []edgeView{}, Labels: []edgeLabel{}, Nodes: []nodeView{},
@@ -76,10 +79,22 @@ func drawTopology(a *analyze.Analysis) topologyView {
 	return v
 }
 
+// shrinks is the class of a drawing that may be made smaller to fit a
+// screen: one that is neither small nor illegible then.
+func shrinks(width float64) string {
+	if width >= 760 && width <= 1900 {
+		return " fit"
+	}
+	return ""
+}
+
 // positions gives the middle of every id, and the size of the drawing.
 func positions(l layout, nodes int) (at map[int]point, width, height float64) {
 	at = map[int]point{}
-	tall := 0.0
+	tall, gap := 0.0, layerGap
+	if len(l.layers) > manyLayers {
+		gap = denseGap
+	}
 	heights := make([]float64, len(l.layers))
 	for i, ids := range l.layers {
 		for _, id := range ids {
@@ -88,7 +103,7 @@ func positions(l layout, nodes int) (at map[int]point, width, height float64) {
 		tall = max(tall, heights[i])
 	}
 	for i, ids := range l.layers {
-		x := margin + nodeWidth/2 + float64(i)*(nodeWidth+layerGap)
+		x := margin + nodeWidth/2 + float64(i)*(nodeWidth+gap)
 		y := margin + (tall-heights[i])/2
 		for _, id := range ids {
 			at[id] = point{x, y + slot(id, nodes)/2}
@@ -96,7 +111,7 @@ func positions(l layout, nodes int) (at map[int]point, width, height float64) {
 		}
 	}
 	layers := float64(max(1, len(l.layers)))
-	return at, 2*margin + layers*nodeWidth + (layers-1)*layerGap + 24, 2*margin + tall
+	return at, 2*margin + layers*nodeWidth + (layers-1)*gap + 24, 2*margin + tall
 }
 
 // slot is the height an id takes in its layer.
