@@ -33,9 +33,9 @@ type sink[T Row] struct {
 	appended int64
 	unsealed int64 // rows since the last seal
 	sinceNs  int64 // Tick that first saw unsealed rows; 0: none yet
-	// before is sealed before this one: its rows are what rows here refer to,
-	// so that a file cut after this segment still knows them.
-	before rowSink
+	// before are sealed before this one: their rows are what rows here refer
+	// to, so that a file cut after this segment still knows them.
+	before []rowSink
 
 	free chan *batch[T]
 
@@ -112,8 +112,10 @@ func (s *sink[T]) recycle(b *batch[T]) {
 
 // flush hands the current batch to the encoder, with seal closing the segment.
 func (s *sink[T]) flush(seal bool) {
-	if seal && s.before != nil {
-		s.before.flush(true)
+	if seal {
+		for _, b := range s.before {
+			b.flush(true)
+		}
 	}
 	if s.current == nil {
 		if !seal || s.unsealed == 0 {

@@ -134,8 +134,8 @@ func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, 
 // addSinks makes a sink for each table.
 func (w *Writer) addSinks() {
 	w.exchanges = newSink(w, func(e *encoder, b *batch[Exchange]) { b.rows, e.spare = e.order.sortExchanges(b.rows, e.spare) })
-	sockets := newSink[Socket](w, nil)
-	w.exchanges.before = sockets
+	sockets, processes := newSink[Socket](w, nil), newSink[Process](w, nil)
+	w.exchanges.before = []rowSink{sockets, processes}
 	w.sinks = []rowSink{
 		w.exchanges,
 		sockets,
@@ -143,7 +143,7 @@ func (w *Writer) addSinks() {
 		newSink[Loss](w, nil),
 		newSink[Self](w, nil),
 		newSink[Mark](w, nil),
-		newSink[Process](w, nil),
+		processes,
 		newSink[Listener](w, nil),
 		newSink[Container](w, nil),
 		newSink[Interface](w, nil),
