@@ -88,7 +88,7 @@ func TestAbandonLeavesAReadablePart(t *testing.T) {
 func TestFullDisk(t *testing.T) {
 	free := &memoryFile{}
 	fullRecording(t, free)
-	for limit := 2500; limit < len(free.data); limit += 301 {
+	for limit := len(readmeText()) + 3000; limit < len(free.data); limit += 301 {
 		m := &memoryFile{limit: limit}
 		lost := fullRecording(t, m)
 		if len(m.data) > limit {
