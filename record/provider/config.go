@@ -29,7 +29,17 @@ func (s Selectors) Empty() bool {
 }
 
 // Config is one version of the configuration file. It is not changed after
-// [ParseConfig], so it may be shared.
+// [ParseConfig], so it may be shared. The file is YAML, every key is optional:
+//
+//	targets:
+//	  services: [cart, payment/envoy]
+//	  ports: [443]
+//	rules:
+//	  - service: checkout
+//	    match: {exe: /srv/*, cmdline: --role[= ]checkout}
+//	  - service: front
+//	    match: {port: 80}
+//	collectors: [tcp, proc]
 type Config struct {
 	Targets    Selectors `yaml:"targets"`
 	Rules      []Rule    `yaml:"rules"`      // the first that matches names the service

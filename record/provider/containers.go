@@ -11,17 +11,22 @@ import (
 // Where the runtimes and the kubelet keep their state, relative to the root.
 var (
 	// containerd's task directories: one per namespace and container, the OCI
-	// configuration inside carries the CRI annotations. k3s moves it.
+	// configuration inside carries the CRI annotations. k3s (and RKE2) and
+	// MicroK8s have them elsewhere.
 	containerdTasks = []string{
 		"run/containerd/io.containerd.runtime.v2.task/k8s.io",
 		"run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io",
+		"var/snap/microk8s/common/run/containerd/io.containerd.runtime.v2.task/k8s.io",
 		"run/containerd/io.containerd.runtime.v2.task/default", // nerdctl
 	}
 	// containers/storage of CRI-O and podman: the OCI configuration is in
 	// userdata, podman's names are in the list.
-	storageRun  = []string{"run/containers/storage/overlay-containers", "var/run/containers/storage/overlay-containers"}
+	storageRun  = "run/containers/storage/overlay-containers"
 	storageList = "var/lib/containers/storage/overlay-containers/containers.json"
-	dockerDir   = "var/lib/docker/containers"
+	// dockerd keeps a directory for each container below its data root, which
+	// its configuration may move.
+	dockerConfig = "etc/docker/daemon.json"
+	dockerRoot   = "var/lib/docker"
 	// podLogs holds <namespace>_<pod>_<uid>/<container>/, logLinks
 	// <pod>_<namespace>_<container>-<id>.log; the kubelet makes both.
 	podLogs  = "var/log/pods"
@@ -35,6 +40,9 @@ const (
 	// scans after the first, this many times. Runtimes write their state
 	// before the first process starts, log links come a moment later.
 	retryScans = 3
+	// maxName bounds a name or an image from a state file, in bytes; real ones
+	// have at most 255.
+	maxName = 1024
 	// idleScans: a container without processes is forgotten after so many
 	// scans.
 	idleScans = 8
@@ -60,17 +68,30 @@ type pod struct {
 
 // containers finds and remembers containers by their id.
 type containers struct {
-	files *files
-	byID  map[string]*container
-	pods  map[string]pod // by uid, of the log directories
+	files     *files
+	dockerDir string
+	byID      map[string]*container
+	pods      map[string]pod // by uid, of the log directories
 	// names maps pod uid → names of its containers, without the sandbox; kept
 	// while the pod has a container.
 	names map[string]map[string]bool
 }
 
 func newContainers(f *files) *containers {
-	return &containers{files: f, byID: map[string]*container{}, names: map[string]map[string]bool{}}
+	c := &containers{files: f, byID: map[string]*container{}, names: map[string]map[string]bool{}}
+	var daemon struct {
+		DataRoot string `json:"data-root"`
+	}
+	root := dockerRoot
+	if c.json(dockerConfig, &daemon) && path.IsAbs(daemon.DataRoot) {
+		root = strings.TrimPrefix(path.Clean(daemon.DataRoot), "/")
+	}
+	c.dockerDir = path.Join(root, "containers")
+	return c
 }
+
+// label makes text of a state file fit for a row.
+func label(s string) string { return clean(s[:min(len(s), maxName)]) }
 
 // find returns the container a process is in, by the cgroup path's references:
 // the innermost one that a file names, else the innermost one; nil without
@@ -193,11 +214,11 @@ func (c *containers) loadContainerd(k *container) bool {
 		}
 		const cri = "io.kubernetes.cri."
 		k.row.Runtime, k.row.Source = "containerd", "/"+file
-		k.row.Name = clean(a[cri+"container-name"])
+		k.row.Name = label(a[cri+"container-name"])
 		if k.row.Name == "" {
-			k.row.Name = clean(a["nerdctl/name"])
+			k.row.Name = label(a["nerdctl/name"])
 		}
-		k.row.Image = clean(a[cri+"image-name"])
+		k.row.Image = label(a[cri+"image-name"])
 		k.sandbox = a[cri+"container-type"] == "sandbox"
 		if a[cri+"sandbox-name"] == "" && a[cri+"sandbox-id"] != "" && isContainerID(a[cri+"sandbox-id"]) {
 			// containerd before 1.5 names the pod in the sandbox only
@@ -213,30 +234,27 @@ func (c *containers) loadContainerd(k *container) bool {
 
 // inPod stores the pod; an unknown uid leaves that of the cgroup path.
 func (k *container) inPod(namespace, name, uid string) {
-	k.row.PodNamespace, k.row.Pod = clean(namespace), clean(name)
+	k.row.PodNamespace, k.row.Pod = label(namespace), label(name)
 	if uid != "" {
-		k.row.PodUID = clean(uid)
+		k.row.PodUID = label(uid)
 	}
 }
 
 // loadStorage reads CRI-O's annotations, or podman's name of the container.
 func (c *containers) loadStorage(k *container) bool {
-	for _, dir := range storageRun {
-		file := path.Join(dir, k.row.ContainerID, "userdata/config.json")
-		a, ok := c.annotations(file)
-		if !ok {
-			continue
-		}
-		if a["io.container.manager"] == "cri-o" || a["io.kubernetes.cri-o.ContainerType"] != "" {
-			k.row.Runtime, k.row.Source = "cri-o", "/"+file
-			k.row.Name = clean(a["io.kubernetes.container.name"])
-			k.row.Image = clean(a["io.kubernetes.cri-o.ImageName"])
-			k.sandbox = a["io.kubernetes.cri-o.ContainerType"] == "sandbox"
-			k.inPod(a["io.kubernetes.pod.namespace"], a["io.kubernetes.pod.name"], a["io.kubernetes.pod.uid"])
-			return k.row.Pod != ""
-		}
+	file := path.Join(storageRun, k.row.ContainerID, "userdata/config.json")
+	a, ok := c.annotations(file)
+	kind := a["io.kubernetes.cri-o.ContainerType"]
+	switch {
+	case a["io.container.manager"] == "cri-o" || kind != "":
+		k.row.Runtime, k.row.Source = "cri-o", "/"+file
+		k.row.Name = label(a["io.kubernetes.container.name"])
+		k.row.Image = label(a["io.kubernetes.cri-o.ImageName"])
+		k.sandbox = kind == "sandbox"
+		k.inPod(a["io.kubernetes.pod.namespace"], a["io.kubernetes.pod.name"], a["io.kubernetes.pod.uid"])
+		return k.row.Pod != ""
+	case ok:
 		k.row.Runtime = "podman"
-		return c.loadPodman(k)
 	}
 	return k.row.Runtime == "podman" && c.loadPodman(k)
 }
@@ -260,9 +278,9 @@ func (c *containers) loadPodman(k *container) bool {
 			Image string `json:"image-name"`
 		}
 		if err := json.Unmarshal([]byte(entry.Metadata), &meta); err == nil {
-			k.row.Image = clean(meta.Image)
+			k.row.Image = label(meta.Image)
 		}
-		k.row.Name, k.row.Source = clean(entry.Names[0]), "/"+storageList
+		k.row.Name, k.row.Source = label(entry.Names[0]), "/"+storageList
 		return true
 	}
 	return false
@@ -271,7 +289,7 @@ func (c *containers) loadPodman(k *container) bool {
 // loadDocker reads dockerd's state of a container. Of its labels only those
 // that name compose and swarm services and, with cri-dockerd, pods are used.
 func (c *containers) loadDocker(k *container) bool {
-	file := path.Join(dockerDir, k.row.ContainerID, "config.v2.json")
+	file := path.Join(c.dockerDir, k.row.ContainerID, "config.v2.json")
 	var state struct {
 		Name   string
 		Config struct {
@@ -284,14 +302,14 @@ func (c *containers) loadDocker(k *container) bool {
 	}
 	labels := state.Config.Labels
 	k.row.Runtime, k.row.Source = "docker", "/"+file
-	k.row.Name = clean(strings.TrimPrefix(state.Name, "/"))
-	k.row.Image = clean(state.Config.Image)
-	k.compose = clean(labels["com.docker.compose.service"])
+	k.row.Name = label(strings.TrimPrefix(state.Name, "/"))
+	k.row.Image = label(state.Config.Image)
+	k.compose = label(labels["com.docker.compose.service"])
 	if k.compose == "" {
-		k.compose = clean(labels["com.docker.swarm.service.name"])
+		k.compose = label(labels["com.docker.swarm.service.name"])
 	}
 	if labels["io.kubernetes.pod.name"] != "" {
-		k.row.Name = clean(labels["io.kubernetes.container.name"])
+		k.row.Name = label(labels["io.kubernetes.container.name"])
 		k.sandbox = labels["io.kubernetes.docker.type"] == "podsandbox"
 		k.inPod(labels["io.kubernetes.pod.namespace"], labels["io.kubernetes.pod.name"], labels["io.kubernetes.pod.uid"])
 	}
@@ -307,7 +325,7 @@ func (c *containers) loadLogLink(k *container) bool {
 		if !ok || len(parts) != 3 {
 			continue
 		}
-		k.row.Name, k.row.Source = clean(parts[2]), "/"+path.Join(logLinks, clean(name))
+		k.row.Name, k.row.Source = label(parts[2]), "/"+path.Join(logLinks, label(name))
 		k.inPod(parts[1], parts[0], "")
 		return true
 	}
@@ -327,13 +345,13 @@ func (c *containers) pod(uid string) (pod, bool) {
 			if len(parts) != 3 {
 				continue
 			}
-			c.pods[parts[2]] = pod{namespace: clean(parts[0]), name: clean(parts[1])}
+			c.pods[parts[2]] = pod{namespace: label(parts[0]), name: label(parts[1])}
 		}
 	}
 	p, ok := c.pods[uid]
 	if ok && p.containers == nil {
 		for _, name := range c.files.names(path.Join(podLogs, p.namespace+"_"+p.name+"_"+uid)) {
-			p.containers = append(p.containers, clean(name))
+			p.containers = append(p.containers, label(name))
 		}
 		c.pods[uid] = p
 	}

@@ -3,6 +3,7 @@ package provider
 import (
 	"io/fs"
 	"strings"
+	"sync"
 	"testing"
 	"testing/fstest"
 
@@ -189,5 +190,37 @@ func TestMaxProcesses(t *testing.T) {
 	}
 	if s := p.Snapshot(2); s.Skipped != 0 || s.Live != 3 {
 		t.Errorf("after the others ended: %d skipped, %d live", s.Skipped, s.Live)
+	}
+}
+
+// TestConcurrency: events, scans, configurations and targets meet; the race
+// detector judges.
+func TestConcurrency(t *testing.T) {
+	p := newProvider(t, parseNode(t, eventNode).root, "")
+	config, err := ParseConfig("c.yaml", []byte("rules: [{service: a, match: {exe: cron}}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	for _, do := range []func(i int32){
+		func(i int32) { p.Snapshot(int64(i)) },
+		func(i int32) {
+			p.Exec(format.Proc{Event: format.ProcFork, PID: 1000 + i, ParentPID: 50, StartNs: tick(5000)})
+		},
+		func(i int32) { p.Exit(1000+i, tick(5000)) },
+		func(int32) { p.SetConfig(config); p.Targets(); p.Warnings() },
+	} {
+		all.Go(func() {
+			for i := range int32(50) {
+				do(i)
+			}
+		})
+	}
+	all.Wait()
+	for i := range int32(50) {
+		p.Exit(1000+i, tick(5000))
+	}
+	if s := p.Snapshot(1); s.Live != 3 || p.processes[50].row.Service != "a" {
+		t.Errorf("in the end %d live, %+v", s.Live, p.processes[50].row)
 	}
 }

@@ -151,7 +151,7 @@ func TestContainerLater(t *testing.T) {
 	n := readNode(t, "testdata/docker-compose.node")
 	var file string
 	for name := range n.root {
-		if strings.HasPrefix(name, dockerDir+"/b1") {
+		if strings.HasPrefix(name, dockerRoot+"/containers/b1") {
 			file = name
 		}
 	}

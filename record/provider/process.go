@@ -6,6 +6,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"kmon/format"
 )
@@ -70,13 +71,20 @@ func (p *Provider) startNs(ticks int64) int64 { return ticks*tickNs - p.bootOffs
 
 func directory(pid int32) string { return "proc/" + strconv.Itoa(int(pid)) }
 
+// stat reads the stat file of a process. errGone means that there is no such
+// process; after another error there may be.
 func (p *Provider) stat(pid int32) (procStat, error) {
 	text, err := p.files.read(directory(pid)+"/stat", maxText)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH) {
+		return procStat{}, errGone
+	}
 	if err != nil {
 		return procStat{}, err
 	}
 	return parseStat(text)
 }
+
+var errGone = errors.New("no such process")
 
 // read fills a process from /proc; false, and e unchanged, when it vanished
 // meanwhile. Files that may not be read leave their columns empty.

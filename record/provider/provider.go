@@ -31,7 +31,8 @@ const (
 type Options struct {
 	// Root is the host's root directory: os.DirFS("/"), or os.DirFS("/host")
 	// where a container has it mounted there. It must be able to read
-	// symbolic links (fs.ReadLinkFS), as os.DirFS is.
+	// symbolic links (fs.ReadLinkFS), as os.DirFS is. Absolute links below it
+	// lead to where they say, not below it.
 	Root fs.FS
 	// Config may be nil: no rules, no targets.
 	Config *Config
@@ -96,6 +97,23 @@ func (p *Provider) Host() format.Host { return p.host }
 // BootOffsetNs is CLOCK_BOOTTIME − CLOCK_MONOTONIC as this provider uses it;
 // start times of events must be made with the same.
 func (p *Provider) BootOffsetNs() int64 { return p.bootOffset }
+
+// Warnings are reasons not to trust the names of processes, in sentences; nil
+// when there are none.
+func (p *Provider) Warnings() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var warnings []string
+	// Kernel threads are in the first pid namespace, and kthreadd is always 2.
+	if stat, err := p.stat(2); err != nil || stat.flags&kernelThread == 0 {
+		warnings = append(warnings, "proc does not show the host's processes, so the pids of events stand for others there; "+
+			"run in the host's pid namespace (Kubernetes: hostPID: true)")
+	}
+	if p.hierarchy.id(p.files.root, "/") == 0 {
+		warnings = append(warnings, fmt.Sprintf("no cgroup hierarchy at /%s, so cgroups cannot be selected", p.hierarchy.mount))
+	}
+	return warnings
+}
 
 // Snapshot holds rows that are new or have changed since the last one, sorted.
 // A row that vanished is not told: events tell when processes and sockets end.
@@ -194,8 +212,12 @@ func (p *Provider) takeContainers(tsNs int64) []format.Container {
 
 // scanProcesses brings the processes up to date with /proc.
 func (p *Provider) scanProcesses() {
+	names := p.files.names("proc")
+	if names == nil { // out of files or memory: what is known stays
+		return
+	}
 	seen := make(map[int32]bool, len(p.processes))
-	for _, name := range p.files.names("proc") {
+	for _, name := range names {
 		pid, err := strconv.ParseInt(name, 10, 32)
 		if err != nil || pid <= 0 || strings.HasPrefix(name, "+") {
 			continue
@@ -214,11 +236,11 @@ func (p *Provider) scanProcesses() {
 // scanProcess reads one process, as little of it as will do; false when it is
 // gone or not remembered.
 func (p *Provider) scanProcess(pid int32) bool {
+	e := p.processes[pid]
 	stat, err := p.stat(pid)
 	if err != nil {
-		return false
+		return e != nil && !errors.Is(err, errGone)
 	}
-	e := p.processes[pid]
 	if e != nil && !e.startedAt(stat.startTicks) {
 		e = nil // the pid belongs to another process now
 	}
