@@ -80,11 +80,12 @@ func showInfo(w io.Writer, in info, asJSON, further bool) error {
 	if asJSON {
 		return writeJSON(w, in)
 	}
+	p := palette(wantsColour(w))
 	return buffered(w, func(w io.Writer) error {
 		if further {
 			fmt.Fprintln(w)
 		}
-		return in.write(w, palette(wantsColour(w)))
+		return in.write(w, p)
 	})
 }
 
@@ -218,7 +219,7 @@ func (in info) writeLosses(w io.Writer, p palette) {
 		return
 	}
 	for _, what := range slices.Sorted(maps.Keys(in.Losses)) {
-		fmt.Fprintln(w, p.bad(oneLine(fmt.Sprintf("lost while recording: %s of %s", countText(in.Losses[what]), what))))
+		fmt.Fprintln(w, p.bad(oneLine(fmt.Sprintf("lost while recording: %s events (%s)", countText(in.Losses[what]), what))))
 	}
 }
 

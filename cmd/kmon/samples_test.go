@@ -108,7 +108,7 @@ func writeCapture(t *testing.T, path string, s sample) {
 	if s.lost > 0 {
 		check(t, format.Append(w, format.Loss{StartNs: sampleNs + second, EndNs: sampleNs + 2*second,
 			Collector: "tcp", Table: "exchanges", Cause: format.LossRingFull, Count: 2 * s.lost}))
-		losses["tcp/ring full"] = 2 * s.lost
+		losses["tcp/ring-full"] = 2 * s.lost
 	}
 	check(t, w.Tick(end))
 	if s.abandon {
