@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"bytes"
 	"strings"
 	"testing"
 
@@ -149,7 +148,7 @@ func TestDamagedSegment(t *testing.T) {
 	s := loopback(t, 10)
 	path := s.write()
 	s.edit(path, func(data []byte) []byte {
-		data[bytes.Index(data, []byte("events/exchanges/000001.parquet"))+200] ^= 1
+		data[entryAt(t, data, "events/exchanges/000001.parquet")+230] ^= 1
 		return data
 	})
 	a, err := Run(t.Context(), []string{path}, Options{})

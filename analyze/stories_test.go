@@ -312,8 +312,10 @@ func TestLoopbackOfTwoNamespaces(t *testing.T) {
 		pid, id := int32(100+10*i), int64(10*i)
 		s.process(pid, "client-"+name)
 		s.process(pid+1, "server-"+name)
-		s.socket(id+1, format.RoleClient, pid, second, "127.0.0.1 40000", "127.0.0.1 80").NetnsID = int64(i + 1)
-		s.socket(id+2, format.RoleServer, pid+1, second, "127.0.0.1 80", "127.0.0.1 40000").NetnsID = int64(i + 1)
+		// a's server opens nearest to b's client.
+		opens := [][2]int64{{0, 2 * ms}, {2 * ms, 0}}[i]
+		s.socket(id+1, format.RoleClient, pid, second+opens[0], "127.0.0.1 40000", "127.0.0.1 80").NetnsID = int64(i + 1)
+		s.socket(id+2, format.RoleServer, pid+1, second+opens[1], "127.0.0.1 80", "127.0.0.1 40000").NetnsID = int64(i + 1)
 		s.exchange(id+1, pid, 2*second, 0, 3*ms, 0, format.ExchangeClient)
 		s.exchange(id+2, pid+1, 2*second+ms, 0, ms, 0, 0)
 	}

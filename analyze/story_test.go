@@ -127,7 +127,7 @@ func (s *story) write() string {
 		s.t.Fatal(err)
 	}
 	if s.final == nil {
-		s.edit(path, func(data []byte) []byte { return data[:bytes.Index(data, []byte("final.json"))-30] })
+		s.edit(path, func(data []byte) []byte { return data[:entryAt(s.t, data, "final.json")] })
 	}
 	return path
 }
@@ -147,6 +147,21 @@ func (s *story) writeExchanges(w *format.Writer) {
 		}
 	}
 	add(s.t, w, rows)
+}
+
+// entryAt finds the local header of a ZIP entry, 30 bytes before its name.
+func entryAt(t *testing.T, data []byte, name string) int {
+	t.Helper()
+	for i := 0; ; i++ {
+		next := bytes.Index(data[i:], []byte(name))
+		if next < 0 {
+			t.Fatalf("no entry %s", name)
+		}
+		i += next
+		if i >= 30 && string(data[i-30:i-26]) == "PK\x03\x04" {
+			return i - 30
+		}
+	}
 }
 
 // edit rewrites a file.

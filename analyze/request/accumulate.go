@@ -222,7 +222,7 @@ func (a *Accumulator) nextWindow(start, offset int64) {
 func (a *Accumulator) closeWindow() {
 	for i, cell := range a.cells {
 		c := a.counter[i]
-		if c.requests == 0 && c.errors == 0 {
+		if c.requests == 0 {
 			continue
 		}
 		stats := a.Partial.Stats(cell)
