@@ -23,7 +23,7 @@ func (r rectangle) meets(o rectangle) bool {
 
 // route gives the control points of an edge that visits ids: one start, then
 // three points for each cubic curve.
-func route(path []int, at map[int]point, nodes int) []point {
+func route(path []int, at map[int]point) []point {
 	if len(path) < 2 {
 		return nil
 	}
@@ -77,21 +77,56 @@ func bezier(curve []point) string {
 	return b.String()
 }
 
-// room finds a place on a curve where a label meets nothing that is taken.
-func room(curve []point, taken []rectangle) (point, bool) {
+// room finds a place on curve i where a label meets nothing that is taken: if
+// it can, one that the other curves keep clear of as well. passed are points
+// along each curve.
+func room(curves [][]point, i int, taken []rectangle, passed [][]point) (best point, ok bool) {
+	curve := curves[i]
 	for start := 0; start+3 < len(curve); start += 3 {
 		for _, t := range []float64{0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8} {
 			p := along(curve[start:start+4], t)
-			if !meetsAny(around(p, labelWidth, labelHeight), taken) {
+			r := around(p, labelWidth, labelHeight)
+			if r.meetsAny(taken) {
+				continue
+			}
+			if !r.crossed(i, passed) {
 				return p, true
+			}
+			if !ok {
+				best, ok = p, true
 			}
 		}
 	}
-	return point{}, false
+	return best, ok
+}
+
+// samples are points along a curve, close enough that none slips through a
+// label.
+func samples(curve []point) []point {
+	const steps = 24
+	points := []point{}
+	for start := 0; start+3 < len(curve); start += 3 {
+		for i := range steps + 1 {
+			points = append(points, along(curve[start:start+4], float64(i)/steps))
+		}
+	}
+	return points
+}
+
+// crossed says that a curve other than the i-th passes through r.
+func (r rectangle) crossed(i int, passed [][]point) bool {
+	for j, points := range passed {
+		for _, p := range points {
+			if j != i && p.x > r.left && p.x < r.right && p.y > r.top && p.y < r.bottom {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // meetsAny says that r meets any of taken.
-func meetsAny(r rectangle, taken []rectangle) bool {
+func (r rectangle) meetsAny(taken []rectangle) bool {
 	for _, o := range taken {
 		if r.meets(o) {
 			return true

@@ -148,31 +148,45 @@ func drawNode(n graphNode, p point) nodeView {
 // drawEdges draws every edge, and its label where there is room.
 func (v *topologyView) drawEdges(g *graph, l layout, at map[int]point) {
 	most := 0.0
-	for _, e := range g.Edges {
+	curves := make([][]point, len(g.Edges))
+	for i := range g.Edges {
+		e := &g.Edges[i]
 		most = max(most, e.Edge.RatePerS)
+		curves[i] = route(l.paths[i], at)
+		if e.From == e.To {
+			curves[i] = loop(at[e.From])
+		}
 	}
+	for i := range g.Edges {
+		e := &g.Edges[i]
+		v.Edges = append(v.Edges, drawEdge(g, e, curves[i], l.back[i] && e.From != e.To, most))
+	}
+	if missing := v.drawLabels(g, curves, at); missing > 0 {
+		v.Unlabelled = countText(int64(missing)) + plural(missing, " edge") + " without room for a label: point at the line, or see the tables."
+	}
+}
+
+// drawLabels writes on the edges, busiest first, and says how many found no
+// room.
+func (v *topologyView) drawLabels(g *graph, curves [][]point, at map[int]point) (missing int) {
 	taken := []rectangle{}
 	for i := range g.Nodes {
 		taken = append(taken, around(at[i], nodeWidth, nodeHeight))
 	}
-	missing := 0
+	passed := make([][]point, len(curves))
+	for i, c := range curves {
+		passed[i] = samples(c)
+	}
 	for i := range g.Edges {
-		e := &g.Edges[i]
-		curve := route(l.paths[i], at, len(g.Nodes))
-		if e.From == e.To {
-			curve = loop(at[e.From])
-		}
-		v.Edges = append(v.Edges, drawEdge(g, e, curve, l.back[i] && e.From != e.To, most))
-		if spot, ok := room(curve, taken); ok {
-			taken = append(taken, around(spot, labelWidth, labelHeight))
-			v.Labels = append(v.Labels, drawLabel(e, spot))
+		spot, ok := room(curves, i, taken, passed)
+		if !ok {
+			missing++
 			continue
 		}
-		missing++
+		taken = append(taken, around(spot, labelWidth, labelHeight))
+		v.Labels = append(v.Labels, drawLabel(&g.Edges[i], spot))
 	}
-	if missing > 0 {
-		v.Unlabelled = countText(int64(missing)) + plural(missing, " edge") + " without room for a label: point at the line, or see the tables."
-	}
+	return missing
 }
 
 // drawEdge draws the line of an edge; its width grows with the logarithm of
