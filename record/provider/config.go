@@ -29,17 +29,8 @@ func (s Selectors) Empty() bool {
 }
 
 // Config is one version of the configuration file. It is not changed after
-// [ParseConfig], so it may be shared. The file is YAML, every key is optional:
-//
-//	targets:
-//	  services: [cart, payment/envoy]
-//	  ports: [443]
-//	rules:
-//	  - service: checkout
-//	    match: {exe: /srv/*, cmdline: --role[= ]checkout}
-//	  - service: front
-//	    match: {port: 80}
-//	collectors: [tcp, proc]
+// [ParseConfig], so it may be shared. The file is YAML, every key is optional;
+// see the example of ParseConfig.
 type Config struct {
 	Targets    Selectors `yaml:"targets"`
 	Rules      []Rule    `yaml:"rules"`      // the first that matches names the service
@@ -56,14 +47,14 @@ type Rule struct {
 // for any text, slashes included, and "?" for one character; the whole value
 // must match.
 type Match struct {
-	Exe       string `yaml:"exe"`     // glob; without a slash it is compared with the base name
-	Cmdline   string `yaml:"cmdline"` // regular expression (RE2) found anywhere in the arguments joined by spaces
-	Comm      string `yaml:"comm"`    // glob
-	Cgroup    string `yaml:"cgroup"`  // glob
-	Port      uint16 `yaml:"port"`    // a TCP port the process listens on
-	Container string `yaml:"container"`
-	Pod       string `yaml:"pod"`
-	Unit      string `yaml:"unit"` // as "nginx.service" or "nginx*"
+	Exe       string `yaml:"exe"`       // glob; without a slash it is compared with the base name
+	Cmdline   string `yaml:"cmdline"`   // regular expression (RE2) found anywhere in the arguments joined by spaces
+	Comm      string `yaml:"comm"`      // glob
+	Cgroup    string `yaml:"cgroup"`    // glob
+	Port      uint16 `yaml:"port"`      // a TCP port the process listens on
+	Container string `yaml:"container"` // glob of the container's name
+	Pod       string `yaml:"pod"`       // glob of the pod's name
+	Unit      string `yaml:"unit"`      // glob of the systemd unit, as "nginx.service"
 
 	exe, cmdline, comm, cgroup, container, pod, unit *regexp.Regexp
 }
