@@ -32,6 +32,9 @@ func (r *recorder) finish(cause error) (Result, error) {
 	}
 	err = errors.Join(err, r.writer.Close(final), r.waiter.Close(), r.session.Close())
 	cpuNs, maxRSS = usage()
+	for table, n := range r.writer.Unwritten() {
+		r.losses[table+"/"+format.LossWrite.String()] += n
+	}
 	return Result{
 		Path: r.path, Rows: r.writer.Rows(), SizeBytes: r.writer.Size(), Losses: r.losses,
 		CPUNs: cpuNs, MaxRSSBytes: maxRSS, DurationNs: end.MonotonicNs - r.startNs,
@@ -53,9 +56,9 @@ func (r *recorder) empty(end format.ClockPair) error {
 		break
 	}
 	errs = append(errs,
-		r.drain(),
+		r.drainAll(),
 		r.session.Sweep(true),
-		r.drain(),
+		r.drainAll(),
 		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
 		r.appendLosses(end.MonotonicNs),
 		format.Append(r.writer, r.self(end)),

@@ -400,8 +400,8 @@ func TestInFlightAtTheEndIsMarked(t *testing.T) {
 
 func TestTargetsNarrowTheRecording(t *testing.T) {
 	requireBPF(t)
-	wait := startLoad(t, "echo", "-requests", "30", "-hold", "1s", "-pause", "5ms")
-	other := startLoad(t, "echo", "-requests", "30", "-hold", "1s", "-pause", "5ms")
+	wait := startLoad(t, "echo", "-requests", "30", "-hold", "4s", "-pause", "5ms")
+	other := startLoad(t, "echo", "-requests", "30", "-hold", "4s", "-pause", "5ms")
 	time.Sleep(300 * time.Millisecond)
 	pid, port := clientOf(t)
 	tests := map[string]Options{
@@ -417,7 +417,7 @@ func TestTargetsNarrowTheRecording(t *testing.T) {
 	}
 	done := make(chan outcome)
 	for name, o := range tests { // several recorders at once, which must not matter
-		o.Output, o.Duration = filepath.Join(t.TempDir(), "x.kmon"), 2*time.Second
+		o.Output, o.Duration = filepath.Join(t.TempDir(), "x.kmon"), 6*time.Second
 		go func() {
 			result, err := Run(context.Background(), o)
 			done <- outcome{name, result, err}

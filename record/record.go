@@ -62,7 +62,7 @@ type Result struct {
 	Path        string
 	Rows        map[string]int64 // per table
 	SizeBytes   int64
-	Losses      map[string]int64 // "collector/cause" → events
+	Losses      map[string]int64 // "collector/cause" → events; "table/write" → rows that could not be written
 	CPUNs       int64            // of the recorder
 	MaxRSSBytes int64
 	DurationNs  int64
@@ -106,8 +106,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	if err := r.openConfig(ctx); err != nil {
 		return nil, err
 	}
-	collectors, err := r.collectors()
-	if err != nil {
+	if r.running, err = r.collectors(); err != nil {
 		return nil, err
 	}
 	r.provider, err = provider.New(provider.Options{
@@ -121,7 +120,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := probe.NewPlan(facts, collectors, o.Variants)
+	plan, err := probe.NewPlan(facts, r.running, o.Variants)
 	if err != nil {
 		return nil, err
 	}
@@ -162,6 +161,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 		return errors.Join(err, r.session.Close(), writer.Discard())
 	}
 	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
+	r.began = time.Now()
 	r.lastLossNs, r.targets = clock.MonotonicNs, targets
 	if r.config.Number > 0 {
 		if err := format.Append(r.writer, r.config.Row(clock.MonotonicNs)); err != nil {

@@ -27,6 +27,7 @@ const (
 type recorder struct {
 	options     Options
 	began       time.Time
+	running     []string // collectors
 	path        string
 	startNs     int64
 	provider    *provider.Provider
@@ -62,11 +63,14 @@ func (r *recorder) loop(ctx context.Context) error {
 		return err
 	}
 	next := time.Now().Add(tickEvery)
-	for {
-		if err := r.waiter.Wait(pollMs); err != nil {
-			return err
+	for more := false; ; {
+		if !more {
+			if err := r.waiter.Wait(pollMs); err != nil {
+				return err
+			}
 		}
-		if err := r.drain(); err != nil {
+		var err error
+		if more, err = r.drain(); err != nil {
 			return err
 		}
 		if err := r.takeSightings(); err != nil {
@@ -104,16 +108,21 @@ func (r *recorder) shouldStop(ctx context.Context) bool {
 }
 
 // drain reads both rings, control first so that a socket's row comes before its
-// exchanges.
-func (r *recorder) drain() error {
-	for more := true; more; {
-		more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
-		more = r.session.Data().Drain(drainRecords, r.takeExchange) == drainRecords || more
-		if err := r.appendBatches(); err != nil {
+// exchanges. It returns whether it stopped for its bound and not for want of
+// records.
+func (r *recorder) drain() (more bool, err error) {
+	more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
+	more = r.session.Data().Drain(drainRecords, r.takeExchange) == drainRecords || more
+	return more, r.appendBatches()
+}
+
+// drainAll reads the rings until nothing is left; the hooks must be detached.
+func (r *recorder) drainAll() error {
+	for {
+		if more, err := r.drain(); err != nil || !more {
 			return err
 		}
 	}
-	return nil
 }
 
 func (r *recorder) takeExchange(record []byte) {

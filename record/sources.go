@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"kmon/format"
@@ -153,6 +154,9 @@ func (r *recorder) takeConfig(v provider.Version) error {
 		mark.Text = fmt.Sprintf("version %d of %s is not used: %v", v.Number, v.Path, v.Err)
 	} else {
 		r.newConfig <- v.Config
+		if wanted := v.Config.Collectors; len(wanted) > 0 && !slices.Equal(wanted, r.running) {
+			mark.Text += "; its collectors are for the next recording"
+		}
 	}
 	return errors.Join(format.Append(r.writer, v.Row(now)), format.Append(r.writer, mark))
 }

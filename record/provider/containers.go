@@ -72,8 +72,9 @@ type containers struct {
 	dockerDir string
 	byID      map[string]*container
 	pods      map[string]pod // by uid, of the log directories
-	// names maps pod uid → names of its containers, without the sandbox; kept
-	// while the pod has a container.
+	// names maps pod uid → names of its containers that had processes since
+	// the last scan began, without the sandbox. An init container is gone when
+	// the others start, so it makes no difference for long.
 	names map[string]map[string]bool
 }
 
@@ -106,9 +107,8 @@ func (c *containers) find(refs []containerRef) *container {
 			}
 			found = c.load(ref)
 			c.byID[ref.id] = found
-			c.count(found)
 		}
-		found.idle = 0
+		c.touch(found)
 		if found.known {
 			return found
 		}
@@ -119,8 +119,9 @@ func (c *containers) find(refs []containerRef) *container {
 	return first
 }
 
-// count adds a container to its pod.
-func (c *containers) count(k *container) {
+// touch is called when a container is seen to have a process.
+func (c *containers) touch(k *container) {
+	k.idle = 0
 	uid := k.row.PodUID
 	if uid == "" || k.sandbox || k.row.Name == "" {
 		return
@@ -135,7 +136,7 @@ func (c *containers) count(k *container) {
 // without processes and looks again for those no file has named yet.
 func (c *containers) scan() {
 	c.pods = nil
-	alive := map[string]bool{}
+	clear(c.names)
 	for id, k := range c.byID {
 		k.idle++
 		if k.idle > idleScans {
@@ -148,13 +149,6 @@ func (c *containers) scan() {
 			loaded.idle, loaded.tries = k.idle, tries+1
 			loaded.used, loaded.sent = k.used, k.sent && !loaded.known
 			c.byID[id] = loaded
-			c.count(loaded)
-		}
-		alive[k.row.PodUID] = true
-	}
-	for uid := range c.names {
-		if !alive[uid] {
-			delete(c.names, uid)
 		}
 	}
 }

@@ -40,13 +40,14 @@ func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
 	return e.take(proc.TsNs)
 }
 
-// remember keeps a process if there is room.
-func (p *Provider) remember(e *process) {
+// remember keeps a process if there is room; false when there is none.
+func (p *Provider) remember(e *process) bool {
 	if p.processes[e.row.PID] == nil && len(p.processes) >= MaxProcesses {
 		p.skipped++
-		return
+		return false
 	}
 	p.processes[e.row.PID] = e
+	return true
 }
 
 // fork makes a child in its parent's image.

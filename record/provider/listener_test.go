@@ -175,6 +175,20 @@ func TestContainerLater(t *testing.T) {
 	}
 }
 
+// TestInitContainer: a container that ran before the others of its pod counts
+// only while it runs.
+func TestInitContainer(t *testing.T) {
+	n := readNode(t, "testdata/kubernetes-containerd.node")
+	p := newProvider(t, n.root, "")
+	if s := p.Snapshot(1); findService(s, 900) != "payment/pay" {
+		t.Fatalf("with another container: %q", findService(s, 900))
+	}
+	n.remove("proc/910")
+	if s := p.Snapshot(2); findService(s, 900) != "payment" || len(s.Processes) != 1 {
+		t.Errorf("alone: %+v", s.Processes)
+	}
+}
+
 func findService(s Snapshot, pid int32) string {
 	for _, r := range s.Processes {
 		if r.PID == pid {

@@ -192,15 +192,7 @@ func (p *Provider) takeContainers(tsNs int64) []format.Container {
 		if !k.used {
 			continue
 		}
-		service := ""
-		switch {
-		case k.row.Pod != "":
-			service = p.podService(k)
-		case k.compose != "":
-			service = k.compose
-		default:
-			service = k.row.Name
-		}
+		service, _ := p.containerService(k)
 		if k.sent && k.row.Service == service {
 			continue
 		}
@@ -244,35 +236,32 @@ func (p *Provider) scanProcess(pid int32) bool {
 	if e != nil && !e.startedAt(stat.startTicks) {
 		e = nil // the pid belongs to another process now
 	}
-	if e != nil {
-		e.scans++
-	}
 	dead := stat.state == 'Z' || stat.state == 'X'
-	switch {
-	case e == nil && dead:
+	if e != nil {
+		return p.refresh(e, stat, dead)
+	}
+	e = &process{}
+	if dead || !p.read(e, pid, stat) {
 		return false
-	case e == nil:
-		if _, known := p.processes[pid]; !known && len(p.processes) >= MaxProcesses {
-			p.skipped++
-			return false
-		}
-		e = &process{}
-		if !p.read(e, pid, stat) {
-			return false
-		}
-		p.processes[pid] = e
-	case e.kernel: // nothing of it changes but comm, which tells what a worker is at
-	case !dead && (e.fresh || e.image != stat.image || e.row.Comm != stat.comm || int(pid)%rereadScans == p.scans%rereadScans):
+	}
+	return p.remember(e)
+}
+
+// refresh brings a process that was known up to date; false when it is gone.
+func (p *Provider) refresh(e *process, stat procStat, dead bool) bool {
+	e.scans++
+	turn := int(e.row.PID)%rereadScans == p.scans%rereadScans
+	switch {
+	case stat.flags&kernelThread != 0: // only comm changes, it tells what a worker is at
+		return true
+	case !dead && (turn || e.fresh || e.image != stat.image || e.row.Comm != stat.comm):
 		e.fresh = false
-		if !p.read(e, pid, stat) {
-			return false
-		}
-	default:
-		e.set(func(r *row) { r.Comm, r.ParentPID = stat.comm, stat.parent })
-		p.cgroups.id(p, e.row.Cgroup)
-		if k := p.containers.byID[e.row.ContainerID]; k != nil {
-			k.idle = 0
-		}
+		return p.read(e, e.row.PID, stat)
+	}
+	e.set(func(r *row) { r.Comm, r.ParentPID = stat.comm, stat.parent })
+	p.cgroups.id(p, e.row.Cgroup)
+	if k := p.containers.byID[e.row.ContainerID]; k != nil {
+		p.containers.touch(k)
 	}
 	return true
 }

@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"regexp"
 	"strings"
 )
@@ -33,20 +34,23 @@ func (p *Provider) place(e *process, k *container) (service, source, instance st
 	switch {
 	case e.kernel:
 		return kernelService, sourceExecutable, ""
-	case k != nil && k.row.Pod != "":
-		return p.podService(k), sourceKubernetes, k.row.Pod
-	case k != nil && k.row.Name != "":
-		service = k.row.Name
-		if k.compose != "" {
-			service = k.compose
-		}
-		return service, sourceContainer, k.row.Name
 	case k != nil:
-		return e.program, sourceExecutable, k.row.ContainerID[:12]
+		if service, source = p.containerService(k); service == "" { // only its id is known
+			return e.program, sourceExecutable, k.row.ContainerID[:12]
+		}
+		return service, source, cmp.Or(k.row.Pod, k.row.Name)
 	case e.unit != "":
 		return unitService(e.unit), sourceSystemd, e.unit
 	}
 	return e.program, sourceExecutable, ""
+}
+
+// containerService names a container; "" when no file names it.
+func (p *Provider) containerService(k *container) (service, source string) {
+	if k.row.Pod != "" {
+		return p.podService(k), sourceKubernetes
+	}
+	return cmp.Or(k.compose, k.row.Name), sourceContainer
 }
 
 // podService is the workload of a container's pod, and the container too when
