@@ -3,7 +3,6 @@ package provider
 import (
 	"errors"
 	"io/fs"
-	"strings"
 	"testing"
 
 	"kmon/format"
@@ -77,27 +76,5 @@ func TestProcUnavailable(t *testing.T) {
 	errs["proc/1/stat"] = fs.ErrNotExist
 	if s := p.Snapshot(4); s.Live != 1 {
 		t.Errorf("after its end: %+v", s)
-	}
-}
-
-// TestDockerDataRoot: dockerd's configuration may move its state.
-func TestDockerDataRoot(t *testing.T) {
-	n := readNode(t, "testdata/docker-compose.node")
-	for name, f := range n.root {
-		if rest, ok := strings.CutPrefix(name, dockerRoot+"/"); ok {
-			n.root["data/docker/"+rest] = f
-			delete(n.root, name)
-		}
-	}
-	n.root[dockerConfig] = symlink("../../etc-docker.json")
-	n.root["etc-docker.json"] = symlink("x") // a broken link is no configuration
-	if got := findService(newProvider(t, n.root, "").Snapshot(1), 720); got != "redis-server" {
-		t.Errorf("without the configuration: %q", got)
-	}
-	n.root[dockerConfig] = symlink("daemon.conf")
-	n.root["etc/docker/daemon.conf"] = symlink("real.json")
-	n.root["etc/docker/real.json"] = parseNode(t, "file x\n\t{\"data-root\":\"/data/docker/\"}\n").root["x"]
-	if got := findService(newProvider(t, n.root, "").Snapshot(1), 720); got != "cache" {
-		t.Errorf("got %q, want cache", got)
 	}
 }
