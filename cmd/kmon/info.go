@@ -112,10 +112,16 @@ func readInfo(cmd *cobra.Command, path string) (info, error) {
 	return in, nil
 }
 
+// endedInOrder reports whether the summary is the recorder's own, and so
+// complete; that of a repaired capture is not.
+func (in info) endedInOrder() bool {
+	return in.Final != nil && in.Final.StopReason != "repaired"
+}
+
 // readCost fills in duration, losses and the recorder's cost: from the
 // summary, or from the rows when there is none.
 func (in *info) readCost(c *format.Capture) error {
-	if f := c.Final; f != nil {
+	if f := c.Final; in.endedInOrder() {
 		in.DurationNs = f.EndNs - c.Manifest.Clock.MonotonicNs
 		maps.Copy(in.Losses, f.Losses)
 		in.Recorder = recorderCost{f.CPUNs, f.MaxRSSBytes, f.CPUNs > 0 || f.MaxRSSBytes > 0}
@@ -189,6 +195,8 @@ func (in info) when() string {
 	switch {
 	case in.Final == nil:
 		return s + ", did not end in order"
+	case !in.endedInOrder():
+		return s + ", did not end in order and was repaired"
 	case in.Final.Error != "":
 		return s + ", ended by " + in.Final.StopReason + ": " + in.Final.Error
 	case in.Final.ExitCode != nil:
@@ -211,7 +219,7 @@ func (in info) cost() string {
 
 func (in info) writeLosses(w io.Writer, p palette) {
 	if len(in.Losses) == 0 {
-		if in.Final == nil {
+		if !in.endedInOrder() {
 			fmt.Fprintln(w, "no loss stands in what is left of the recording")
 			return
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"archive/zip"
 	"bytes"
+	"flag"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -12,35 +13,41 @@ import (
 	"kmon/format"
 )
 
-// The sample captures, written into a fresh directory:
+var rewrite = flag.Bool("samples", false, "write the sample captures anew, then use -update too")
+
+// The sample captures are kept in testdata/captures, so that sessions do not
+// change with every byte that the writer writes differently. What they hold:
+var kept = map[string]sample{
+	"shop.kmon":    {exchanges: 60},                                           // web asks cart 60 times in 6 s, cart answers after 2 ms
+	"lossy.kmon":   {exchanges: 60, lost: 60},                                 // the recording lost half of the exchanges
+	"idle.kmon":    {},                                                        // nothing happened
+	"hostile.kmon": {exchanges: 3, service: "cart\x1b[2J\u202e<script>\n| |"}, // names that try to steer a terminal
+	"killed.kmon":  {exchanges: 20, abandon: true},                            // what a killed recorder leaves
+}
+
+// writeSamples gives a fresh directory with the kept captures, except that
+// killed.kmon is running.kmon.part in it, and with
 //
-//	shop.kmon         whole: web asks cart 60 times in 6 s, cart answers after 2 ms
-//	cut.kmon          shop.kmon without its last quarter
-//	flipped.kmon      shop.kmon with one bit of its exchanges changed
-//	lossy.kmon        whole, but the recording lost half of the exchanges
-//	idle.kmon         whole, nothing happened
-//	hostile.kmon      whole, with names that try to steer a terminal
-//	running.kmon.part what a killed recorder leaves; running.kmon is missing
-//	newer.kmon        of a format version to come
-//	other.zip         a ZIP archive, not a capture
-//	notes.kmon        text, not a capture
-//	empty.kmon        no byte at all
-//	dir.kmon          a directory
+//	cut.kmon      shop.kmon as far as into its listeners
+//	flipped.kmon  shop.kmon with one bit of its exchanges changed
+//	newer.kmon    of a format version to come
+//	other.zip     a ZIP archive, not a capture
+//	notes.kmon    text, not a capture
+//	empty.kmon    no byte at all
+//	dir.kmon      a directory
 func writeSamples(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	writeCapture(t, at("shop.kmon"), sample{exchanges: 60})
-	writeCapture(t, at("lossy.kmon"), sample{exchanges: 60, lost: 60})
-	writeCapture(t, at("idle.kmon"), sample{})
-	writeCapture(t, at("hostile.kmon"), sample{exchanges: 3, service: "cart\x1b[2J\u202e<script>\n| |"})
-	writeCapture(t, at("running.kmon"), sample{exchanges: 20, abandon: true})
+	for name := range kept {
+		write(t, at(name), keptCapture(t, name))
+	}
+	check(t, os.Rename(at("killed.kmon"), at("running.kmon.part")))
 
-	shop := read(t, at("shop.kmon"))
-	write(t, at("cut.kmon"), shop[:len(shop)*3/4])
+	shop := keptCapture(t, "shop.kmon")
+	write(t, at("cut.kmon"), shop[:within(t, shop, "snapshots/listeners/000001.parquet")])
 	flipped := bytes.Clone(shop)
-	name := []byte("events/exchanges/000001.parquet")
-	flipped[bytes.Index(flipped, name)+len(name)+100] ^= 1
+	flipped[within(t, shop, "events/exchanges/000001.parquet")] ^= 1
 	write(t, at("flipped.kmon"), flipped)
 
 	manifest := fmt.Sprintf(`{"format":"kmon.capture","version":%d,"kmon_version":"9.8"}`, format.Version+1)
@@ -48,10 +55,33 @@ func writeSamples(t *testing.T) string {
 	write(t, at("other.zip"), zipOf(t, "hello.txt", "hello"))
 	write(t, at("notes.kmon"), []byte("Remember to record the shop.\n"))
 	write(t, at("empty.kmon"), nil)
-	if err := os.Mkdir(at("dir.kmon"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	check(t, os.Mkdir(at("dir.kmon"), 0o755))
 	return dir
+}
+
+// keptCapture reads a sample, or writes it anew when asked to.
+func keptCapture(t *testing.T, name string) []byte {
+	t.Helper()
+	path := filepath.Join("testdata", "captures", name)
+	if *rewrite {
+		fresh := filepath.Join(t.TempDir(), name)
+		writeCapture(t, fresh, kept[name])
+		if kept[name].abandon {
+			fresh += partEnding
+		}
+		write(t, path, read(t, fresh))
+	}
+	return read(t, path)
+}
+
+// within is an offset in the data of an entry of a capture.
+func within(t *testing.T, capture []byte, entry string) int {
+	t.Helper()
+	at := bytes.Index(capture, []byte(entry))
+	if at < 0 {
+		t.Fatalf("no entry %s in the capture", entry)
+	}
+	return at + len(entry) + 100
 }
 
 // sample is what differs between the captures that kmon itself writes.

@@ -61,7 +61,7 @@ func showReport(w io.Writer, r format.Report) error {
 		verdict = "sound as far as it goes"
 	}
 	return buffered(w, func(w io.Writer) error {
-		fmt.Fprintf(w, "%s: %s, %s, %s\n", oneLine(r.File), verdict, bytesText(r.Size), rowsText(r.Rows))
+		fmt.Fprintf(w, "%s: %s, %s\n", oneLine(r.File), verdict, rowsText(r.Rows))
 		for _, problem := range r.Problems {
 			fmt.Fprintln(w, oneLine(problem.String()))
 		}
