@@ -57,7 +57,8 @@ type Capture struct {
 	mu       sync.Mutex
 	problems []Problem
 	dropped  int // problems beyond maxProblems
-	sha256   string
+
+	hash func() (string, error) // of the file, computed once
 }
 
 // Segment is one sealed part of a table. Segments are read independently.
@@ -82,6 +83,7 @@ func Open(path string) (*Capture, error) {
 		return nil, err
 	}
 	c := &Capture{Path: path, f: f, segments: map[string][]Segment{}}
+	c.hash = sync.OnceValues(c.computeHash)
 	if err := c.open(); err != nil {
 		f.Close()
 		return nil, err
@@ -114,7 +116,8 @@ func (c *Capture) open() error {
 		return err
 	}
 	c.readFinal()
-	return c.listSegments()
+	c.listSegments()
+	return nil
 }
 
 // refuse is the error for a file that is no capture.
@@ -216,28 +219,23 @@ func (c *Capture) readEntry(e entry, buf []byte) ([]byte, error) {
 var segmentName = regexp.MustCompile(`^(events|snapshots)/([a-z][a-z0-9_]{0,63})/([0-9]{6,9})\.parquet$`)
 
 // listSegments sorts the entries into tables and notes gaps in the numbering.
-func (c *Capture) listSegments() error {
+func (c *Capture) listSegments() {
+	next := map[string]int{}
 	for _, e := range c.entries {
 		m := segmentName.FindStringSubmatch(e.name)
 		if m == nil {
 			continue
 		}
-		sequence, _ := strconv.Atoi(m[3])
 		table := m[2]
-		if before := len(c.segments[table]); sequence != before+1 && !c.gapNoted(table, sequence) {
-			c.problem(Problem{Entry: e.name, Offset: e.offset, Damage: true,
-				What: "segments of this table before this one are missing"})
+		sequence, _ := strconv.Atoi(m[3]) // at most nine digits
+		if want := next[table] + 1; sequence != want {
+			c.problem(Problem{Entry: e.name, Offset: e.offset, Damage: true, Mend: c.mend(),
+				What: fmt.Sprintf("segment %d of table %s was expected here", want, table)})
 		}
+		next[table] = sequence
 		c.segments[table] = append(c.segments[table], Segment{Table: table, Name: e.name, Sequence: sequence,
 			Offset: e.offset, Size: e.size, capture: c, entry: e})
 	}
-	return nil
-}
-
-// gapNoted says whether sequence continues the last segment of the table.
-func (c *Capture) gapNoted(table string, sequence int) bool {
-	all := c.segments[table]
-	return len(all) > 0 && all[len(all)-1].Sequence == sequence-1
 }
 
 // Close closes the file; segments cannot be read afterwards.
@@ -299,17 +297,14 @@ func (c *Capture) damage(name string, offset int64, err error) {
 }
 
 // SHA256 is the hash of the whole file in hex. The first call reads the file.
-func (c *Capture) SHA256() (string, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.sha256 == "" {
-		h := sha256.New()
-		if _, err := io.Copy(h, io.NewSectionReader(c.f, 0, c.Size)); err != nil {
-			return "", err
-		}
-		c.sha256 = hex.EncodeToString(h.Sum(nil))
+func (c *Capture) SHA256() (string, error) { return c.hash() }
+
+func (c *Capture) computeHash() (string, error) {
+	h := sha256.New()
+	if _, err := io.Copy(h, io.NewSectionReader(c.f, 0, c.Size)); err != nil {
+		return "", err
 	}
-	return c.sha256, nil
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 func compareInt(a, b int64) int {

@@ -232,7 +232,7 @@ func TestHostileArchives(t *testing.T) {
 		{"compressed entry", compressed(manifest), nil, "compressed"},
 		{"segment is no Parquet", sound().add("events/marks/000001.parquet", []byte("PAR1 no PAR1")).bytes(), nil, "Parquet"},
 		{"footer larger than file", sound().add("events/marks/000001.parquet", []byte("PAR1\xff\xff\xff\x7fPAR1")).bytes(), nil, "footer"},
-		{"segment 2 without 1", sound().add("events/marks/000002.parquet", []byte("PAR1\xff\xff\xff\x7fPAR1")).bytes(), nil, "before this one are missing"},
+		{"segment 2 without 1", sound().add("events/marks/000002.parquet", []byte("PAR1\xff\xff\xff\x7fPAR1")).bytes(), nil, "segment 1 of table marks was expected here"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

@@ -1,18 +1,22 @@
 package format
 
 // What a reader accepts at most. A capture is hostile input: every size it
-// states is held against these before memory is taken for it. Reading one
-// segment therefore needs at most maxEntryBytes + maxColumnBytes + 16 bytes a
-// row and column (134 MiB + 192 MiB for exchanges at the limits; 1 MB + 9 MB
-// for what the Writer makes), and opening a file needs maxEntries directory
-// records.
+// states is held against these before memory is taken for it.
+//
+// Reading one segment needs at most maxEntryBytes for the entry, maxPageBytes
+// for a page, maxTextBytes for texts, and for its rows maxSegmentRows times
+// the size of a row: 32 + 16 + 64 + 60 MiB at the limits for the widest table,
+// 32 + 16 + 24 MiB for exchanges by columns; 1 + 9 MiB for exchanges as the
+// Writer makes them. Opening a file needs maxEntries directory records of at
+// most 400 bytes. Several goroutines that read need as much each.
 const (
-	maxEntryBytes   = 64 << 20 // of one entry; the Writer makes about 1 MB
+	maxEntryBytes   = 32 << 20 // of one entry; the Writer makes about 1 MB
 	maxJSONBytes    = 4 << 20  // of manifest.json and final.json
 	maxEntries      = 1 << 20  // in one file: 12 days of one segment a second
-	maxSegmentRows  = 1 << 20  // in one segment; the Writer makes about 100,000
+	maxSegmentRows  = 1 << 18  // in one segment; the Writer makes 100,000 and a batch
 	maxPageBytes    = 16 << 20 // of one page, decompressed
 	maxColumnBytes  = 64 << 20 // of all pages of one column, decompressed
+	maxTextBytes    = 64 << 20 // of all texts of one segment, decompressed
 	maxColumns      = 256      // in one table
 	maxThriftDepth  = 12       // nesting in a Parquet header
 	maxProblems     = 100      // kept; further ones are counted

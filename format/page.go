@@ -17,6 +17,8 @@ type decoder struct {
 	order   ordering
 	table   idTable
 	wide    []int64
+	// textBytes counts the texts of the segment being read.
+	textBytes int
 }
 
 var decoders = sync.Pool{New: func() any {
@@ -225,6 +227,9 @@ func readTexts(d *decoder, chunks []chunk, dst []string) error {
 			data, err := p.data()
 			if err != nil {
 				return err
+			}
+			if d.textBytes += len(data); d.textBytes > maxTextBytes {
+				return corrupt("texts of more than %d bytes", maxTextBytes)
 			}
 			texts, err := decodeTexts(p.values, data)
 			if p.kind == pageDictionary {

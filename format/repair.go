@@ -14,8 +14,9 @@ import (
 // overwrites. Sound segments are copied as they are and numbered anew, damaged
 // ones are left out. final.json gets what is known: the original's summary when
 // src has one, else stop reason "repaired" and the time of the last row. Its
-// Error says what was missing, and a mark "repair" stands in the capture. The
-// report has the problems of src and the rows of dst.
+// Error says what was missing, and a mark "repair" stands in the capture. Rows
+// that the original's summary counts and nobody can read become Loss rows with
+// cause LossDamage. The report has the problems of src and the rows of dst.
 func Repair(src, dst string) (Report, error) {
 	c, err := Open(src)
 	if err != nil {
@@ -36,8 +37,10 @@ func Repair(src, dst string) (Report, error) {
 	}
 	go w.encodeAll()
 	final := c.finalForRepair()
-	err = Append(w, Mark{TsNs: final.EndNs, Kind: "repair", Text: final.Error})
-	err = errors.Join(err, w.Close(final))
+	err = errors.Join(
+		Append(w, Mark{TsNs: final.EndNs, Kind: "repair", Text: final.Error}),
+		Append(w, c.lossesForRepair(w.Rows())...),
+		w.Close(final))
 	r := Report{File: src, Size: c.Size, Entries: len(c.entries), Rows: w.Rows(), Problems: c.Problems()}
 	maps.Copy(r.Rows, w.copied)
 	return r, err
@@ -107,6 +110,34 @@ func (c *Capture) finalForRepair() Final {
 	}
 	f.Error = strings.TrimPrefix(f.Error+"; "+note, "; ")
 	return f
+}
+
+// lossesForRepair are the rows that final.json counts beyond those copied. When
+// exactly they happened is not known: during the recording.
+func (c *Capture) lossesForRepair(copied map[string]int64) []Loss {
+	if c.Final == nil {
+		return nil
+	}
+	var losses []Loss
+	for _, t := range tables {
+		if lost := c.Final.Rows[t.name] - copied[t.name]; lost > 0 {
+			losses = append(losses, Loss{StartNs: c.Manifest.Clock.MonotonicNs, EndNs: c.Final.EndNs,
+				Collector: t.collector(), Table: t.name, Cause: LossDamage, Count: lost})
+		}
+	}
+	return losses
+}
+
+// collector is the family of events that fills the table.
+func (t *table) collector() string {
+	switch t.name {
+	case "exchanges", "sockets":
+		return "tcp"
+	case "procs":
+		return "proc"
+	default:
+		return "recorder"
+	}
 }
 
 // lastNs is the latest time in the tables that always tick, 0 when there is

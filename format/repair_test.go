@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -70,5 +71,46 @@ func TestTextRoundTrip(t *testing.T) {
 	must(t, WriteText(&second, open(t, path)))
 	if first.String() != second.String() {
 		t.Errorf("text form changed on its way through a capture:\n%s\n%s", first.String(), second.String())
+	}
+}
+
+func TestRepairCountsWhatDamageCost(t *testing.T) {
+	src := writeSample(t, 1000)
+	data, err := os.ReadFile(src)
+	must(t, err)
+	s := open(t, src).Segments("exchanges")[0]
+	data[s.entry.data+100] ^= 1
+	dst := filepath.Join(t.TempDir(), "mended.kmon")
+	r, err := Repair(rewrite(t, data), dst)
+	must(t, err)
+	if !r.Damaged() || r.Rows["exchanges"] != 0 {
+		t.Errorf("report of the repair is %+v", r)
+	}
+	c := open(t, dst)
+	losses, err := All[Loss](c)
+	must(t, err)
+	last := losses[len(losses)-1]
+	if last.Cause != LossDamage || last.Table != "exchanges" || last.Count != 1000 || last.Collector != "tcp" {
+		t.Errorf("loss is %+v", last)
+	}
+	if c.Final.StopReason != "duration" || !strings.Contains(c.Final.Error, "repaired: ") {
+		t.Errorf("final is %+v", c.Final)
+	}
+	if r, err := Verify(dst); err != nil || r.Damaged() {
+		t.Errorf("the repaired capture is damaged: %+v, %v", r, err)
+	}
+}
+
+func TestRepairWithoutManifest(t *testing.T) {
+	src := writeSample(t, 100)
+	data, err := os.ReadFile(src)
+	must(t, err)
+	data[open(t, src).entries[0].data+5] ^= 0x20
+	dst := filepath.Join(t.TempDir(), "mended.kmon")
+	_, err = Repair(rewrite(t, data), dst)
+	must(t, err)
+	c := open(t, dst)
+	if rows, err := All[Exchange](c); len(rows) != 100 || err != nil || c.Manifest.Host.Name != "unknown" {
+		t.Errorf("%d rows, %v, manifest %+v", len(rows), err, c.Manifest)
 	}
 }

@@ -167,6 +167,7 @@ const (
 	LossDecode    LossCause = 3 // a record the recorder could not decode
 	LossWrite     LossCause = 4 // rows that could not be written (disk full, I/O error)
 	LossMissedHit LossCause = 5 // the kernel skipped the program (recursion or no return probe free)
+	LossDamage    LossCause = 6 // rows were in the file, but it is damaged (written by Repair)
 )
 
 // Loss is a row of table losses: events known to be missing.

@@ -26,6 +26,7 @@ func (s Segment) read(fn func(*openSegment) error) (err error) {
 		}
 		decoders.Put(d)
 	}()
+	d.textBytes = 0
 	if d.entry, err = s.capture.readEntry(s.entry, d.entry); err != nil {
 		return s.fail(err)
 	}

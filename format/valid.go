@@ -124,7 +124,7 @@ func (v *validity) addLosses(rows []Loss) error {
 		if r.EndNs < r.StartNs || r.Count <= 0 {
 			v.losses.broken("%d of %s, %d to %d ns", r.Count, r.Table, r.StartNs, r.EndNs)
 		}
-		if r.Cause < LossRingFull || r.Cause > LossMissedHit {
+		if r.Cause < LossRingFull || r.Cause > LossDamage {
 			v.events.broken("loss at %d ns", r.StartNs)
 		}
 	}

@@ -138,6 +138,7 @@ var lossCauseWords = &words{names: []word{
 	{int64(LossDecode), "decode"},
 	{int64(LossWrite), "write"},
 	{int64(LossMissedHit), "missed-hit"},
+	{int64(LossDamage), "damage"},
 }}
 
 // String gives the flags as words joined by |, "-" for none.
