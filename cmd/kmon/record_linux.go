@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"os/signal"
@@ -35,14 +37,26 @@ func runRecord(cmd *cobra.Command, f recordFlags) error {
 	stop()
 	if result.Path != "" {
 		fmt.Fprintln(stderr, summary(result, palette(wantsColour(stderr))))
+		for _, w := range result.Warnings {
+			fmt.Fprintf(stderr, "kmon: %s\n", oneLine(w))
+		}
 		for _, u := range result.Unresolved {
 			fmt.Fprintf(stderr, "kmon: nothing was recorded for %s\n", oneLine(u))
 		}
 	}
-	if err == nil && result.ExitCode != 0 {
+	switch {
+	case err == nil && result.ExitCode != 0:
 		return exit(result.ExitCode, nil)
+	case err != nil && os.Geteuid() != 0 && isPermission(err):
+		return fmt.Errorf("recording needs root, or the capabilities to load eBPF programs: %w", err)
 	}
 	return err
+}
+
+// isPermission reports whether the kernel refused err's operation. Kernel facts
+// are plain values, so a refusal that is one of them is known by its text.
+func isPermission(err error) bool {
+	return errors.Is(err, fs.ErrPermission) || strings.Contains(err.Error(), syscall.EPERM.Error())
 }
 
 // collectorNames lists what -e takes.

@@ -208,5 +208,5 @@ func read(t *testing.T, path string) []byte {
 
 func write(t *testing.T, path string, data []byte) {
 	t.Helper()
-	check(t, os.WriteFile(path, data, 0o600))
+	check(t, os.WriteFile(path, data, 0o644))
 }
