@@ -137,25 +137,32 @@ func TestRefusedParquet(t *testing.T) {
 	}
 }
 
-// TestTextBomb gives one segment whose texts decompress to more than a reader
-// takes: 20 MB pages of one letter are a few bytes of zstd.
+// TestTextBomb gives small segments whose texts decompress to more than a
+// reader takes: in all, and in one page.
 func TestTextBomb(t *testing.T) {
 	type config struct {
 		TsNs int64  `parquet:"ts_ns"`
 		Text string `parquet:"text"`
 	}
-	for size, n := range map[int]int{1 << 20: 80, maxPageBytes + 1: 1} {
-		rows := make([]config, n)
+	cases := []struct {
+		rows, size, pageBytes int
+		want                  string
+	}{
+		{80, 1 << 20, 1 << 20, "column of more than"},
+		{maxSegmentRows, 100, 64 << 20, "page of"},
+	}
+	for _, c := range cases {
+		rows := make([]config, c.rows)
 		for i := range rows {
-			rows[i].Text = strings.Repeat("x", size)
+			rows[i].Text = strings.Repeat("x", c.size)
 		}
-		data := parquetOf(t, rows, parquet.Compression(&parquet.Zstd), parquet.SkipPageBounds("text"))
-		c := captureOf(t, map[string][]byte{"snapshots/config/000001.parquet": data})
-		if got, err := All[Config](c); err != nil || len(got) > 0 {
-			t.Errorf("text of %d bytes: read %d rows, %v", size, len(got), err)
+		data := parquetOf(t, rows, parquet.Compression(&parquet.Zstd), parquet.DataPageStatistics(false), parquet.PageBufferSize(c.pageBytes))
+		capture := captureOf(t, map[string][]byte{"snapshots/config/000001.parquet": data})
+		if got, err := All[Config](capture); err != nil || len(got) > 0 {
+			t.Errorf("%d texts of %d bytes: read %d rows, %v", c.rows, c.size, len(got), err)
 		}
-		if !hasProblem(c, "of more than") && !hasProblem(c, "page of") {
-			t.Errorf("problems are %v", c.Problems())
+		if !hasProblem(capture, c.want) {
+			t.Errorf("problems %v, want one with %q", capture.Problems(), c.want)
 		}
 	}
 }
