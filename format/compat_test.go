@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,8 +19,10 @@ func parquetOf[T any](t *testing.T, rows []T, options ...parquet.WriterOption) [
 	t.Helper()
 	var b bytes.Buffer
 	w := parquet.NewGenericWriter[T](&b, options...)
-	_, err := w.Write(rows)
-	must(t, err)
+	for part := range slices.Chunk(rows, 10) { // the page size counts between writes
+		_, err := w.Write(part)
+		must(t, err)
+	}
 	must(t, w.Close())
 	return b.Bytes()
 }
@@ -142,7 +145,7 @@ func TestRefusedParquet(t *testing.T) {
 func TestTextBomb(t *testing.T) {
 	type config struct {
 		TsNs int64  `parquet:"ts_ns"`
-		Text string `parquet:"text"`
+		Text string `parquet:"text,plain"`
 	}
 	cases := []struct {
 		rows, size, pageBytes int
