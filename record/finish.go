@@ -39,6 +39,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 		Path: r.path, Rows: r.writer.Rows(), SizeBytes: r.writer.Size(), Losses: r.losses,
 		CPUNs: cpuNs, MaxRSSBytes: maxRSS, DurationNs: end.MonotonicNs - r.startNs,
 		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
+		Warnings: r.provider.Warnings(),
 	}, err
 }
 

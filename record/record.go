@@ -1,6 +1,7 @@
 package record
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,6 +70,7 @@ type Result struct {
 	StopReason  string   // duration, signal, command, error
 	ExitCode    int      // of Command; 128+n when signal n ended it
 	Unresolved  []string // selectors that stood for nothing at the end
+	Warnings    []string // why names of processes may be wrong, in sentences
 }
 
 const (
@@ -150,7 +152,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 	}
 	r.path, r.writer, r.startNs = path, writer, clock.MonotonicNs
 	r.session, err = probe.Start(plan, probe.Options{
-		DataRingBytes:    cmpOr(r.options.DataRingBytes, DefaultDataRingBytes),
+		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
 		ControlRingBytes: controlRingBytes,
 		CgroupV1:         host.CgroupHierarchy != "v2",
 	}, targetsOf(targets))
@@ -168,14 +170,12 @@ func (r *recorder) begin(plan probe.Plan) error {
 			return err
 		}
 	}
-	return r.appendSnapshot(first)
-}
-
-func cmpOr(n, otherwise int) int {
-	if n != 0 {
-		return n
+	for _, warning := range r.provider.Warnings() {
+		if err := format.Append(r.writer, format.Mark{TsNs: clock.MonotonicNs, Kind: "warning", Text: warning}); err != nil {
+			return err
+		}
 	}
-	return otherwise
+	return r.appendSnapshot(first)
 }
 
 // DefaultName is the capture's name when none is given.

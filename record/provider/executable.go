@@ -34,8 +34,8 @@ var interpreters = map[string]interpreter{
 // in argv[0] or by the first argument.
 var manyInOne = []string{"busybox", "toybox", "coreutils"}
 
-// executableName names a process by its program: the base name of its
-// executable, or for an interpreter that of the script, module or jar it runs.
+// executableName names a process by its program: the name it was started by,
+// else the base name of its executable, or for an interpreter that of the script, module or jar it runs.
 func executableName(exe, comm string, args []string) string {
 	return strings.Clone(programName(exe, comm, args)) // not a part of a long command line
 }
@@ -52,6 +52,9 @@ func programName(exe, comm string, args []string) string {
 			base, args = baseName(args[1]), args[1:]
 		}
 	}
+	if name := calledAs(comm, args); name != "" {
+		base = name
+	}
 	in, ok := interpreters[strings.TrimRight(base, "0123456789.")]
 	if !ok || len(args) == 0 {
 		return base
@@ -60,6 +63,25 @@ func programName(exe, comm string, args []string) string {
 		return name
 	}
 	return title(args, base)
+}
+
+// commLength is how much of a program's name the kernel keeps as comm
+// (TASK_COMM_LEN in include/linux/sched.h, less the closing NUL).
+const commLength = 15
+
+// calledAs is the name a program was started by, when the kernel (comm) and the
+// program (argv[0]) agree on it: /usr/bin/redis-server is a symbolic link to
+// redis-check-rdb in Debian. "" when they don't.
+func calledAs(comm string, args []string) string {
+	if len(args) == 0 || comm == "" {
+		return ""
+	}
+	name, _, _ := strings.Cut(args[0], " ")
+	name = baseName(strings.TrimSuffix(strings.TrimPrefix(name, "-"), ":"))
+	if name[:min(len(name), commLength)] != comm {
+		return ""
+	}
+	return name
 }
 
 // program returns the name of the program among the arguments; "" when there

@@ -189,3 +189,20 @@ func TestCountCPUs(t *testing.T) {
 		}
 	}
 }
+
+// Debian's redis-server is a symbolic link to redis-check-rdb, so the
+// executable's own name misleads; comm and argv[0] both tell the one used.
+func TestNameAProgramWasStartedBy(t *testing.T) {
+	for _, test := range []struct{ exe, comm, args, want string }{
+		{"/usr/bin/redis-check-rdb", "redis-server", "/usr/bin/redis-server 127.0.0.1:6379", "redis-server"},
+		{"/usr/sbin/nginx", "nginx", "nginx: worker process", "nginx"},
+		{"/opt/a-program-with-a-long-name-1.2", "a-program-with-", "a-program-with-a-long-name", "a-program-with-a-long-name"},
+		{"/usr/bin/python3.11", "python3", "python3 /srv/app.py", "app.py"},
+		{"/usr/bin/server", "worker-3", "/usr/bin/server", "server"}, // a thread's name says nothing
+		{"/usr/bin/server", "server", "", "server"},
+	} {
+		if got := executableName(test.exe, test.comm, strings.Split(test.args, " ")); got != test.want {
+			t.Errorf("%s as %s, %q: got %q, want %q", test.exe, test.comm, test.args, got, test.want)
+		}
+	}
+}

@@ -1,0 +1,327 @@
+package main
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kmon/analyze"
+)
+
+// The tests of this file are the main job from end to end: real servers under
+// real load, recorded with eBPF and analyzed, and the answer held against what
+// server and load counted themselves. They need root; with CI set they fail
+// without it, and without the servers.
+
+// need finds the programs a test drives.
+func need(t *testing.T, programs ...string) {
+	t.Helper()
+	missing := ""
+	for _, program := range programs {
+		if _, err := exec.LookPath(program); err != nil {
+			missing += " " + program
+		}
+	}
+	if os.Geteuid() != 0 {
+		missing += " root"
+	}
+	switch {
+	case missing == "":
+	case os.Getenv("CI") != "":
+		t.Fatalf("this test must run here and lacks:%s", missing)
+	default:
+		t.Skipf("lacks:%s", missing)
+	}
+}
+
+// freePort is a loopback port that nobody listens on.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	check(t, err)
+	defer l.Close()
+	_, port, err := net.SplitHostPort(l.Addr().String())
+	check(t, err)
+	return port
+}
+
+// serve starts a server, waits until it accepts, and ends it with the test.
+func serve(t *testing.T, port string, args ...string) {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	check(t, cmd.Start())
+	t.Cleanup(func() {
+		check(t, cmd.Process.Signal(syscall.SIGTERM))
+		_ = cmd.Wait() // its status is not the test's concern
+	})
+	for range 100 {
+		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
+			c.Close()
+			return
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	t.Fatalf("%s does not listen on port %s", args[0], port)
+}
+
+// recordAndAnalyze does what the README tells users to do.
+func recordAndAnalyze(t *testing.T, command ...string) analyze.Analysis {
+	t.Helper()
+	dir := t.TempDir()
+	capture, report := filepath.Join(dir, "x.kmon"), filepath.Join(dir, "x.json")
+	if _, stderr, code := kmon(append([]string{"record", "-o", capture, "--"}, command...)...); code != 0 {
+		t.Fatalf("record ended with %d: %s", code, stderr)
+	}
+	if stdout, stderr, code := kmon("verify", capture); code != 0 {
+		t.Errorf("verify ended with %d: %s%s", code, stdout, stderr)
+	}
+	if _, stderr, code := kmon("analyze", capture, "-o", report); code != 0 {
+		t.Fatalf("analyze ended with %d: %s", code, stderr)
+	}
+	var a analyze.Analysis
+	check(t, json.Unmarshal(read(t, report), &a))
+	for _, loss := range a.Losses {
+		t.Errorf("lost: %+v", loss)
+	}
+	return a
+}
+
+func service(t *testing.T, a analyze.Analysis, name string) analyze.Service {
+	t.Helper()
+	for _, s := range a.Services {
+		if s.Name == name {
+			return s
+		}
+	}
+	t.Fatalf("no service %s in the report", name)
+	return analyze.Service{}
+}
+
+// edgeTo is the edge between two services.
+func edgeTo(t *testing.T, a analyze.Analysis, client, server string) analyze.Edge {
+	t.Helper()
+	for _, e := range a.Edges {
+		if e.Client == client && e.Server == server {
+			return e
+		}
+	}
+	t.Fatalf("no edge %s → %s in the report", client, server)
+	return analyze.Edge{}
+}
+
+func TestTruthOfRedis(t *testing.T) {
+	need(t, "redis-server", "redis-benchmark", "redis-cli")
+	port := freePort(t)
+	serve(t, port, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
+	before := redisCommands(t, port)
+	a := recordAndAnalyze(t, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "-c", "50", "-n", "100000", "-t", "get", "-q")
+	// The second count includes the INFO that asked for the first.
+	want := redisCommands(t, port) - before - 1
+	redis := service(t, a, "redis-server")
+	if redis.Requests != want || want < 100000 {
+		t.Errorf("redis-server: kmon counts %d requests, redis itself %d", redis.Requests, want)
+	}
+	if redis.Latency.Count != want || redis.Untimed != 0 || redis.Unanswered != 0 {
+		t.Errorf("%d of %d requests are timed, %d untimed, %d unanswered", redis.Latency.Count, want, redis.Untimed, redis.Unanswered)
+	}
+	edge := edgeTo(t, a, "redis-benchmark", "redis-server")
+	if edge.Matched != want || edge.Network.Count != want || edge.Ends != "both" {
+		t.Errorf("%d of %d requests are matched at both ends (%s), %d with a network time", edge.Matched, want, edge.Ends, edge.Network.Count)
+	}
+}
+
+// redisCommands is how many commands redis has processed.
+func redisCommands(t *testing.T, port string) int64 {
+	t.Helper()
+	out, err := exec.Command("redis-cli", "-p", port, "info", "stats").Output()
+	check(t, err)
+	for line := range strings.Lines(string(out)) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "total_commands_processed:"); ok {
+			n, err := strconv.ParseInt(text, 10, 64)
+			check(t, err)
+			return n
+		}
+	}
+	t.Fatalf("redis does not tell total_commands_processed: %s", out)
+	return 0
+}
+
+const nginxConfig = `daemon off; worker_processes 1; user root; pid %[1]s/pid; error_log %[1]s/error.log;
+events { worker_connections 512; }
+http {
+  access_log %[1]s/access.log; sendfile on; keepalive_requests 1000000;
+  client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;
+  server { listen 127.0.0.1:%[2]s backlog=4096; root %[1]s; }
+}`
+
+func TestTruthOfNginx(t *testing.T) {
+	need(t, "nginx", "wrk")
+	for name, header := range map[string]string{"keep-alive": "X-Kept: yes", "a connection a request": "Connection: close"} {
+		t.Run(name, func(t *testing.T) {
+			dir, port := t.TempDir(), freePort(t)
+			write(t, filepath.Join(dir, "file.txt"), make([]byte, 1024))
+			config := filepath.Join(dir, "nginx.conf")
+			write(t, config, fmt.Appendf(nil, nginxConfig, dir, port))
+			serve(t, port, "nginx", "-c", config)
+			check(t, os.Truncate(filepath.Join(dir, "access.log"), 0))
+			a := recordAndAnalyze(t, "wrk", "-t1", "-c16", "-d1s", "-H", header, "http://127.0.0.1:"+port+"/file.txt")
+			want := lines(t, filepath.Join(dir, "access.log"))
+			if got := service(t, a, "nginx").Requests; got != want || want < 100 {
+				t.Errorf("nginx: kmon counts %d requests, its log has %d", got, want)
+			}
+			edge := edgeTo(t, a, "wrk", "nginx")
+			if name == "keep-alive" && edge.Connections > 64 {
+				t.Errorf("%d connections kept alive", edge.Connections)
+			}
+			if name != "keep-alive" && edge.Connections < want {
+				t.Errorf("%d connections for %d requests", edge.Connections, want)
+			}
+		})
+	}
+}
+
+func lines(t *testing.T, path string) (n int64) {
+	t.Helper()
+	file, err := os.Open(path)
+	check(t, err)
+	defer file.Close()
+	scanner := bufio.NewScanner(file)
+	for scanner.Scan() {
+		n++
+	}
+	check(t, scanner.Err())
+	return n
+}
+
+// shopTruth is what cmd/workload's shop counts and times in its own processes.
+type shopTruth struct {
+	Services []struct {
+		Name     string                        `json:"name"`
+		Requests int64                         `json:"requests"`
+		Latency  struct{ P50, P95, P99 int64 } `json:"latency_ns"`
+	} `json:"services"`
+	Edges []struct {
+		Client   string `json:"client"`
+		Server   string `json:"server"`
+		Requests int64  `json:"requests"`
+	} `json:"edges"`
+}
+
+func TestTruthOfTheShop(t *testing.T) {
+	need(t, "go")
+	dir := t.TempDir()
+	workload, truthPath := filepath.Join(dir, "workload"), filepath.Join(dir, "truth.json")
+	if out, err := exec.Command("go", "build", "-o", workload, "kmon/cmd/workload").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	a := recordAndAnalyze(t, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
+	var truth shopTruth
+	check(t, json.Unmarshal(read(t, truthPath), &truth))
+	if len(truth.Services) != 5 || len(truth.Edges) != 6 {
+		t.Fatalf("the shop told of %d services and %d edges", len(truth.Services), len(truth.Edges))
+	}
+	for _, want := range truth.Services {
+		got := service(t, a, want.Name)
+		if got.Requests != want.Requests || got.Latency.Count != want.Requests {
+			t.Errorf("%s: kmon counts %d requests and times %d, the service %d", want.Name, got.Requests, got.Latency.Count, want.Requests)
+		}
+		near(t, want.Name+" p50", got.Latency.P50, want.Latency.P50, 0.03)
+		near(t, want.Name+" p99", got.Latency.P99, want.Latency.P99, 0.05)
+	}
+	for _, want := range truth.Edges {
+		got := edgeTo(t, a, want.Client, want.Server)
+		if got.Requests != want.Requests || got.Matched != want.Requests {
+			t.Errorf("%s → %s: kmon counts %d requests, %d at both ends; the client %d", want.Client, want.Server, got.Requests, got.Matched, want.Requests)
+		}
+	}
+}
+
+// near holds two durations to a relative tolerance or 50 µs.
+func near(t *testing.T, what string, got, want int64, tolerance float64) {
+	t.Helper()
+	diff := got - want
+	if diff < 0 {
+		diff = -diff
+	}
+	if diff > 50_000 && float64(diff) > tolerance*float64(want) {
+		t.Errorf("%s: kmon says %v, the service measured %v", what, time.Duration(got), time.Duration(want))
+	}
+}
+
+// killRounds is how often TestKilledRecorders ends a recorder; KMON_KILLS
+// raises it (the figure in the README is of 100).
+const killRounds = 8
+
+// A recorder ended by SIGKILL at any moment leaves a file from which all but
+// the open segments can be read, and nothing in the kernel.
+func TestKilledRecorders(t *testing.T) {
+	need(t, "go")
+	dir := t.TempDir()
+	binary, workload := filepath.Join(dir, "kmon"), filepath.Join(dir, "workload")
+	for path, pkg := range map[string]string{binary: "kmon/cmd/kmon", workload: "kmon/cmd/workload"} {
+		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+	}
+	rounds := killRounds
+	if text := os.Getenv("KMON_KILLS"); text != "" {
+		var err error
+		rounds, err = strconv.Atoi(text)
+		check(t, err)
+	}
+	load := exec.Command(workload, "echo", "-requests", "100000000", "-connections", "4", "-limit", fmt.Sprintf("%ds", 20+3*rounds))
+	check(t, load.Start())
+	t.Cleanup(func() {
+		check(t, load.Process.Signal(syscall.SIGTERM))
+		_ = load.Wait()
+	})
+	for round := range rounds {
+		// Moments spread evenly over the second and third second of a recording.
+		killAndRead(t, binary, filepath.Join(dir, strconv.Itoa(round)), time.Second+2*time.Second*time.Duration(round)/time.Duration(rounds))
+	}
+}
+
+func killAndRead(t *testing.T, binary, name string, after time.Duration) {
+	t.Helper()
+	capture := name + ".kmon"
+	cmd := exec.Command(binary, "record", "-o", capture)
+	check(t, cmd.Start())
+	time.Sleep(after)
+	check(t, cmd.Process.Kill())
+	_ = cmd.Wait()
+	part := capture + partEnding
+	if _, err := os.Stat(part); errors.Is(err, fs.ErrNotExist) {
+		t.Fatalf("killed after %v: no %s", after, part)
+	}
+	report := name + ".json"
+	if _, stderr, code := kmon("analyze", part, "-o", report); code != 0 {
+		t.Fatalf("killed after %v: analyze ended with %d: %s", after, code, stderr)
+	}
+	var a analyze.Analysis
+	check(t, json.Unmarshal(read(t, report), &a))
+	served := service(t, a, "echo-server")
+	// The last open segment is at most a second and 100,000 rows.
+	lastNs := a.Captures[0].StartNs
+	for _, p := range served.Series {
+		if p.Requests > 0 {
+			lastNs = p.StartNs
+		}
+	}
+	if missing := time.Duration(a.Captures[0].StartNs+after.Nanoseconds()-lastNs) - time.Second; missing > 1500*time.Millisecond {
+		t.Errorf("killed after %v: the last request read is %v older", after, missing)
+	}
+	if served.Requests == 0 {
+		t.Errorf("killed after %v: nothing of the load was read", after)
+	}
+}
