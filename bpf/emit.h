@@ -19,7 +19,6 @@ enum loss_slot {
 	LOSS_PROC_RING = 2,
 	LOSS_LISTENER_RING = 3,
 	LOSS_SOCKET_STATE = 4, /* no memory or no room for a socket's state */
-	LOSS_CALL_STATE = 5,   /* kprobe variant: no room for a call in progress */
 	LOSS_SLOTS = 8,
 };
 

@@ -111,7 +111,6 @@ const (
 	KmonLossSlotLOSS_PROC_RING     KmonLossSlot = 2
 	KmonLossSlotLOSS_LISTENER_RING KmonLossSlot = 3
 	KmonLossSlotLOSS_SOCKET_STATE  KmonLossSlot = 4
-	KmonLossSlotLOSS_CALL_STATE    KmonLossSlot = 5
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 8
 )
 
@@ -245,7 +244,6 @@ type KmonSocketState struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
-	KmonMapCalls                     = "calls"
 	KmonMapControl                   = "control"
 	KmonMapControlRing               = "control_ring"
 	KmonMapDataRing                  = "data_ring"
@@ -271,10 +269,7 @@ const (
 	KmonProgTcpSend                  = "tcp_send"
 	KmonProgTcpSendFexit             = "tcp_send_fexit"
 	KmonProgTcpSendKprobe            = "tcp_send_kprobe"
-	KmonProgTcpSendKretprobe         = "tcp_send_kretprobe"
 	KmonProgTcpSendpageFexit         = "tcp_sendpage_fexit"
-	KmonProgTcpSendpageKprobe        = "tcp_sendpage_kprobe"
-	KmonProgTcpSendpageKretprobe     = "tcp_sendpage_kretprobe"
 	KmonProgTcpState                 = "tcp_state"
 	KmonProgTcpStateByAddress        = "tcp_state_by_address"
 	KmonVarCgroupV1                  = "cgroup_v1"
@@ -353,10 +348,7 @@ type KmonProgramSpecs struct {
 	TcpSend                  *ebpf.ProgramSpec `ebpf:"tcp_send"`
 	TcpSendFexit             *ebpf.ProgramSpec `ebpf:"tcp_send_fexit"`
 	TcpSendKprobe            *ebpf.ProgramSpec `ebpf:"tcp_send_kprobe"`
-	TcpSendKretprobe         *ebpf.ProgramSpec `ebpf:"tcp_send_kretprobe"`
 	TcpSendpageFexit         *ebpf.ProgramSpec `ebpf:"tcp_sendpage_fexit"`
-	TcpSendpageKprobe        *ebpf.ProgramSpec `ebpf:"tcp_sendpage_kprobe"`
-	TcpSendpageKretprobe     *ebpf.ProgramSpec `ebpf:"tcp_sendpage_kretprobe"`
 	TcpState                 *ebpf.ProgramSpec `ebpf:"tcp_state"`
 	TcpStateByAddress        *ebpf.ProgramSpec `ebpf:"tcp_state_by_address"`
 }
@@ -365,7 +357,6 @@ type KmonProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonMapSpecs struct {
-	Calls            *ebpf.MapSpec `ebpf:"calls"`
 	Control          *ebpf.MapSpec `ebpf:"control"`
 	ControlRing      *ebpf.MapSpec `ebpf:"control_ring"`
 	DataRing         *ebpf.MapSpec `ebpf:"data_ring"`
@@ -421,7 +412,6 @@ func (o *KmonObjects) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonMaps struct {
-	Calls            *ebpf.Map `ebpf:"calls"`
 	Control          *ebpf.Map `ebpf:"control"`
 	ControlRing      *ebpf.Map `ebpf:"control_ring"`
 	DataRing         *ebpf.Map `ebpf:"data_ring"`
@@ -436,7 +426,6 @@ type KmonMaps struct {
 
 func (m *KmonMaps) Close() error {
 	return _KmonClose(
-		m.Calls,
 		m.Control,
 		m.ControlRing,
 		m.DataRing,
@@ -492,10 +481,7 @@ type KmonPrograms struct {
 	TcpSend                  *ebpf.Program `ebpf:"tcp_send"`
 	TcpSendFexit             *ebpf.Program `ebpf:"tcp_send_fexit"`
 	TcpSendKprobe            *ebpf.Program `ebpf:"tcp_send_kprobe"`
-	TcpSendKretprobe         *ebpf.Program `ebpf:"tcp_send_kretprobe"`
 	TcpSendpageFexit         *ebpf.Program `ebpf:"tcp_sendpage_fexit"`
-	TcpSendpageKprobe        *ebpf.Program `ebpf:"tcp_sendpage_kprobe"`
-	TcpSendpageKretprobe     *ebpf.Program `ebpf:"tcp_sendpage_kretprobe"`
 	TcpState                 *ebpf.Program `ebpf:"tcp_state"`
 	TcpStateByAddress        *ebpf.Program `ebpf:"tcp_state_by_address"`
 }
@@ -517,10 +503,7 @@ func (p *KmonPrograms) Close() error {
 		p.TcpSend,
 		p.TcpSendFexit,
 		p.TcpSendKprobe,
-		p.TcpSendKretprobe,
 		p.TcpSendpageFexit,
-		p.TcpSendpageKprobe,
-		p.TcpSendpageKretprobe,
 		p.TcpState,
 		p.TcpStateByAddress,
 	)

@@ -37,7 +37,7 @@ struct socket_state {
 	u8 announced; /* its socket row was emitted */
 	u8 role;
 	u8 role_source;
-	u8 closed;
+	u8 closed; /* the reason, once it has */
 	u8 pad[7];
 };
 
@@ -57,7 +57,9 @@ struct {
 } sockets SEC(".maps");
 
 /* The same state by address of the socket, for kernels where sends can only be
- * seen by a kprobe: such programs may use neither socket storage nor locks. */
+ * seen by a kprobe: such programs may use neither socket storage nor locks.
+ * The hooks of that variant all fire while the socket itself is locked, so that
+ * only a sweep can meet one of them. */
 #define SOCKETS_BY_ADDRESS_MAX 65536
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -35,40 +35,39 @@ struct {
 	__uint(max_entries, 16384);
 } listeners SEC(".maps");
 
-/* The socket of a tcp_sendmsg call in progress, by thread (kprobe variant). */
-struct {
-	__uint(type, BPF_MAP_TYPE_HASH);
-	__type(key, u64);
-	__type(value, u64);
-	__uint(max_entries, 16384);
-} calls SEC(".maps");
-
 /* What a moment on a socket looks like: read once, before the lock. */
 struct view {
 	u32 sent_seq;
 	u32 received_seq;
 	u64 departed_ns; /* when everything written had left; 0: something has not */
-	bool unacked;
+	bool unacked;    /* something sent was not yet acknowledged */
+	bool unread;     /* something received was not yet taken by the process */
+	u8 tcp_state;
 };
 
 static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt, u32 snd_una,
-				      u32 copied_seq, u32 rcv_nxt, u64 wstamp_ns, u8 shutdown)
+				      u32 copied_seq, u32 rcv_nxt, u64 wstamp_ns, u8 shutdown,
+				      unsigned long flags, u8 tcp_state)
 {
 	/* A FIN takes one position of the stream and is no byte. */
 	u32 sent = write_seq - ((shutdown & SEND_SHUTDOWN) ? 1 : 0);
+	u32 end = rcv_nxt - ((flags & 1UL << SOCK_DONE) ? 1 : 0);
+	s32 unread = end - copied_seq;
 
 	v->sent_seq = sent;
-	v->received_seq = copied_seq - ((shutdown & RCV_SHUTDOWN) && copied_seq == rcv_nxt ? 1 : 0);
+	v->received_seq = unread < 0 ? end : copied_seq;
 	v->departed_ns = snd_nxt == write_seq ? wstamp_ns : 0;
+	v->unread = unread > 0;
 	v->unacked = (s32)(sent - snd_una) > 0;
+	v->tcp_state = tcp_state;
 }
 
 /* look reads a socket through BTF pointers; look_probed through probe reads,
  * for programs that have a bare address. */
 static __always_inline void look(struct sock *sk, struct tcp_sock *tp, struct view *v)
 {
-	fill_view(v, tp->write_seq, tp->snd_nxt, tp->snd_una, tp->copied_seq, tp->rcv_nxt,
-		  tp->tcp_wstamp_ns, sk->sk_shutdown);
+	fill_view(v, tp->write_seq, tp->snd_nxt, tp->snd_una, tp->copied_seq, tp->rcv_nxt, tp->tcp_wstamp_ns,
+		  sk->sk_shutdown, sk->__sk_common.skc_flags, sk->__sk_common.skc_state);
 }
 
 static __always_inline void look_probed(struct sock *sk, struct view *v)
@@ -77,7 +76,8 @@ static __always_inline void look_probed(struct sock *sk, struct view *v)
 
 	fill_view(v, BPF_CORE_READ(tp, write_seq), BPF_CORE_READ(tp, snd_nxt), BPF_CORE_READ(tp, snd_una),
 		  BPF_CORE_READ(tp, copied_seq), BPF_CORE_READ(tp, rcv_nxt), BPF_CORE_READ(tp, tcp_wstamp_ns),
-		  BPF_CORE_READ(sk, sk_shutdown));
+		  BPF_CORE_READ(sk, sk_shutdown), BPF_CORE_READ(sk, __sk_common.skc_flags),
+		  BPF_CORE_READ(sk, __sk_common.skc_state));
 }
 
 static __always_inline void find(struct sock *sk, enum place place, bool create, struct locked_state *found)
@@ -230,7 +230,8 @@ static __always_inline void adopt(struct sock *sk, struct socket_state *s, const
 }
 
 /* count adds what moved in one direction since the last look and emits the
- * exchange that this ended, if any. */
+ * exchange that this ended, if any. pid_tgid is 0 where the current process is
+ * just whoever was interrupted. */
 static __always_inline void count(struct locked_state *l, bool sent, u32 seq, u64 ts_ns, bool unacked,
 				  u64 pid_tgid)
 {
@@ -249,8 +250,10 @@ static __always_inline void count(struct locked_state *l, bool sent, u32 seq, u6
 		else
 			s->received_seq = seq;
 		ended = add_message(s, request, bytes, ts_ns, unacked, &out);
-		s->tgid = pid_tgid >> 32;
-		s->tid = pid_tgid;
+		if (pid_tgid) {
+			s->tgid = pid_tgid >> 32;
+			s->tid = pid_tgid;
+		}
 	}
 	if (l->lock)
 		bpf_spin_unlock(l->lock);
@@ -300,13 +303,16 @@ static __always_inline void handle_message(struct sock *sk, struct locked_state 
 	u64 pid_tgid = bpf_get_current_pid_tgid();
 	u64 now_ns;
 
+	if (v->tcp_state == TCP_SYN_SENT)
+		return; /* a send that came too early; the streams have not begun */
 	if (!decide(sk, s, pid_tgid >> 32)) {
 		forget(l, v);
 		return;
 	}
 	now_ns = bpf_ktime_get_ns();
-	/* A send whose own hook has not fired yet comes before what answers it. */
-	if (v->sent_seq != s->sent_seq)
+	/* A send whose own hook has not fired yet comes before what answers it;
+	 * closed has counted the last one. */
+	if (v->sent_seq != s->sent_seq && !s->closed)
 		count(l, true, v->sent_seq, sent_at(s, v, now_ns), false, pid_tgid);
 	if (received && v->received_seq != s->received_seq)
 		count(l, false, v->received_seq, now_ns, v->unacked, pid_tgid);
@@ -340,6 +346,8 @@ static __always_inline bool handle_tcp(struct sock *sk, enum place place, bool r
 	look(sk, tp, &v);
 	find(sk, place, false, &l);
 	if (!l.state) {
+		if (v.tcp_state == TCP_SYN_SENT || v.tcp_state == TCP_CLOSE)
+			return 0;
 		find(sk, place, true, &l);
 		if (!l.state)
 			return 0;
@@ -383,58 +391,26 @@ int BPF_PROG(tcp_receive_by_address, struct sock *sk)
 	return handle_tcp(sk, BY_ADDRESS, true);
 }
 
-static __always_inline int call_begins(struct pt_regs *ctx)
+/*
+ * Sends where neither a tracepoint nor fexit shows them: every path that sends
+ * ends by letting go of the socket. That is also called for much else, but
+ * unlike the return of tcp_sendmsg it cannot be missed because too many
+ * threads are blocked in a send.
+ */
+SEC("kprobe/release_sock")
+int tcp_send_kprobe(struct pt_regs *ctx)
 {
-	u64 thread = bpf_get_current_pid_tgid();
-	u64 sk = FIRST_ARGUMENT(ctx);
-
-	if (bpf_map_update_elem(&calls, &thread, &sk, BPF_ANY))
-		count_loss(LOSS_CALL_STATE);
-	return 0;
-}
-
-static __always_inline int call_ends(void)
-{
-	u64 thread = bpf_get_current_pid_tgid();
-	u64 *call = bpf_map_lookup_elem(&calls, &thread);
+	struct sock *sk = (struct sock *)FIRST_ARGUMENT(ctx);
 	struct locked_state l = {};
-	struct sock *sk;
 	struct view v;
 
-	if (!call)
-		return 0;
-	sk = (struct sock *)*call;
-	bpf_map_delete_elem(&calls, &thread);
 	l.state = find_by_address(sk, false);
 	if (!l.state)
 		return 0; /* the first receive, or the end of the socket, makes it */
 	look_probed(sk, &v);
-	handle_message(sk, &l, &v, false);
+	if (v.sent_seq != l.state->sent_seq)
+		handle_message(sk, &l, &v, false);
 	return 0;
-}
-
-SEC("kprobe/tcp_sendmsg")
-int tcp_send_kprobe(struct pt_regs *ctx)
-{
-	return call_begins(ctx);
-}
-
-SEC("kretprobe/tcp_sendmsg")
-int tcp_send_kretprobe(struct pt_regs *ctx)
-{
-	return call_ends();
-}
-
-SEC("kprobe/tcp_sendpage")
-int tcp_sendpage_kprobe(struct pt_regs *ctx)
-{
-	return call_begins(ctx);
-}
-
-SEC("kretprobe/tcp_sendpage")
-int tcp_sendpage_kretprobe(struct pt_regs *ctx)
-{
-	return call_ends();
 }
 
 static __always_inline void emit_listener(struct sock *sk, u32 tgid)
@@ -484,6 +460,7 @@ static __always_inline void connect_begins(struct sock *sk, enum place place)
 	find(sk, place, true, &l);
 	if (!l.state)
 		return;
+	__builtin_memset(l.state, 0, sizeof(*l.state)); /* it may have failed to connect before */
 	l.state->role = ROLE_CLIENT;
 	l.state->role_source = ROLE_SOURCE_CONNECT;
 	l.state->owner_tgid = bpf_get_current_pid_tgid() >> 32;
@@ -559,32 +536,47 @@ static __always_inline u32 close_flags(const struct socket_state *s, u8 reason)
 	return flags;
 }
 
-/* closed emits the exchange in progress and the end of the socket, once. */
-static __always_inline void closed(struct sock *sk, struct locked_state *l, u8 reason)
+/* end_exchange emits the exchange in progress of a socket that has closed. */
+static __always_inline void end_exchange(struct locked_state *l, u64 now_ns)
 {
 	struct socket_state *s = l->state;
-	u64 now_ns = bpf_ktime_get_ns();
 	struct exchange_record out;
 	bool ended = false;
 
-	if (s->closed)
-		return;
 	if (l->lock)
 		bpf_spin_lock(l->lock);
-	s->closed = 1;
 	if (in_progress(s)) {
-		take(s, close_flags(s, reason), now_ns, &out);
+		take(s, close_flags(s, s->closed), now_ns, &out);
 		clear_exchange(s);
 		ended = true;
 	}
 	if (l->lock)
 		bpf_spin_unlock(l->lock);
+	if (ended && s->wanted)
+		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+}
+
+/* closed emits the end of the socket, once, and of its exchange, unless the
+ * process may still read something that belongs to it. */
+static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct locked_state *l, u8 reason)
+{
+	struct socket_state *s = l->state;
+	u64 now_ns = bpf_ktime_get_ns();
+	struct view v;
+
+	if (s->closed)
+		return;
 	if (!s->open_ns && !s->cookie)
 		return;
-	if (!s->announced && !decide(sk, s, 0))
-		return;
-	if (ended)
-		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+	if (!s->announced)
+		decide(sk, s, 0);
+	look(sk, tp, &v);
+	/* The hook of the last send may not have fired yet. */
+	if (s->wanted && v.sent_seq != s->sent_seq)
+		count(l, true, v.sent_seq, sent_at(s, &v, now_ns), false, 0);
+	s->closed = reason;
+	if (!v.unread)
+		end_exchange(l, now_ns);
 	if (s->wanted)
 		emit_socket(sk, s, SOCKET_CLOSE, now_ns, reason);
 }
@@ -594,7 +586,7 @@ static __always_inline void connect_failed(struct sock *sk, struct locked_state 
 	struct socket_state *s = l->state;
 	u8 reason = close_reason(sk, TCP_SYN_SENT);
 
-	s->closed = 1;
+	s->closed = reason;
 	s->announced = 1; /* this row is the only one of the socket */
 	if (decide(sk, s, s->owner_tgid))
 		emit_socket(sk, s, SOCKET_CONNECT_FAILED, bpf_ktime_get_ns(), reason);
@@ -626,7 +618,7 @@ static __always_inline int handle_state(struct sock *sk, enum place place, int o
 		if (oldstate == TCP_SYN_SENT)
 			connect_failed(sk, &l);
 		else
-			closed(sk, &l, close_reason(sk, oldstate));
+			closed(sk, tp, &l, close_reason(sk, oldstate));
 	}
 	return 0;
 }
@@ -643,27 +635,33 @@ int BPF_PROG(tcp_state_by_address, struct sock *sk, int oldstate, int newstate)
 	return handle_state(sk, BY_ADDRESS, oldstate, newstate);
 }
 
-/* The socket is freed: the last chance for one whose close was missed. */
+/* The socket is freed: the end of what was read after the close, and the last
+ * chance for a socket whose close was missed. */
+static __always_inline void handle_destroy(struct sock *sk, enum place place)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct locked_state l;
+
+	find(sk, place, false, &l);
+	if (!l.state || !tp)
+		return;
+	closed(sk, tp, &l, CLOSE_OTHER);
+	end_exchange(&l, bpf_ktime_get_ns());
+}
+
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy, struct sock *sk)
 {
-	struct locked_state l;
-
-	find(sk, IN_STORAGE, false, &l);
-	if (l.state)
-		closed(sk, &l, CLOSE_OTHER);
+	handle_destroy(sk, IN_STORAGE);
 	return 0;
 }
 
 SEC("tp_btf/tcp_destroy_sock")
 int BPF_PROG(tcp_destroy_by_address, struct sock *sk)
 {
-	struct locked_state l;
 	u64 key = (u64)sk;
 
-	find(sk, BY_ADDRESS, false, &l);
-	if (l.state)
-		closed(sk, &l, CLOSE_OTHER);
+	handle_destroy(sk, BY_ADDRESS);
 	bpf_map_delete_elem(&sockets_by_address, &key);
 	return 0;
 }

@@ -63,7 +63,7 @@ func ReadFacts(trials bool) (Facts, error) {
 			if spec.TypeByName("btf_trace_"+hook.target, &def) == nil {
 				facts.Tracepoints[hook.target] = true
 			}
-		case kindFexit, kindKprobe, kindKretprobe:
+		case kindFexit, kindKprobe:
 			var fn *btf.Func
 			if spec.TypeByName(hook.target, &fn) == nil {
 				if proto, ok := fn.Type.(*btf.FuncProto); ok {
@@ -78,7 +78,7 @@ func ReadFacts(trials bool) (Facts, error) {
 		return facts, nil
 	}
 	facts.answer("fentry", &facts.Fentry, tryTracing("tcp_sendmsg", ebpf.AttachTraceFExit))
-	facts.answer("kprobe", &facts.Kprobe, tryKprobe("tcp_sendmsg"))
+	facts.answer("kprobe", &facts.Kprobe, tryKprobe("release_sock"))
 	return facts, nil
 }
 

@@ -22,7 +22,6 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_LISTENER_RING: {"tcp", "listeners", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_PROC_RING:     {"proc", "procs", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_STATE:  {"tcp", "sockets", format.LossStateFull, 0},
-	bpf.KmonLossSlotLOSS_CALL_STATE:    {"tcp", "exchanges", format.LossStateFull, 0},
 }
 
 // Losses returns what was lost since the previous call.

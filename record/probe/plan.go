@@ -15,11 +15,10 @@ const (
 	kindTracepoint hookKind = iota // BTF raw tracepoint
 	kindFexit
 	kindKprobe
-	kindKretprobe
 	kindIterator
 )
 
-var kindPrefix = [...]string{"tp_btf", "fexit", "kprobe", "kretprobe", "iter"}
+var kindPrefix = [...]string{"tp_btf", "fexit", "kprobe", "iter"}
 
 // hook is one program and what it hangs on.
 type hook struct {
@@ -80,11 +79,8 @@ var indicators = []indicator{
 			{program: bpf.KmonProgTcpSendFexit, kind: kindFexit, target: "tcp_sendmsg"},
 			{program: bpf.KmonProgTcpSendpageFexit, kind: kindFexit, target: "tcp_sendpage", optional: true},
 		}},
-		{name: "kprobe:tcp_sendmsg", place: byAddress, hooks: []hook{
-			{program: bpf.KmonProgTcpSendKprobe, kind: kindKprobe, target: "tcp_sendmsg"},
-			{program: bpf.KmonProgTcpSendKretprobe, kind: kindKretprobe, target: "tcp_sendmsg"},
-			{program: bpf.KmonProgTcpSendpageKprobe, kind: kindKprobe, target: "tcp_sendpage", optional: true},
-			{program: bpf.KmonProgTcpSendpageKretprobe, kind: kindKretprobe, target: "tcp_sendpage", optional: true},
+		{name: "kprobe:release_sock", place: byAddress, hooks: []hook{
+			{program: bpf.KmonProgTcpSendKprobe, kind: kindKprobe, target: "release_sock"},
 		}},
 	}},
 	{"tcp", "receive", pair("tp_btf", "tcp_rcv_space_adjust", bpf.KmonProgTcpReceive, bpf.KmonProgTcpReceiveByAddress, tracepoint)},
@@ -138,7 +134,7 @@ type Plan struct {
 
 // NewPlan picks for each indicator of the wanted collectors the first variant
 // of its ladder that the kernel supports. It is a pure function of its
-// arguments. force names variants ("send=kprobe:tcp_sendmsg") to be used
+// arguments. force names variants ("send=kprobe:release_sock") to be used
 // instead, for tests of kernels that have better ones. An error names the
 // indicator and what each variant lacks.
 func NewPlan(facts Facts, collectors []string, force map[string]string) (Plan, error) {
@@ -215,7 +211,7 @@ func (f Facts) supports(h hook) (Answer, string) {
 			return NotSupported, "no function " + h.target
 		}
 		return f.Fentry, f.Reasons["fentry"]
-	case kindKprobe, kindKretprobe:
+	case kindKprobe:
 		if _, ok := f.Functions[h.target]; !ok {
 			return NotSupported, "no function " + h.target
 		}

@@ -10,7 +10,7 @@ import (
 // kernel describes a kernel by what distinguishes it for planning.
 func kernel(change func(*Facts)) Facts {
 	f := Facts{
-		Tracepoints: map[string]bool{}, Functions: map[string]int{"tcp_sendmsg": 3},
+		Tracepoints: map[string]bool{}, Functions: map[string]int{"tcp_sendmsg": 3, "release_sock": 1},
 		Tracing: Available, Fentry: Available, Kprobe: Available, Reasons: map[string]string{},
 	}
 	for _, h := range allHooks() {
@@ -67,12 +67,12 @@ func TestPlanPicksTheBestVariant(t *testing.T) {
 			programs: []string{"tcp_send", "tcp_receive", "!tcp_receive_by_address", "!tcp_send_fexit"}},
 		{name: "Debian 6.1", facts: debian61, send: "fexit:tcp_sendmsg", sweep: "iter:bpf_sk_storage_map",
 			programs: []string{"tcp_send_fexit", "tcp_sendpage_fexit", "!tcp_send"}},
-		{name: "arm64 6.1", facts: arm61, send: "kprobe:tcp_sendmsg", sweep: "iter:bpf_map_elem",
-			programs: []string{"tcp_send_kretprobe", "tcp_sendpage_kprobe", "tcp_state_by_address", "!tcp_state"}},
-		{name: "forced kprobe", facts: kernel(func(*Facts) {}), force: map[string]string{"send": "kprobe:tcp_sendmsg"},
-			send: "kprobe:tcp_sendmsg", sweep: "iter:bpf_map_elem", programs: []string{"!tcp_sendpage_kprobe"}},
-		{name: "6.1 locked down", facts: locked61, err: "tcp send: this kernel supports no variant (tp_btf:sock_send_length: no tracepoint sock_send_length; fexit:tcp_sendmsg: operation not permitted; kprobe:tcp_sendmsg: no kprobe_events)"},
-		{name: "could not tell", facts: unasked, err: "could not tell whether kprobe:tcp_sendmsg works here: tracefs is not mounted"},
+		{name: "arm64 6.1", facts: arm61, send: "kprobe:release_sock", sweep: "iter:bpf_map_elem",
+			programs: []string{"tcp_send_kprobe", "tcp_state_by_address", "!tcp_state", "!tcp_send_fexit"}},
+		{name: "forced kprobe", facts: kernel(func(*Facts) {}), force: map[string]string{"send": "kprobe:release_sock"},
+			send: "kprobe:release_sock", sweep: "iter:bpf_map_elem", programs: []string{"tcp_send_kprobe", "!tcp_send"}},
+		{name: "6.1 locked down", facts: locked61, err: "tcp send: this kernel supports no variant (tp_btf:sock_send_length: no tracepoint sock_send_length; fexit:tcp_sendmsg: operation not permitted; kprobe:release_sock: no kprobe_events)"},
+		{name: "could not tell", facts: unasked, err: "could not tell whether kprobe:release_sock works here: tracefs is not mounted"},
 		{name: "unknown variant", facts: locked, force: map[string]string{"send": "magic"}, err: `no variant named "magic"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -95,7 +95,6 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	}
 	if plan.place == inStorage {
 		delete(spec.Maps, bpf.KmonMapSocketsByAddress)
-		delete(spec.Maps, bpf.KmonMapCalls)
 	} else {
 		delete(spec.Maps, bpf.KmonMapSockets)
 	}
@@ -128,8 +127,6 @@ func attach(prog *ebpf.Program, h hook) (link.Link, error) {
 	switch h.kind {
 	case kindKprobe:
 		return link.Kprobe(h.target, prog, nil)
-	case kindKretprobe:
-		return link.Kretprobe(h.target, prog, nil)
 	default:
 		return link.AttachTracing(link.TracingOptions{Program: prog})
 	}
