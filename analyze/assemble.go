@@ -21,11 +21,10 @@ type edgeKey struct {
 // edgeSum is what an edge adds up from cells and sockets.
 type edgeSum struct {
 	edgeKey
-	via              string
-	sockets          topology.RouteStats
-	client, server   request.Stats // counted on either end
-	clients, servers int64         // stream connections by end
-	captures         map[int32]bool
+	via            string
+	sockets        topology.RouteStats
+	client, server request.Stats // counted on either end
+	captures       map[int32]bool
 }
 
 // primary gives the end that the edge's requests are counted on: the
@@ -113,30 +112,7 @@ func (r *run) sumEdges() []*edgeSum {
 			e.server.Merge(stats)
 		}
 	}
-	r.countStreams(sums)
 	return r.foldExternal(sums)
-}
-
-// countStreams counts the connections labelled as streams.
-func (r *run) countStreams(sums []*edgeSum) {
-	count := func(key request.SocketKey) {
-		at, client := r.graph.SocketEdge(r.topology, int(key.Capture), key.Socket)
-		switch {
-		case at < 0:
-		case client:
-			sums[at].clients++
-		default:
-			sums[at].servers++
-		}
-	}
-	for i, c := range r.captures {
-		for socket := range c.Streams {
-			count(request.SocketKey{Capture: int32(i), Socket: socket})
-		}
-	}
-	for key := range r.total.Streams {
-		count(key)
-	}
 }
 
 // foldExternal makes one client of all but the busiest external clients of
@@ -178,8 +154,6 @@ func compareEdges(a, b *edgeSum) int {
 func (e *edgeSum) merge(o *edgeSum) {
 	e.client.Merge(&o.client)
 	e.server.Merge(&o.server)
-	e.clients += o.clients
-	e.servers += o.servers
 	e.sockets.Add(o.sockets)
 	for c := range o.captures {
 		e.captures[c] = true
@@ -226,9 +200,9 @@ func (r *run) sumServices(edges []*edgeSum) []*serviceSum {
 // streams counts the stream connections at the edge's primary end.
 func (e *edgeSum) streams() int64 {
 	if e.server.Rows > 0 {
-		return e.servers
+		return e.sockets.ServerStreams
 	}
-	return e.clients
+	return e.sockets.ClientStreams
 }
 
 // sumInstances gives each service its instances: the busiest by name, the

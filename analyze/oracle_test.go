@@ -19,7 +19,7 @@ import (
 func randomStory(t *testing.T, seed uint64) *story {
 	r := rand.New(rand.NewPCG(seed, 7))
 	s := newStory(t, "node1")
-	s.segments = 1 + r.IntN(12)
+	s.segments = 1 + r.IntN(20)
 	s.final.EndNs = mono0 + 60*second
 	services := []string{"shop", "cart", "redis", "web"}
 	for i, name := range services {
@@ -40,7 +40,10 @@ func randomStory(t *testing.T, seed uint64) *story {
 			pid = int32(100 + server)
 		}
 		s.socket(int64(2*i+1), format.RoleServer, pid, opened+1000, remote, local)
-		s.randomConnection(r, int64(2*i), both, int32(100+client), int32(100+server), opened)
+		end := s.randomConnection(r, int64(2*i), both, int32(100+client), int32(100+server), opened)
+		if r.IntN(3) > 0 {
+			s.randomClose(r, int64(2*i), both, end)
+		}
 	}
 	slices.SortStableFunc(s.exchanges, func(a, b format.Exchange) int {
 		return cmp.Compare(a.StartNs+a.ServerNs+a.DownloadNs, b.StartNs+b.ServerNs+b.DownloadNs)
@@ -50,7 +53,7 @@ func randomStory(t *testing.T, seed uint64) *story {
 
 // randomConnection adds the rows of one connection, one request in flight at a
 // time.
-func (s *story) randomConnection(r *rand.Rand, id int64, both bool, client, server int32, at int64) {
+func (s *story) randomConnection(r *rand.Rand, id int64, both bool, client, server int32, at int64) int64 {
 	pushes := 0
 	for range 1 + r.IntN(60) {
 		at += r.Int64N(200 * ms)
@@ -92,12 +95,27 @@ func (s *story) randomConnection(r *rand.Rand, id int64, both bool, client, serv
 		}
 		at += upload + before + wait + after + download
 	}
+	return at
+}
+
+// randomClose ends a connection, in order or by a reset, its two ends not at
+// one moment.
+func (s *story) randomClose(r *rand.Rand, id int64, both bool, at int64) {
+	sent, received := format.CloseLocal, format.ClosePeer
+	if r.IntN(3) == 0 {
+		sent, received = format.CloseResetSent, format.CloseResetReceived
+	}
+	s.close(id+1, at+1, sent).Retransmits = 1
+	if both {
+		s.close(id, at+r.Int64N(100*ms), received).Retransmits = 2
+	}
 }
 
 // naiveEdge is an edge added up row by row with maps, without segments.
 type naiveEdge struct {
 	Requests, Unanswered, Untimed, OneWay, Sent, Received, Matched int64
 	Streams, MessagesIn, MessagesOut                               int64
+	Connections, Resets, Retransmits                               int64
 	Latency, ClientLatency, Network                                Distribution
 	Windows                                                        map[int64]Point
 }
@@ -177,7 +195,33 @@ func naive(s *story) map[string]naiveEdge {
 			perSocket[x.SocketID] = append(perSocket[x.SocketID], timed)
 		}
 	}
-	return naiveEdges(sides, perSocket, edgeOf, func(id int64) (int64, bool) { return peerOf(sockets[id]) })
+	edges := naiveEdges(sides, perSocket, edgeOf, func(id int64) (int64, bool) { return peerOf(sockets[id]) })
+	for _, row := range s.sockets {
+		server, client, name := row.LocalPort, row.RemoteAddr, ""
+		peer, paired := peerOf(row)
+		switch {
+		case row.Role == format.RoleClient:
+			server, client = row.RemotePort, names[row.PID]
+		case paired:
+			client = names[sockets[peer].PID]
+		}
+		name = client + " → " + names[100+server-8000]
+		e, ok := edges[name]
+		if !ok {
+			continue // all its rows were lost
+		}
+		first := row.Role == format.RoleClient || !paired
+		reset := row.CloseReason == format.CloseResetSent || row.CloseReason == format.CloseResetReceived
+		if first && row.Event == format.SocketOpen {
+			e.Connections++
+		}
+		if first && reset {
+			e.Resets++
+		}
+		e.Retransmits += row.Retransmits
+		edges[name] = e
+	}
+	return edges
 }
 
 // count adds a row to an end and gives its latency, if it has one.
@@ -270,12 +314,16 @@ func naiveEdges(sides map[string]map[bool]*naiveSide, perSocket map[int64][]time
 // The fast way through segments, cells and merges gives to the last digit what
 // adding up row by row gives.
 func TestAgainstNaiveAnalysis(t *testing.T) {
-	for seed := range uint64(25) {
+	for seed := range uint64(40) {
 		s := randomStory(t, seed)
 		want := naive(s)
 		got := map[string]naiveEdge{}
 		matched := int64(0)
-		for _, e := range analyzed(t, Options{Workers: 1 + int(seed%3)}, s).Edges {
+		o := Options{Workers: 1 + int(seed%3)}
+		if seed > 5 { // in parts as small as can be
+			o.partSockets, o.partSegments = 1+int(seed%4)*5, 1+int(seed%3)
+		}
+		for _, e := range analyzed(t, o, s).Edges {
 			if e.Connections > 0 && e.Kind == "connect-only" {
 				continue // no rows, so not in the naive result
 			}
@@ -283,6 +331,7 @@ func TestAgainstNaiveAnalysis(t *testing.T) {
 			n := naiveEdge{
 				Requests: e.Requests, Unanswered: e.Unanswered, Untimed: e.Untimed, OneWay: e.Streams.OneWay,
 				Sent: e.BytesSent, Received: e.BytesReceived, Matched: e.Matched,
+				Connections: e.Connections, Resets: e.Resets, Retransmits: e.Retransmits,
 				Streams: e.Streams.Connections, MessagesIn: e.Streams.MessagesIn, MessagesOut: e.Streams.MessagesOut,
 				Latency: e.Latency, ClientLatency: e.ClientLatency, Network: e.Network, Windows: map[int64]Point{},
 			}

@@ -26,6 +26,9 @@ type Options struct {
 	Workers  int      // segments read at once; 0: one per CPU
 	Version  string   // of kmon, for Analysis.Version
 	Progress *Progress
+
+	// For tests: rows of sockets and segments of exchanges in a part.
+	partSockets, partSegments int
 }
 
 // Progress tells how far a run is. Its methods may be called while Run runs.
@@ -48,7 +51,10 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, captures: captures}
+	r := &run{options: o, captures: captures, parts: replay.NewParts(captures)}
+	if o.partSockets > 0 {
+		r.parts.Limit(o.partSockets, o.partSegments)
+	}
 	if err := r.findRange(); err != nil {
 		return nil, err
 	}
@@ -67,6 +73,7 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 type run struct {
 	options  Options
 	captures []*replay.Capture
+	parts    *replay.Parts
 	hashes   []string
 	start    int64 // Unix
 	end      int64
@@ -116,36 +123,55 @@ func hashAll(captures []*replay.Capture) func() ([]string, error) {
 // places hands the graph's places to the requests.
 type places struct{ *topology.Graph }
 
-// Place returns where a socket belongs.
+// Place returns the connection of a socket.
 func (p places) Place(capture int, socket int32) request.Place {
 	link := p.Link(capture, socket)
-	return request.Place{Pair: link.Pair, Peer: link.Peer, ShiftNs: link.ShiftNs}
+	return request.Place{
+		Paired: link.Paired, Pair: request.SocketKey{Capture: link.Client, ID: link.ID},
+		Peer: link.Peer, ShiftNs: link.ShiftNs,
+	}
 }
 
-// count reads all exchanges.
+// count reads all exchanges, part by part.
 func (r *run) count(ctx context.Context) error {
 	workers := make([]*request.Accumulator, r.options.Workers)
 	for i := range workers {
 		workers[i] = request.New(r.frame, places{r.graph})
 	}
-	err := replay.Each(ctx, r.captures, len(workers), func(worker int, b *replay.Batch) error {
-		workers[worker].Add(b)
-		if r.options.Progress != nil {
-			r.options.Progress.rows.Add(int64(len(b.Columns.StartNs)))
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("reading exchanges: %w", err)
-	}
 	r.total = new(request.Partial)
+	for r.parts.Next() {
+		if r.parts.Read {
+			r.graph.Begin()
+		}
+		err := r.parts.Each(ctx, len(workers), func(worker int, b *replay.Batch) error {
+			workers[worker].Add(b)
+			if r.options.Progress != nil {
+				r.options.Progress.rows.Add(int64(len(b.Columns.StartNs)))
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("reading exchanges: %w", err)
+		}
+		for _, w := range workers {
+			r.total.Take(&w.Partial)
+		}
+		r.total.Pair()
+		if r.parts.Spent {
+			r.graph.End(r.parts.Last, r.isStream)
+		}
+	}
 	for _, w := range workers {
 		r.total.Merge(&w.Partial)
 		w.Partial = request.Partial{}
 	}
-	r.total.Result()
 	r.topology = r.graph.Resolve(func(cell int32) int64 { return r.total.Stats(cell).Rows })
 	return nil
+}
+
+// isStream says whether a socket was found to be a stream.
+func (r *run) isStream(capture int, id int64) bool {
+	return r.captures[capture].Streams[id] || r.total.Streams[request.SocketKey{Capture: int32(capture), ID: id}]
 }
 
 // distribution summarizes a sketch.

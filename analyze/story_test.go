@@ -2,10 +2,12 @@ package analyze
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"kmon/format"
@@ -110,8 +112,7 @@ func (s *story) write() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	add(s.t, w, s.sockets)
-	s.writeExchanges(w)
+	s.writeTraffic(w)
 	add(s.t, w, s.processes)
 	add(s.t, w, s.procs)
 	add(s.t, w, s.listeners)
@@ -132,13 +133,23 @@ func (s *story) write() string {
 	return path
 }
 
-// writeExchanges writes the exchanges as s.segments segments, in their order.
-func (s *story) writeExchanges(w *format.Writer) {
-	rows, now := s.exchanges, int64(mono0)
+// writeTraffic writes the exchanges in their order, divided into s.segments
+// segments, and before each the sockets that had opened or closed by its end.
+func (s *story) writeTraffic(w *format.Writer) {
+	rows, sockets, now := s.exchanges, slices.Clone(s.sockets), int64(mono0)
+	slices.SortStableFunc(sockets, func(a, b format.Socket) int { return cmp.Compare(a.TsNs, b.TsNs) })
 	for n := s.segments; n > 1; n-- {
-		size := len(rows) / n
+		size, until := len(rows)/n, int64(0)
+		for _, x := range rows[:size] {
+			until = max(until, x.StartNs+x.UploadNs+x.ServerNs+x.DownloadNs)
+		}
+		ready := 0
+		for ready < len(sockets) && sockets[ready].TsNs <= until {
+			ready++
+		}
+		add(s.t, w, sockets[:ready])
 		add(s.t, w, rows[:size])
-		rows = rows[size:]
+		sockets, rows = sockets[ready:], rows[size:]
 		for range 3 { // ages what was not sealed yet, so that it is
 			now += 11 * second
 			if err := w.Tick(now); err != nil {
@@ -146,6 +157,7 @@ func (s *story) writeExchanges(w *format.Writer) {
 			}
 		}
 	}
+	add(s.t, w, sockets)
 	add(s.t, w, rows)
 }
 

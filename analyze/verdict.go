@@ -7,9 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"kmon/analyze/replay"
 	"kmon/analyze/topology"
-	"kmon/format"
 )
 
 const (
@@ -188,7 +186,7 @@ func (r *run) warnings(a *Analysis) []string {
 		if drift := max(c.DriftNs, -c.DriftNs); drift > clockWarnNs {
 			warn("%s: the wall clock moved by %s against the monotonic clock; times are those of the clock at the start", file, duration(drift))
 		}
-		if n := guessedRoles(c.Sockets.List); n > 0 {
+		if n := c.Sockets.Guessed; n > 0 {
 			warn("%s: which end is the server was guessed by port for %s sockets", file, number(n))
 		}
 	}
@@ -200,18 +198,6 @@ func (r *run) warnings(a *Analysis) []string {
 		}
 	}
 	return list
-}
-
-// guessedRoles counts the sockets whose role is a guess.
-func guessedRoles(sockets []replay.Socket) int64 {
-	n := int64(0)
-	for i := range sockets {
-		switch format.RoleSource(sockets[i].RoleSource) {
-		case format.RoleSourcePort, format.RoleSourceUnknown:
-			n++
-		}
-	}
-	return n
 }
 
 // pairWarnings tells of doubts about what was matched.

@@ -3,7 +3,6 @@ package replay
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"kmon/format"
 )
@@ -16,8 +15,8 @@ type Capture struct {
 	Final    *format.Final // nil: the file was cut
 	Owners   *Owners
 	Sockets  *Sockets
-	// Streams are the sockets, as indexes, that the kernel labelled.
-	Streams    map[int32]bool
+	// Streams are the ids of the sockets that the kernel labelled.
+	Streams    map[int64]bool
 	Listeners  []format.Listener
 	Interfaces []format.Interface
 	Losses     []format.Loss
@@ -32,7 +31,8 @@ type Capture struct {
 	Rows map[string]int64
 
 	file     *format.Capture
-	segments []format.Segment
+	segments []format.Segment // of exchanges
+	staging
 }
 
 // Host returns the name of the recorded machine.
@@ -62,9 +62,12 @@ func (c *Capture) Damaged() int {
 func (c *Capture) SHA256() (string, error) { return c.file.SHA256() }
 
 // Close releases the file.
-func (c *Capture) Close() error { return c.file.Close() }
+func (c *Capture) Close() error {
+	c.staging.stop()
+	return c.file.Close()
+}
 
-// Open opens a capture and reads its small tables and its sockets.
+// Open opens a capture and reads its small tables; Parts reads the others.
 func Open(ctx context.Context, path string, index int) (*Capture, error) {
 	file, err := format.Open(path)
 	if err != nil {
@@ -85,7 +88,7 @@ func Open(ctx context.Context, path string, index int) (*Capture, error) {
 	return c, nil
 }
 
-// load reads every table but the exchanges.
+// load reads every table but exchanges and sockets.
 func (c *Capture) load(ctx context.Context) error {
 	processes, err := all[format.Process](c, "processes")
 	if err != nil {
@@ -100,15 +103,7 @@ func (c *Capture) load(ctx context.Context) error {
 		return err
 	}
 	c.Sockets = newSockets()
-	err = format.ReadRows(c.file, func(rows []format.Socket) error {
-		c.Sockets.add(rows)
-		c.Rows["sockets"] += int64(len(rows))
-		return ctx.Err()
-	})
-	if err != nil {
-		return err
-	}
-	c.Sockets.finish()
+	c.staging = newStaging(c)
 	c.findEnd()
 	c.findDrift()
 	return c.findStreams(ctx)
@@ -151,14 +146,15 @@ func (c *Capture) findEnd() {
 	for _, l := range c.Losses {
 		c.EndNs = max(c.EndNs, l.EndNs)
 	}
-	for i := range c.Sockets.List {
-		s := &c.Sockets.List[i]
-		if s.CloseNs != math.MaxInt64 {
-			c.EndNs = max(c.EndNs, s.CloseNs)
-		}
-		c.EndNs = max(c.EndNs, s.OpenNs)
-	}
 	c.EndNs = max(c.EndNs, c.lastExchange())
+	if len(c.segments) == 0 {
+		_ = format.ReadRows(c.file, func(rows []format.Socket) error { // fn does not fail
+			for i := range rows {
+				c.EndNs = max(c.EndNs, rows[i].TsNs)
+			}
+			return nil
+		})
+	}
 }
 
 // lastExchange gives the last time in the last exchange segment that can be
@@ -193,7 +189,7 @@ func (c *Capture) findDrift() {
 // findStreams lists the sockets that carry the kernel's stream label on any
 // row. Only columns socket_id and flags are read.
 func (c *Capture) findStreams(ctx context.Context) error {
-	c.Streams = map[int32]bool{}
+	c.Streams = map[int64]bool{}
 	for _, segment := range c.segments {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -203,9 +199,7 @@ func (c *Capture) findStreams(ctx context.Context) error {
 			continue // Each meets the same damage and reports it
 		}
 		for _, id := range ids {
-			if i := c.Sockets.Find(id); i >= 0 {
-				c.Streams[i] = true
-			}
+			c.Streams[id] = true
 		}
 	}
 	return nil

@@ -4,8 +4,9 @@
 //     losses, the recorder's own cost.
 //  2. Owners names the process behind a pid at a moment, from snapshots and
 //     exec events, across pid reuse.
-//  3. Sockets lists every socket of the capture once, compactly, sorted by id.
-//  4. Each decodes the exchange segments of all captures, several at once,
+//  3. Parts divides the captures into parts, and reads the sockets of each:
+//     Capture.Sockets has those of the part, folded and sorted by id.
+//  4. Parts.Each decodes the exchange segments of the part, several at once,
 //     and hands each to the caller as columns, with every socket id already
 //     an index into Sockets: the caller's work per row is array indexing.
 //

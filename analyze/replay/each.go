@@ -17,12 +17,13 @@ type Batch struct {
 	Sockets []int32
 }
 
-// Each reads all exchange segments of the captures with the given number of
+// Each reads the exchange segments of the part with the given number of
 // workers and calls fn for each, concurrently; worker tells the calls of one
 // goroutine apart. A Batch is valid during the call. Segments that cannot be
-// read are left out and stand in Capture.Problems. The first error of fn ends the run.
-func Each(ctx context.Context, captures []*Capture, workers int, fn func(worker int, b *Batch) error) error {
-	jobs := listJobs(captures)
+// read are left out and stand in Capture.Problems. The first error of fn ends
+// the run.
+func (p *Parts) Each(ctx context.Context, workers int, fn func(worker int, b *Batch) error) error {
+	jobs, captures := p.jobs, p.captures
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
@@ -49,7 +50,7 @@ func Each(ctx context.Context, captures []*Capture, workers int, fn func(worker 
 	}
 	group.Wait()
 	for i, c := range captures {
-		c.Rows["exchanges"] = rows[i].Load()
+		c.Rows["exchanges"] += rows[i].Load()
 	}
 	return context.Cause(ctx)
 }
@@ -57,24 +58,8 @@ func Each(ctx context.Context, captures []*Capture, workers int, fn func(worker 
 // job is a segment to read.
 type job struct {
 	capture *Capture
-	at      int // index of capture among those given
+	at      int // index of capture in Parts.captures
 	segment format.Segment
-}
-
-// listJobs lists the segments of all captures, turn by turn, so that what
-// happened at one time is read at about one time.
-func listJobs(captures []*Capture) []job {
-	var jobs []job
-	for i, left := 0, true; left; i++ {
-		left = false
-		for at, c := range captures {
-			if i < len(c.segments) {
-				jobs = append(jobs, job{c, at, c.segments[i]})
-				left = true
-			}
-		}
-	}
-	return jobs
 }
 
 // reader is one worker's buffers.

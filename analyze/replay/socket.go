@@ -25,6 +25,7 @@ type Socket struct {
 	RoleSource  uint8 // format.RoleSource
 	Close       uint8 // format.CloseReason
 	Failed      bool  // connect ended without a connection
+	Recent      bool  // its end was read last
 }
 
 // Client says that the socket is its connection's client end.
@@ -39,23 +40,25 @@ func (s *Socket) Reset() bool {
 	return false
 }
 
-// Sockets holds the sockets of one capture, sorted by ID.
+// Sockets holds the sockets of one capture that are live in the current part
+// of it, sorted by ID; see Parts.
 type Sockets struct {
-	List  []Socket
+	List    []Socket
+	Guessed int64 // sockets so far whose role is a guess
+
 	addrs []string
 	index map[string]int32
-	live  map[int64]int32 // id → index in List, while loading
+	known map[int64]int32 // id → index in List, while reading
 }
 
 func newSockets() *Sockets {
-	return &Sockets{index: map[string]int32{}, live: map[int64]int32{}}
+	return &Sockets{index: map[string]int32{}, known: map[int64]int32{}}
 }
 
 // Addr returns the address that Socket.Local and Socket.Remote stand for.
 func (s *Sockets) Addr(i int32) string { return s.addrs[i] }
 
-// Find returns the index of the socket with an id, -1 when the capture does
-// not describe it. The search starts near hint, an earlier result.
+// Find returns the index of the live socket with an id, -1 when there is none.
 func (s *Sockets) Find(id int64) int32 {
 	i, ok := slices.BinarySearchFunc(s.List, id, func(e Socket, id int64) int { return cmp.Compare(e.ID, id) })
 	if !ok {
@@ -68,11 +71,11 @@ func (s *Sockets) Find(id int64) int32 {
 func (s *Sockets) add(rows []format.Socket) {
 	for i := range rows {
 		r := &rows[i]
-		at, known := s.live[r.SocketID]
-		if !known {
+		at, ok := s.known[r.SocketID]
+		if !ok {
 			at = int32(len(s.List))
 			s.List = append(s.List, s.begin(r))
-			s.live[r.SocketID] = at
+			s.known[r.SocketID] = at
 		}
 		socket := &s.List[at]
 		if socket.PID == 0 {
@@ -88,7 +91,6 @@ func (s *Sockets) add(rows []format.Socket) {
 			}
 		default:
 			socket.end(r)
-			delete(s.live, r.SocketID)
 		}
 	}
 }
@@ -109,7 +111,10 @@ func (s *Sockets) begin(r *format.Socket) Socket {
 		Role: uint8(r.Role), RoleSource: uint8(r.RoleSource),
 	}
 	if r.Event == format.SocketConnectFailed {
-		socket.Role = uint8(format.RoleClient)
+		socket.Role, socket.RoleSource = uint8(format.RoleClient), uint8(format.RoleSourceConnect)
+	}
+	if r := format.RoleSource(socket.RoleSource); r == format.RoleSourcePort || r == format.RoleSourceUnknown {
+		s.Guessed++
 	}
 	if socket.Role != uint8(format.RoleClient) && socket.Role != uint8(format.RoleServer) {
 		socket.Role = uint8(format.RoleServer) // a guess: the lower port serves
@@ -121,7 +126,7 @@ func (s *Sockets) begin(r *format.Socket) Socket {
 }
 
 func (s *Socket) end(r *format.Socket) {
-	s.CloseNs = r.TsNs
+	s.CloseNs, s.Recent = r.TsNs, true
 	s.Close = uint8(r.CloseReason)
 	s.Retransmits = int32(min(max(r.Retransmits, 0), math.MaxInt32))
 	s.Failed = r.Event == format.SocketConnectFailed
@@ -130,11 +135,24 @@ func (s *Socket) end(r *format.Socket) {
 	}
 }
 
-// finish sorts the sockets and gives up what only loading needs.
+// finish sorts the sockets.
 func (s *Sockets) finish() {
-	s.live, s.index = nil, nil
-	slices.SortStableFunc(s.List, func(a, b Socket) int { return cmp.Compare(a.ID, b.ID) })
-	s.List = slices.Clip(s.List)
+	slices.SortFunc(s.List, func(a, b Socket) int { return cmp.Compare(a.ID, b.ID) })
+}
+
+// Keep drops the sockets for which keep is false. Those kept are no longer
+// Recent.
+func (s *Sockets) Keep(keep []bool) {
+	kept := s.List[:0]
+	clear(s.known)
+	for i := range s.List {
+		if keep[i] {
+			s.List[i].Recent = false
+			s.known[s.List[i].ID] = int32(len(kept))
+			kept = append(kept, s.List[i])
+		}
+	}
+	s.List = kept
 }
 
 func (s *Sockets) addr(text string) int32 {

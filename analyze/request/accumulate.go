@@ -58,7 +58,7 @@ type socket struct {
 	cross   bool // the other end is in another capture
 	paired  bool // both ends are recorded
 	index   int32
-	pair    int32
+	pair    SocketKey
 	peer    int32 // index in sockets of the other end, -1: not in the batch
 	cell    int32
 	shift   int64

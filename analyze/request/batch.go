@@ -13,11 +13,10 @@ func (a *Accumulator) begin(b *replay.Batch) {
 		a.at = append(a.at, -1)
 	}
 	a.sockets = a.sockets[:0]
-	for _, index := range b.Sockets {
-		s := socket{index: index, pair: -1, peer: -1}
+	for i, index := range b.Sockets {
+		s := socket{index: index, peer: -1, stream: b.Capture.Streams[b.Columns.SocketIDs[i]]}
 		if index >= 0 {
 			a.at[index] = int32(len(a.sockets))
-			s.stream = b.Capture.Streams[index]
 		}
 		a.sockets = append(a.sockets, s)
 	}
@@ -30,7 +29,7 @@ func (a *Accumulator) begin(b *replay.Batch) {
 // link finds the other end of a socket.
 func (a *Accumulator) link(b *replay.Batch, s *socket) {
 	place := a.places.Place(b.Capture.Index, s.index)
-	if place.Pair < 0 {
+	if !place.Paired {
 		return
 	}
 	s.paired, s.pair, s.shift = true, place.Pair, place.ShiftNs
@@ -65,9 +64,7 @@ func (a *Accumulator) findPushed(b *replay.Batch) {
 			continue
 		}
 		s.stream = true
-		if s.index >= 0 {
-			a.Partial.addStream(SocketKey{int32(b.Capture.Index), s.index})
-		}
+		a.Partial.addStream(SocketKey{int32(b.Capture.Index), b.Columns.SocketIDs[i]})
 	}
 }
 

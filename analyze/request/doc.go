@@ -9,7 +9,7 @@
 //  4. When both ends of a connection were recorded, the server's row lies
 //     within the client's: the difference of the two latencies is network and
 //     queue time. Pairs that straddle segments wait in the Partial.
-//  5. Partials merge exactly, in any order; Result pairs what waited.
+//  5. Partials merge exactly, in any order; Pair pairs what waits.
 //
 // What a goodbye is: the socket closed after a burst that nobody answered,
 // the client's end first, in order and at once. TLS close_notify and

@@ -9,7 +9,7 @@ import (
 // segment.
 type half struct {
 	start, end int64 // on the pair's clock
-	pair       int32
+	pair       SocketKey
 	cell       int32 // server's end: where the pair counts; -1: client's end
 }
 
@@ -31,21 +31,26 @@ func network(client, server int64) (ns int64, ok bool) {
 	return max(ns, 0), true
 }
 
-// pairWaiting pairs what waited, by the rule that holds within a segment: a
+// Pair pairs what waits, by the rule that holds within a segment: a
 // client's record takes the first server's record within it.
-func (p *Partial) pairWaiting() {
+func (p *Partial) Pair() {
 	slices.SortFunc(p.waiting, func(a, b half) int {
-		return cmp.Or(cmp.Compare(a.pair, b.pair), cmp.Compare(a.start, b.start),
+		return cmp.Or(cmp.Compare(a.pair.ID, b.pair.ID), cmp.Compare(a.pair.Capture, b.pair.Capture), cmp.Compare(a.start, b.start),
 			cmp.Compare(a.end, b.end), cmp.Compare(a.cell, b.cell))
 	})
-	var open *half
-	for i := range p.waiting {
-		h := &p.waiting[i]
+	left := p.waiting[:0]
+	var open half // the client's record at hand
+	waits := false
+	for _, h := range p.waiting {
 		if h.cell < 0 {
-			open = h
+			if waits {
+				left = append(left, open)
+			}
+			open, waits = h, true
 			continue
 		}
-		if open == nil || open.pair != h.pair || !h.within(open) {
+		if !waits || open.pair != h.pair || !h.within(&open) {
+			left = append(left, h)
 			continue
 		}
 		stats := p.Stats(h.cell)
@@ -55,13 +60,10 @@ func (p *Partial) pairWaiting() {
 		} else {
 			stats.Reversed++
 		}
-		open = nil
+		waits = false
 	}
-	p.waiting = nil
-}
-
-// Result completes p: nothing may be merged into it afterwards.
-func (p *Partial) Result() *Partial {
-	p.pairWaiting()
-	return p
+	if waits {
+		left = append(left, open)
+	}
+	p.waiting = left
 }

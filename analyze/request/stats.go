@@ -109,11 +109,12 @@ func (f Frame) Window(ns int64) int32 {
 	return int32(min(max((ns-f.BaseNs)/f.WidthNs, 0), int64(f.Windows)-1))
 }
 
-// Place is where a socket belongs.
+// Place is the connection of a socket.
 type Place struct {
-	Pair    int32 // same for both ends of a connection; -1: the other end was not recorded
-	Peer    int32 // the other end's index in the same capture; -1: none there
-	ShiftNs int64 // added to the socket's times to compare them with its pair's
+	Paired  bool      // the other end was recorded too
+	Pair    SocketKey // if Paired: of the client's end, on both ends
+	Peer    int32     // the other end's index in the same capture; -1: none there
+	ShiftNs int64     // added to the socket's times to compare them with its pair's
 }
 
 // Places tells where sockets and rows belong. Its methods are called
@@ -129,7 +130,7 @@ type Places interface {
 // SocketKey names a socket of a capture.
 type SocketKey struct {
 	Capture int32
-	Socket  int32 // index in the capture
+	ID      int64
 }
 
 // Partial is the result of some batches. The zero value is none.
@@ -164,6 +165,17 @@ func (p *Partial) Merge(o *Partial) {
 	}
 	p.Unlinked += o.Unlinked
 	p.waiting = append(p.waiting, o.waiting...)
+}
+
+// Take moves what waits and the streams from o to p, and leaves o the rest:
+// what is needed between parts, without merging counts.
+func (p *Partial) Take(o *Partial) {
+	p.waiting = append(p.waiting, o.waiting...)
+	o.waiting = o.waiting[:0]
+	for key := range o.Streams {
+		p.addStream(key)
+	}
+	o.Streams = nil
 }
 
 func (p *Partial) addStream(key SocketKey) {

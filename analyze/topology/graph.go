@@ -14,8 +14,8 @@ import (
 
 const (
 	// maxExternalClients is how many client addresses of one endpoint are
-	// told apart; the rest are OtherExternal.
-	maxExternalClients = 64
+	// told apart, the first seen; the rest are OtherExternal.
+	maxExternalClients = 4096
 	// maxProcessInstances is how many processes of one service and host are
 	// instances of their own; the rest are one.
 	maxProcessInstances = 1024
@@ -85,11 +85,15 @@ type Graph struct {
 	owned     [][]int32 // endpoint → services of its sockets' owners, in socket order
 	addrs     []string
 	vias      []string
-	base      []int32 // capture → number of its socket 0
-	routeOf   []int32 // socket number → route
-	peerOf    []int32 // socket number → socket number of the other end, -1
-	clocks    map[[2]int32]int64
-	stats     []RouteStats // by route
+	clocks    map[[2]int32]int64   // client's and server's capture → see ClockDifference
+	openings  map[[2]int32][]int64 // what clocks is made of
+	stats     []RouteStats         // by route
+	clients   []map[int32]int32    // endpoint → client address → service
+
+	// Of the part at hand:
+	base    []int32 // capture → number of its socket 0
+	routeOf []int32 // socket number → route
+	peerOf  []int32 // socket number → socket number of the other end, -1
 
 	serviceIndex  map[string]int32
 	endpointIndex map[endpoint]int32
@@ -116,49 +120,92 @@ type instanceKey struct {
 
 // RouteStats is what the sockets themselves tell of a route.
 type RouteStats struct {
-	Connections int64 // open at some time in the range
-	Failed      int64 // connects that ended without a connection
-	Resets      int64 // connections ended by a reset or timeout
-	Retransmits int64 // segments, both ends
+	Connections   int64 // open at some time in the range
+	Failed        int64 // connects that ended without a connection
+	Resets        int64 // connections ended by a reset or timeout
+	Retransmits   int64 // segments, both ends
+	ClientStreams int64 // client's ends that are streams
+	ServerStreams int64 // server's ends that are streams
 }
 
-// New builds the graph of the captures. Connections count when they were open
-// between the Unix times from and to.
+// New gives the empty graph of captures. Connections count when they were
+// open between the Unix times from and to.
 func New(captures []*replay.Capture, from, to int64) *Graph {
 	g := &Graph{
 		captures: captures, from: from, to: to,
-		vias: []string{""}, clocks: map[[2]int32]int64{},
+		vias: []string{""}, clocks: map[[2]int32]int64{}, openings: map[[2]int32][]int64{},
 		serviceIndex: map[string]int32{}, endpointIndex: map[endpoint]int32{},
 		routeIndex: map[Route]int32{}, addrIndex: map[string]int32{}, viaIndex: map[string]int32{"": 0},
 		instanceIndex: map[instanceKey]int32{}, cellIndex: map[Cell]int32{},
 	}
-	total := 0
 	for _, c := range captures {
-		g.base = append(g.base, int32(total))
-		total += len(c.Sockets.List)
-		g.addrMap = append(g.addrMap, g.mapAddrs(c))
+		g.addrMap = append(g.addrMap, nil)
 		g.listeners = append(g.listeners, newListeners(c))
 		g.crowded = append(g.crowded, crowded(c))
 	}
-	g.routeOf = make([]int32, total)
-	g.peerOf = make([]int32, total)
-	for i := range g.peerOf {
-		g.peerOf[i] = -1
-	}
 	nobody := g.service(Service{UnknownPeer, "unknown", true})
 	g.unknown = g.route(Route{client: nobody, server: ^nobody})
-	g.pair()
-	g.routeAll()
-	g.countSockets()
 	return g
 }
 
-func (g *Graph) mapAddrs(c *replay.Capture) []int32 {
-	indexes := make([]int32, c.Sockets.Addrs())
-	for i := range indexes {
-		indexes[i] = g.addr(c.Sockets.Addr(int32(i)))
+// Begin pairs and routes the sockets that the captures hold now.
+func (g *Graph) Begin() {
+	total := 0
+	g.base = g.base[:0]
+	for i, c := range g.captures {
+		g.base = append(g.base, int32(total))
+		total += len(c.Sockets.List)
+		for len(g.addrMap[i]) < c.Sockets.Addrs() {
+			g.addrMap[i] = append(g.addrMap[i], g.addr(c.Sockets.Addr(int32(len(g.addrMap[i])))))
+		}
 	}
-	return indexes
+	g.routeOf = resize(g.routeOf, total)
+	g.peerOf = resize(g.peerOf, total)
+	for i := range g.peerOf {
+		g.peerOf[i] = -1
+	}
+	g.pair()
+	g.routeAll()
+}
+
+// End counts the sockets that are not needed for a later part and makes the
+// captures drop them: all when last, else those whose end was read in a
+// reading before this one, together with their other end. stream says which
+// sockets, by capture and id, are streams.
+func (g *Graph) End(last bool, stream func(capture int, id int64) bool) {
+	keep := make([]bool, len(g.routeOf))
+	for _, c := range g.captures {
+		for i := range c.Sockets.List {
+			s := &c.Sockets.List[i]
+			number := g.base[c.Index] + int32(i)
+			if !last && (s.CloseNs == math.MaxInt64 || s.Recent) {
+				keep[number] = true
+				if peer := g.peerOf[number]; peer >= 0 {
+					keep[peer] = true
+				}
+			}
+		}
+	}
+	for _, c := range g.captures {
+		for i := range c.Sockets.List {
+			number := g.base[c.Index] + int32(i)
+			if !keep[number] {
+				s := &c.Sockets.List[i]
+				g.countSocket(c, s, &g.stats[g.routeOf[number]], g.peerOf[number], stream(c.Index, s.ID))
+			}
+		}
+	}
+	for _, c := range g.captures {
+		first := g.base[c.Index]
+		c.Sockets.Keep(keep[first : int(first)+len(c.Sockets.List)])
+	}
+}
+
+func resize(list []int32, n int) []int32 {
+	if cap(list) < n {
+		return make([]int32, n)
+	}
+	return list[:n]
 }
 
 // socket returns the socket with a number and its capture.
@@ -168,12 +215,13 @@ func (g *Graph) socket(number int32) (*replay.Capture, *replay.Socket) {
 	return c, &c.Sockets.List[number-g.base[i-1]]
 }
 
-// Link is where a socket belongs.
+// Link is the connection of a socket.
 type Link struct {
-	Route int32
-	// Pair tells connections with both ends recorded apart; -1: the other
-	// end was not. Both ends have the same Pair.
-	Pair int32
+	// Paired says that both ends are recorded. Client and ID then are the
+	// capture and id of the client's end, on both ends.
+	Paired bool
+	Client int32
+	ID     int64
 	// Peer is the other end's index in the same capture; -1: none, or in
 	// another capture.
 	Peer int32
@@ -182,30 +230,28 @@ type Link struct {
 	ShiftNs int64
 }
 
-// Link returns where a socket of a capture belongs; -1 is one that the
-// capture does not describe.
+// Link returns the connection of a socket of the part at hand; -1 is one that
+// its capture does not describe.
 func (g *Graph) Link(capture int, socket int32) Link {
+	link := Link{Peer: -1}
 	if socket < 0 {
-		return Link{Route: g.unknown, Pair: -1, Peer: -1}
+		return link
 	}
-	number := g.base[capture] + socket
-	link := Link{Route: g.routeOf[number], Pair: -1, Peer: -1}
-	peer := g.peerOf[number]
+	peer := g.peerOf[g.base[capture]+socket]
 	if peer < 0 {
 		return link
 	}
 	c := g.captures[capture]
-	other, _ := g.socket(peer)
-	if c.Sockets.List[socket].Client() {
-		link.Pair = number
-	} else {
-		link.Pair = peer
-		if other != c {
-			link.ShiftNs = c.OffsetNs - other.OffsetNs - g.clocks[[2]int32{int32(other.Index), int32(capture)}]
-		}
+	s := &c.Sockets.List[socket]
+	oc, other := g.socket(peer)
+	link.Paired, link.Client, link.ID = true, int32(capture), s.ID
+	if !s.Client() {
+		link.Client, link.ID = int32(oc.Index), other.ID
 	}
-	if other == c {
+	if oc == c {
 		link.Peer = peer - g.base[capture]
+	} else if !s.Client() {
+		link.ShiftNs = c.OffsetNs - oc.OffsetNs - g.clocks[[2]int32{int32(oc.Index), int32(capture)}]
 	}
 	return link
 }
@@ -349,6 +395,7 @@ func (g *Graph) endpoint(e endpoint) int32 {
 	i := intern(g.endpointIndex, &g.endpoints, e)
 	for len(g.owned) < len(g.endpoints) {
 		g.owned = append(g.owned, nil)
+		g.clients = append(g.clients, map[int32]int32{})
 	}
 	return i
 }

@@ -14,6 +14,9 @@ const (
 	sameHostSlackNs = 10e6
 	// crossHostSlackNs is the same between hosts, whose clocks differ.
 	crossHostSlackNs = 2e9
+	// maxOpenings is how many connections between two captures, the first,
+	// tell the difference of their clocks.
+	maxOpenings = 10_000
 )
 
 // end is a socket to pair, under the address and port of its client.
@@ -30,7 +33,6 @@ type end struct {
 // those with the same four addresses, then the translated ones.
 func (g *Graph) pair() {
 	clients, servers := g.listEnds()
-	deltas := map[[2]int32][]int64{}
 	for len(clients) > 0 && len(servers) > 0 {
 		switch {
 		case clients[0].key < servers[0].key:
@@ -39,14 +41,14 @@ func (g *Graph) pair() {
 			servers = servers[1:]
 		default:
 			c, s := sameKey(clients), sameKey(servers)
-			g.pairGroup(clients[:c], servers[:s], true, deltas)
-			g.pairGroup(clients[:c], servers[:s], false, deltas)
+			g.pairGroup(clients[:c], servers[:s], true)
+			g.pairGroup(clients[:c], servers[:s], false)
 			clients, servers = clients[c:], servers[s:]
 		}
 	}
-	for captures, list := range deltas {
-		slices.Sort(list)
-		g.clocks[captures] = list[len(list)/2]
+	for captures, list := range g.openings {
+		sorted := slices.Sorted(slices.Values(list))
+		g.clocks[captures] = sorted[len(sorted)/2]
 	}
 }
 
@@ -87,7 +89,7 @@ func sameKey(ends []end) int {
 
 // pairGroup pairs ends under one key, each server's end with the client's end
 // that opened nearest to it.
-func (g *Graph) pairGroup(clients, servers []end, exact bool, deltas map[[2]int32][]int64) {
+func (g *Graph) pairGroup(clients, servers []end, exact bool) {
 	first := 0
 	for _, s := range servers {
 		if g.peerOf[s.number] >= 0 {
@@ -107,7 +109,7 @@ func (g *Graph) pairGroup(clients, servers []end, exact bool, deltas map[[2]int3
 			}
 		}
 		if best >= 0 {
-			g.join(clients[best], s, deltas)
+			g.join(clients[best], s)
 		}
 	}
 }
@@ -131,14 +133,16 @@ func (g *Graph) fits(client, server end, exact bool) bool {
 }
 
 // join notes a pair, and between hosts what it tells of their clocks.
-func (g *Graph) join(client, server end, deltas map[[2]int32][]int64) {
+func (g *Graph) join(client, server end) {
 	g.peerOf[client.number] = server.number
 	g.peerOf[server.number] = client.number
 	cc, c := g.socket(client.number)
 	sc, s := g.socket(server.number)
 	if cc != sc && c.OpenNs != math.MinInt64 && s.OpenNs != math.MinInt64 {
 		captures := [2]int32{int32(cc.Index), int32(sc.Index)}
-		deltas[captures] = append(deltas[captures], server.open-client.open)
+		if len(g.openings[captures]) < maxOpenings {
+			g.openings[captures] = append(g.openings[captures], server.open-client.open)
+		}
 	}
 }
 

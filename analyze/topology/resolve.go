@@ -77,6 +77,8 @@ func (s *RouteStats) Add(o RouteStats) {
 	s.Failed += o.Failed
 	s.Resets += o.Resets
 	s.Retransmits += o.Retransmits
+	s.ClientStreams += o.ClientStreams
+	s.ServerStreams += o.ServerStreams
 }
 
 // cellKey gives the edge of a cell: the end that was recorded names itself,
@@ -188,11 +190,4 @@ func renumber(list, places []int32) {
 			list[i] = places[old]
 		}
 	}
-}
-
-// SocketEdge gives the edge that a socket's connection counts in and whether
-// the socket is its client's end; -1 when it counts in none.
-func (g *Graph) SocketEdge(t *Topology, capture int, socket int32) (edge int32, client bool) {
-	number := g.base[capture] + socket
-	return t.RouteEdge[g.routeOf[number]], g.captures[capture].Sockets.List[socket].Client()
 }

@@ -1,19 +1,20 @@
 package topology
 
 import (
-	"cmp"
 	"slices"
 
 	"kmon/analyze/replay"
 )
 
-// clientAt is a client address at an endpoint.
-type clientAt struct{ endpoint, addr int32 }
-
-// routeAll gives every socket its route: first connections whose client's
-// process is known, then those from addresses.
+// routeAll gives every socket of the part its route.
 func (g *Graph) routeAll() {
-	crowd := g.countClients()
+	for _, c := range g.captures {
+		for i := range c.Sockets.List {
+			if s := &c.Sockets.List[i]; !s.Client() {
+				g.endpointOf(c, s) // known before clients look for it
+			}
+		}
+	}
 	for _, c := range g.captures {
 		for i := range c.Sockets.List {
 			number := g.base[c.Index] + int32(i)
@@ -26,47 +27,10 @@ func (g *Graph) routeAll() {
 			case s.Client():
 				g.routeOf[number] = g.routeClient(c, s)
 			case peer < 0:
-				g.routeOf[number] = g.routeServer(c, s, crowd)
+				g.routeOf[number] = g.routeServer(c, s)
 			}
 		}
 	}
-}
-
-// countClients finds, of each endpoint, the client addresses that are told
-// apart: those with the most connections.
-func (g *Graph) countClients() map[clientAt]bool {
-	counts := map[clientAt]int{}
-	for _, c := range g.captures {
-		for i := range c.Sockets.List {
-			s := &c.Sockets.List[i]
-			if s.Client() {
-				continue
-			}
-			at := g.endpointOf(c, s)
-			if g.peerOf[g.base[c.Index]+int32(i)] < 0 {
-				counts[clientAt{at, g.addrMap[c.Index][s.Remote]}]++
-			}
-		}
-	}
-	all := make([]clientAt, 0, len(counts))
-	for k := range counts {
-		all = append(all, k)
-	}
-	slices.SortFunc(all, func(a, b clientAt) int {
-		return cmp.Or(cmp.Compare(a.endpoint, b.endpoint), cmp.Compare(counts[b], counts[a]),
-			cmp.Compare(g.addrs[a.addr], g.addrs[b.addr]))
-	})
-	kept, rank := map[clientAt]bool{}, 0
-	for i, k := range all {
-		rank++
-		if i == 0 || all[i-1].endpoint != k.endpoint {
-			rank = 1
-		}
-		if rank <= maxExternalClients {
-			kept[k] = true
-		}
-	}
-	return kept
 }
 
 // endpointOf gives the endpoint a server socket is at, and notes its owner.
@@ -131,28 +95,27 @@ func (g *Graph) routeClient(c *replay.Capture, s *replay.Socket) int32 {
 }
 
 // routeServer gives the route of a connection seen from its server only.
-func (g *Graph) routeServer(c *replay.Capture, s *replay.Socket, kept map[clientAt]bool) int32 {
+func (g *Graph) routeServer(c *replay.Capture, s *replay.Socket) int32 {
 	r := Route{server: g.endpointOf(c, s), port: s.LocalPort}
-	from := Service{Name: c.Sockets.Addr(s.Remote), Source: SourceAddress, External: true}
-	if !kept[clientAt{r.server, g.addrMap[c.Index][s.Remote]}] {
-		from.Name = OtherExternal
+	addr, clients := g.addrMap[c.Index][s.Remote], g.clients[r.server]
+	client, ok := clients[addr]
+	if !ok {
+		from := Service{Name: c.Sockets.Addr(s.Remote), Source: SourceAddress, External: true}
+		if len(clients) >= maxExternalClients {
+			from.Name = OtherExternal
+		}
+		client = g.service(from)
+		if from.Name != OtherExternal {
+			clients[addr] = client
+		}
 	}
-	r.client = g.service(from)
+	r.client = client
 	return g.route(r)
 }
 
-// countSockets fills the statistics of the routes. A connection with both
-// ends recorded counts once, at its client's end.
-func (g *Graph) countSockets() {
-	for _, c := range g.captures {
-		for i := range c.Sockets.List {
-			number := g.base[c.Index] + int32(i)
-			g.countSocket(c, &c.Sockets.List[i], &g.stats[g.routeOf[number]], g.peerOf[number])
-		}
-	}
-}
-
-func (g *Graph) countSocket(c *replay.Capture, s *replay.Socket, stats *RouteStats, peer int32) {
+// countSocket adds a socket to the statistics of its route. A connection with
+// both ends recorded counts once, at its client's end.
+func (g *Graph) countSocket(c *replay.Capture, s *replay.Socket, stats *RouteStats, peer int32, stream bool) {
 	opened, closed := openUnix(c, s), closeUnix(c, s)
 	if opened > g.to || closed < g.from {
 		return
@@ -161,6 +124,12 @@ func (g *Graph) countSocket(c *replay.Capture, s *replay.Socket, stats *RouteSta
 	if s.Failed {
 		stats.Failed++
 		return
+	}
+	switch {
+	case stream && s.Client():
+		stats.ClientStreams++
+	case stream:
+		stats.ServerStreams++
 	}
 	second := peer >= 0 && !s.Client()
 	reset := s.Reset() && closed <= g.to
