@@ -163,7 +163,7 @@ func (c *crew) serve(name, role string, config any, files ...*os.File) (*child, 
 
 // wait waits until the child is done by itself, or ctx is, and gives its truth.
 func (c *child) wait(ctx context.Context) (Truth, error) {
-	stop := context.AfterFunc(ctx, func() { c.leash.Close() })
+	stop := context.AfterFunc(ctx, func() { c.leash.Close() }) //nolint:errcheck // the child may have ended
 	defer stop()
 	m := message{}
 	err := c.output.Decode(&m)
@@ -209,7 +209,7 @@ func copySelf(path string) error {
 	if err != nil {
 		return err
 	}
-	defer from.Close() //nolint:errcheck // read only
+	defer from.Close()
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
 	if err != nil {
 		return err

@@ -132,7 +132,7 @@ func (c echoConfig) answer(conn net.Conn) {
 // closes it after that. Once ctx is done it accepts no more and waits for
 // those it has: clients close first.
 func acceptAll(ctx context.Context, listener net.Listener, serve func(net.Conn)) error {
-	stop := context.AfterFunc(ctx, func() { listener.Close() })
+	stop := context.AfterFunc(ctx, func() { listener.Close() }) //nolint:errcheck // Accept tells
 	defer stop()
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -145,7 +145,7 @@ func acceptAll(ctx context.Context, listener net.Listener, serve func(net.Conn))
 			return err
 		}
 		running.Go(func() {
-			defer conn.Close() //nolint:errcheck // the meter has counted
+			defer conn.Close()
 			serve(conn)
 		})
 	}
@@ -190,7 +190,7 @@ func (c echoConfig) ask(ctx context.Context, meter *meter, left *atomic.Int64) e
 		return err
 	}
 	conn := meter.wrap(plain, false)
-	defer conn.Close() //nolint:errcheck // the meter has counted
+	defer conn.Close()
 	request, response := make([]byte, c.RequestSize), make([]byte, c.ResponseSize)
 	time.Sleep(c.Hold)
 	for {

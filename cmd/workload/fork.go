@@ -53,7 +53,7 @@ func playFork(ctx context.Context, config forkConfig, children int, limit time.D
 	if err != nil {
 		return nil, err
 	}
-	defer listener.Close() //nolint:errcheck // nothing was sent on it
+	defer listener.Close()
 	if err := listener.(*net.TCPListener).SetDeadline(time.Now().Add(limit)); err != nil {
 		return nil, err
 	}
@@ -96,7 +96,7 @@ func (c *crew) prefork(listener net.Listener, config forkConfig, n int) ([]*chil
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close() //nolint:errcheck // the children have their own
+	defer file.Close()
 	var workers []*child
 	for range n {
 		worker, _, err := c.serve("fork-worker", "fork-worker", config, file)
@@ -158,7 +158,7 @@ func forkWorker(ctx context.Context, text []byte, ready func(string)) (Truth, er
 	if inherited == nil {
 		return Truth{}, errors.New("descriptor 3 was not inherited")
 	}
-	defer inherited.Close() //nolint:errcheck // it is only the original of a copy
+	defer inherited.Close()
 	var err error
 	if config.PerConnection {
 		err = serveInherited(inherited, &meter, config.answer)
@@ -185,7 +185,7 @@ func serveInherited(file *os.File, meter *meter, serve func(net.Conn)) error {
 		return err
 	}
 	conn := meter.wrap(plain, true)
-	defer conn.Close() //nolint:errcheck // the meter has counted
+	defer conn.Close()
 	serve(conn)
 	return nil
 }

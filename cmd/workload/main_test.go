@@ -106,10 +106,11 @@ func TestShopSeed(t *testing.T) {
 		cancel()
 		return strings.Join(paths, " ")
 	}
-	if list(1) != list(1) {
-		t.Error("the same seed gave other requests")
+	first := list(1)
+	if again := list(1); again != first {
+		t.Errorf("the same seed gave %s, then %s", first, again)
 	}
-	if list(1) == list(2) {
+	if list(2) == first {
 		t.Error("another seed gave the same requests")
 	}
 }

@@ -16,7 +16,7 @@ func listenMapped() (net.Listener, error) {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	file := os.NewFile(uintptr(fd), "mapped")
-	defer file.Close() //nolint:errcheck // the listener has its own descriptor
+	defer file.Close()
 	if err := unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_V6ONLY, 0); err != nil {
 		return nil, os.NewSyscallError("setsockopt IPV6_V6ONLY", err)
 	}

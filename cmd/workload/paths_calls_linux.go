@@ -120,7 +120,7 @@ func sendFile(fd int, p []byte) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer unix.Close(file) //nolint:errcheck // it is gone with this
+	defer unix.Close(file)
 	if _, err := unix.Write(file, p); err != nil {
 		return 0, err
 	}
@@ -136,8 +136,8 @@ func throughPipe(use func(read, write int) (int, error)) (int, error) {
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
 		return 0, err
 	}
-	defer unix.Close(ends[0]) //nolint:errcheck // it is gone with this
-	defer unix.Close(ends[1]) //nolint:errcheck // it is gone with this
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
 	return use(ends[0], ends[1])
 }
 
@@ -183,8 +183,12 @@ func peekThenRead(fd int, p []byte) (int, error) {
 // pollEmpty asks five times for data that is not there.
 func pollEmpty(fd int) error {
 	for range 5 {
-		if n, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_DONTWAIT); !errors.Is(err, unix.EAGAIN) {
-			return fmt.Errorf("polling an empty socket gave %d bytes and error %v", n, err)
+		n, _, err := unix.Recvfrom(fd, make([]byte, 1), unix.MSG_DONTWAIT)
+		if err == nil {
+			return fmt.Errorf("an empty socket gave %d bytes", n)
+		}
+		if !errors.Is(err, unix.EAGAIN) {
+			return fmt.Errorf("poll an empty socket: %w", err)
 		}
 	}
 	return nil

@@ -89,8 +89,8 @@ func (p path) play(requests, requestSize, answerSize int, ipv6 bool, hold time.D
 	if err != nil {
 		return nil, err
 	}
-	defer unix.Close(clientFD) //nolint:errcheck // all was received
-	defer unix.Close(serverFD) //nolint:errcheck // all was received
+	defer unix.Close(clientFD)
+	defer unix.Close(serverFD)
 	client := &end{fd: clientFD, Socket: Socket{Path: p.name, Role: "client", Requests: int64(requests)}}
 	server := &end{fd: serverFD, Socket: Socket{Path: p.name, Role: "server", Requests: int64(requests)}}
 	if err := errors.Join(client.name(), server.name()); err != nil {
@@ -144,7 +144,7 @@ func connection(ipv6 bool) (client, server int, err error) {
 	if err != nil {
 		return 0, 0, err
 	}
-	defer unix.Close(listener) //nolint:errcheck // nothing was sent on it
+	defer unix.Close(listener)
 	if err := errors.Join(unix.Bind(listener, address), unix.Listen(listener, 1)); err != nil {
 		return 0, 0, err
 	}

@@ -121,7 +121,7 @@ func streamClient(_ context.Context, text []byte, _ func(string)) (Truth, error)
 			return err
 		}
 		conn := meter.wrap(plain, false)
-		defer conn.Close() //nolint:errcheck // the meter has counted
+		defer conn.Close()
 		if config.Mode == "h2" {
 			return config.askH2(conn, &counted)
 		}

@@ -96,7 +96,7 @@ func redisServed() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close() //nolint:errcheck // all was read
+	defer conn.Close()
 	if _, err := io.WriteString(conn, "INFO stats\r\n"); err != nil {
 		return 0, err
 	}
@@ -167,7 +167,7 @@ func nginxServed() (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	defer response.Body.Close() //nolint:errcheck // all was read
+	defer response.Body.Close()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {
 		return 0, err

@@ -82,7 +82,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		if err != nil {
 			return err
 		}
-		defer file.Close() //nolint:errcheck // a line that is missing is seen
+		defer file.Close()
 		record = json.NewEncoder(file)
 	}
 	dir, err := os.MkdirTemp("", "cost-")

@@ -24,7 +24,7 @@ func start(log, name string, args ...string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer output.Close() //nolint:errcheck // the program has its own descriptor
+	defer output.Close()
 	p := &process{name: name, cmd: exec.Command(name, args...), log: log, done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = output, output
 	if err := p.cmd.Start(); err != nil {
