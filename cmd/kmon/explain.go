@@ -12,6 +12,15 @@ import (
 
 const partEnding = ".part"
 
+// withCapture opens a capture, hands it to use and closes it.
+func withCapture(path string, use func(*format.Capture) error) error {
+	c, err := format.Open(path)
+	if err != nil {
+		return explain(err)
+	}
+	return errors.Join(use(c), c.Close())
+}
+
 // explain adds to an error about a capture what the user can do about it,
 // where the package that found it could not know.
 func explain(err error) error {

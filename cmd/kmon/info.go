@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"maps"
@@ -61,11 +62,16 @@ checksum in the file is checked on the way.`,
 		ValidArgsFunction: completeCaptures,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			for i, path := range args {
-				in, err := readInfo(cmd, path)
+				err := withCapture(path, func(c *format.Capture) error {
+					stop := startProgress(cmd.ErrOrStderr(), working("reading", path))
+					in, err := readInfo(cmd.Context(), c)
+					stop()
+					if err != nil {
+						return err
+					}
+					return showInfo(cmd.OutOrStdout(), in, asJSON, i > 0)
+				})
 				if err != nil {
-					return explain(err)
-				}
-				if err := showInfo(cmd.OutOrStdout(), in, asJSON, i > 0); err != nil {
 					return err
 				}
 			}
@@ -90,17 +96,12 @@ func showInfo(w io.Writer, in info, asJSON, further bool) error {
 }
 
 // readInfo reads all of a capture but the values of its larger tables.
-func readInfo(cmd *cobra.Command, path string) (info, error) {
-	c, err := format.Open(path)
-	if err != nil {
-		return info{}, err
-	}
-	defer c.Close()
-	defer startProgress(cmd.ErrOrStderr(), working("reading", path))()
-	in := info{Schema: "kmon.info/v1", File: path, SizeBytes: c.Size, Manifest: c.Manifest, Final: c.Final,
+func readInfo(ctx context.Context, c *format.Capture) (info, error) {
+	in := info{Schema: "kmon.info/v1", File: c.Path, SizeBytes: c.Size, Manifest: c.Manifest, Final: c.Final,
 		Losses: map[string]int64{}, Problems: []problem{}}
 	in.tables = c.Tables()
-	if in.Rows, err = countRows(cmd.Context(), c); err != nil {
+	var err error
+	if in.Rows, err = countRows(ctx, c); err != nil {
 		return info{}, err
 	}
 	if err := in.readCost(c); err != nil {
@@ -119,20 +120,22 @@ func (in info) endedInOrder() bool {
 }
 
 // readCost fills in duration, losses and the recorder's cost: from the
-// summary, or from the rows when there is none.
+// summary, and from the rows where it is missing or knows less.
 func (in *info) readCost(c *format.Capture) error {
-	if f := c.Final; in.endedInOrder() {
-		in.DurationNs = f.EndNs - c.Manifest.Clock.MonotonicNs
-		maps.Copy(in.Losses, f.Losses)
-		in.Recorder = recorderCost{f.CPUNs, f.MaxRSSBytes, f.CPUNs > 0 || f.MaxRSSBytes > 0}
-		return nil
-	}
 	losses, err := format.All[format.Loss](c)
 	if err != nil {
 		return err
 	}
 	for _, l := range losses {
 		in.Losses[l.Collector+"/"+l.Cause.String()] += l.Count
+	}
+	if f := c.Final; in.endedInOrder() {
+		for what, n := range f.Losses {
+			in.Losses[what] = max(in.Losses[what], n)
+		}
+		in.DurationNs = f.EndNs - c.Manifest.Clock.MonotonicNs
+		in.Recorder = recorderCost{f.CPUNs, f.MaxRSSBytes, f.CPUNs > 0 || f.MaxRSSBytes > 0}
+		return nil
 	}
 	self, err := format.All[format.Self](c)
 	for _, s := range self {

@@ -8,7 +8,7 @@ func TestNearest(t *testing.T) {
 		{"anlyze", "analyze"},
 		{"analyse", "analyze"},
 		{"ANALYZE", "analyze"},
-		{"recrod", "record"}, // swapped neighbours cost one
+		{"reocrd", "record"}, // swapped neighbours cost one
 		{"inof", "info"},
 		{"ver", "verify"}, // the first of two that it begins
 		{"vers", "version"},

@@ -53,7 +53,7 @@ func replaceFile(name string, write func(io.Writer) error) error {
 		err = os.Rename(part, name)
 	}
 	if err != nil {
-		os.Remove(part) // what is left of it helps nobody; err says why
+		_ = os.Remove(part) // what is left of it helps nobody; err says why
 		return writeFailed(name, err)
 	}
 	return nil

@@ -76,17 +76,14 @@ func printTable(cmd *cobra.Command, f printFlags, path, table string) error {
 	case table == allTables:
 		table = "" // every table, to format.Print
 	}
-	c, err := format.Open(path)
-	if err != nil {
-		return explain(err)
-	}
-	defer c.Close()
-	if err := hasTable(c, table); err != nil {
-		return err
-	}
-	defer warnProblems(cmd.ErrOrStderr(), c)
-	return writeOutput(cmd.OutOrStdout(), f.output, func(w io.Writer) error {
-		return format.Print(cancelled{cmd.Context(), w}, c, table, options)
+	return withCapture(path, func(c *format.Capture) error {
+		if err := hasTable(c, table); err != nil {
+			return err
+		}
+		defer warnProblems(cmd.ErrOrStderr(), c)
+		return writeOutput(cmd.OutOrStdout(), f.output, func(w io.Writer) error {
+			return format.Print(cancelled{cmd.Context(), w}, c, table, options)
+		})
 	})
 }
 
@@ -138,24 +135,21 @@ func listTables(cmd *cobra.Command, f printFlags, path string) error {
 	if f.output != stdoutName || f.format != "" || f.limit != 0 {
 		return usagef("print needs a table for these flags; %q means every table", allTables)
 	}
-	c, err := format.Open(path)
-	if err != nil {
-		return explain(err)
-	}
-	defer c.Close()
-	stop := startProgress(cmd.ErrOrStderr(), working("reading", path))
-	rows, err := countRows(cmd.Context(), c)
-	stop()
-	if err != nil {
-		return err
-	}
-	defer warnProblems(cmd.ErrOrStderr(), c)
-	return buffered(cmd.OutOrStdout(), func(w io.Writer) error {
-		tab := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
-		for _, table := range c.Tables() {
-			fmt.Fprintf(tab, "%s\t   %s\n", countText(rows[table]), oneLine(table))
+	return withCapture(path, func(c *format.Capture) error {
+		stop := startProgress(cmd.ErrOrStderr(), working("reading", path))
+		rows, err := countRows(cmd.Context(), c)
+		stop()
+		if err != nil {
+			return err
 		}
-		return tab.Flush()
+		defer warnProblems(cmd.ErrOrStderr(), c)
+		return buffered(cmd.OutOrStdout(), func(w io.Writer) error {
+			tab := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
+			for _, table := range c.Tables() {
+				fmt.Fprintf(tab, "%s\t   %s\n", countText(rows[table]), oneLine(table))
+			}
+			return tab.Flush()
+		})
 	})
 }
 
@@ -196,16 +190,14 @@ func completeTables(cmd *cobra.Command, args []string, start string) ([]string, 
 	if len(args) != 1 {
 		return completeOneCapture(cmd, args, start)
 	}
-	c, err := format.Open(args[0])
-	if err != nil {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	defer c.Close()
 	var tables []string
-	for _, table := range append(c.Tables(), allTables) {
-		if strings.HasPrefix(table, start) {
-			tables = append(tables, table)
+	_ = withCapture(args[0], func(c *format.Capture) error { // what cannot be opened has none
+		for _, table := range append(c.Tables(), allTables) {
+			if strings.HasPrefix(table, start) {
+				tables = append(tables, table)
+			}
 		}
-	}
+		return nil
+	})
 	return tables, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveKeepOrder
 }

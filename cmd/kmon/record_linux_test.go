@@ -1,0 +1,136 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"kmon/record"
+)
+
+func TestSummary(t *testing.T) {
+	whole := record.Result{Path: "shop.kmon", SizeBytes: 1 << 20, CPUNs: 210e6, DurationNs: 10e9, MaxRSSBytes: 21 << 20,
+		Rows: map[string]int64{"exchanges": 123456, "sockets": 34}}
+	lossy := whole
+	lossy.Losses = map[string]int64{"tcp/state-full": 3, "tcp/ring-full": 1200, "proc/decode": 0}
+	for _, c := range []struct {
+		result  record.Result
+		palette palette
+		want    string
+	}{
+		{whole, true, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, nothing lost, kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
+		{lossy, false, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, 1,203 lost (tcp/ring-full 1,200, tcp/state-full 3), kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
+		{lossy, true, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, \x1b[31m1,203 lost\x1b[0m (tcp/ring-full 1,200, tcp/state-full 3), kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
+		{record.Result{Path: "x\x1b.kmon"}, true, "0 exchanges (0 rows) in 0 ns, 0 B, nothing lost, kmon's own 0.0% of a core and 0 B: x\uFFFD.kmon"},
+	} {
+		if got := summary(c.result, c.palette); got != c.want {
+			t.Errorf("got  %q\nwant %q", got, c.want)
+		}
+	}
+}
+
+// record -- CMD ends as CMD does.
+func TestRecordCommand(t *testing.T) {
+	need(t, "sh")
+	t.Chdir(t.TempDir())
+	for _, c := range []struct {
+		name, script string
+		want         int
+	}{
+		{"ends.kmon", "exit 0", 0},
+		{"fails.kmon", "exit 7", 7},
+		{"killed.kmon", "kill -KILL $$", 137},
+	} {
+		stdout, stderr, code := kmon("record", "-o", c.name, "--", "sh", "-c", c.script)
+		if code != c.want || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, ": "+c.name+"\n") {
+			t.Errorf("sh -c %q: got exit code %d, stdout %q, stderr %q; want %d and one line on %s", c.script, code, stdout, stderr, c.want, c.name)
+		}
+		if info, err := os.Stat(c.name); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: got %v, %v; want mode 0600", c.name, info, err)
+		}
+	}
+	if _, stderr, code := kmon("record", "-o", "ends.kmon", "-d", "1s"); code != codeError || !strings.Contains(stderr, "never overwritten") {
+		t.Errorf("onto a capture: got exit code %d and stderr %q", code, stderr)
+	}
+	if _, stderr, code := kmon("record", "-e", "tpc", "-d", "1s"); code != codeError || !strings.Contains(stderr, "tpc") {
+		t.Errorf("an unknown collector: got exit code %d and stderr %q", code, stderr)
+	}
+}
+
+// recordStubborn starts kmon record on a command that does not end when asked,
+// and waits until the command runs.
+func recordStubborn(t *testing.T, script string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
+	cmd := kmonProcess(t, "record", "-o", "x.kmon", "--", "sh", "-c", script)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	stdout, err := cmd.StdoutPipe()
+	check(t, err)
+	stderr := new(bytes.Buffer)
+	cmd.Stderr = stderr
+	check(t, cmd.Start())
+	t.Cleanup(func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }) // what the test has left running
+	if line, err := bufio.NewReader(stdout).ReadString('\n'); line != "ready\n" {
+		rest, _ := io.ReadAll(stdout)
+		t.Fatalf("got %q %q, %v and stderr %q; want ready", line, rest, err, stderr)
+	}
+	return cmd, stderr
+}
+
+// A first interrupt finishes the file and ends the command.
+func TestRecordInterrupted(t *testing.T) {
+	need(t, "sh")
+	t.Chdir(t.TempDir())
+	cmd, stderr := recordStubborn(t, "echo ready; exec sleep 100")
+	check(t, cmd.Process.Signal(os.Interrupt))
+	if code := exitCodeOf(t, cmd); code != 128+int(syscall.SIGTERM) {
+		t.Errorf("got exit code %d and stderr %q, want that of the command", code, stderr)
+	}
+	if stdout, _, code := kmon("verify", "x.kmon"); code != codeOK {
+		t.Errorf("verify: got exit code %d and %q", code, stdout)
+	}
+}
+
+// A second interrupt abandons: the .part stays and can be repaired.
+func TestRecordAbandoned(t *testing.T) {
+	need(t, "sh")
+	t.Chdir(t.TempDir())
+	cmd, stderr := recordStubborn(t, "trap '' INT TERM; echo ready; sleep 100 >/dev/null 2>&1")
+	check(t, cmd.Process.Signal(os.Interrupt))
+	time.Sleep(300 * time.Millisecond) // the kernel may make one of two that come at once
+	check(t, cmd.Process.Signal(os.Interrupt))
+	const want = "kmon: abandoned; what was written is in x.kmon.part (kmon repair x.kmon.part)\n"
+	if _, err := cmd.Process.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the command holds the pipes
+	_ = cmd.Wait()
+	if stderr.String() != want {
+		t.Errorf("stderr: got %q, want %q", stderr, want)
+	}
+	if _, err := os.Stat("x.kmon"); err == nil {
+		t.Error("x.kmon is there, want x.kmon.part only")
+	}
+	if stdout, errs, code := kmon("repair", "x.kmon.part"); code != codeOK {
+		t.Errorf("repair: got exit code %d, %q %q", code, stdout, errs)
+	}
+	if stdout, _, code := kmon("verify", "x.repaired.kmon"); code != codeOK {
+		t.Errorf("verify: got exit code %d and %q", code, stdout)
+	}
+}
+
+// On a terminal the recording tells how it is doing and wipes that again.
+func TestRecordStatus(t *testing.T) {
+	need(t)
+	t.Chdir(t.TempDir())
+	got := onTerminal(t, "NO_COLOR=", "record", "-o", "x.kmon", "-d", "3s")
+	_, last, wiped := strings.Cut(got, "nothing lost\r\x1b[K")
+	if !strings.Contains(got, "1 s: ") || !wiped || !strings.HasSuffix(last, ": x.kmon\r\n") {
+		t.Errorf("got %q, want a state after 1 s, wiped, and the line on x.kmon", got)
+	}
+}
