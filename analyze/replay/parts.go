@@ -11,7 +11,7 @@ import (
 const (
 	// socketsPerPart is about how many socket rows are read for a part: it
 	// bounds the memory, about 150 B each, whatever the capture's size.
-	socketsPerPart = 250_000
+	socketsPerPart = 100_000
 	// segmentsPerPart is how many exchange segments a part has at most.
 	segmentsPerPart = 64
 )
