@@ -85,8 +85,7 @@ func Open(path string) (*Capture, error) {
 	c := &Capture{Path: path, f: f, segments: map[string][]Segment{}}
 	c.hash = sync.OnceValues(c.computeHash)
 	if err := c.open(); err != nil {
-		f.Close()
-		return nil, err
+		return nil, errors.Join(err, f.Close())
 	}
 	return c, nil
 }

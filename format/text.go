@@ -73,11 +73,10 @@ func writeTextTable(out *bufio.Writer, c *Capture, t *table) error {
 
 // textReader reads the text form into a Writer.
 type textReader struct {
-	w        *Writer
-	path     string
-	table    rowParser
-	manifest bool
-	final    *Final
+	w     *Writer
+	path  string
+	table rowParser
+	final *Final
 }
 
 // ReadText reads the text form and writes the capture it describes to path. A

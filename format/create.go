@@ -1,0 +1,102 @@
+package format
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+)
+
+// Create opens a capture for writing at path+".part", mode 0600, and writes
+// its manifest. Format and Version of m are filled in. It is an error if path
+// or path+".part" exists: a capture is never overwritten.
+func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
+	m.Format, m.Version = formatName, Version
+	manifest, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	w, err := createWriter(path, append(manifest, '\n'), o)
+	if err != nil {
+		return nil, err
+	}
+	w.nowNs = m.Clock.MonotonicNs
+	w.syncedNs = w.nowNs
+	go w.encodeAll()
+	return w, nil
+}
+
+// createWriter opens the file and writes the entries before the segments. The
+// encoder goroutine does not run yet.
+func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error) {
+	if _, err := os.Lstat(path); err == nil {
+		return nil, fmt.Errorf("%s exists and is never overwritten: give another name or remove it: %w", path, fs.ErrExist)
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	if o.openFile == nil {
+		o.openFile = createFile
+	}
+	f, err := o.openFile(path + partSuffix)
+	if errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("%s exists: another recording writes it, or one ended early (kmon repair %s): %w",
+			path+partSuffix, path+partSuffix, fs.ErrExist)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w, err := newWriter(path, f, manifest, o)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close(), os.Remove(path+partSuffix))
+	}
+	return w, nil
+}
+
+func createFile(path string) (file, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return diskFile{f}, nil
+}
+
+func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, error) {
+	w := &Writer{
+		path:    path,
+		options: o,
+		archive: &archive{f: f},
+		queue:   make(chan work, queueBatches),
+		encoded: make(chan struct{}),
+		copied:  map[string]int64{},
+	}
+	var err error
+	if w.encoder, err = newEncoder(w.archive); err != nil {
+		return nil, err
+	}
+	w.addSinks()
+	if err := w.addEntry(manifestName, manifest); err != nil {
+		return nil, err
+	}
+	return w, w.addEntry(readmeName, []byte(readmeText()))
+}
+
+// addSinks makes a sink for each table.
+func (w *Writer) addSinks() {
+	w.exchanges = newSink(w, func(e *encoder, b *batch[Exchange]) { b.rows, e.spare = e.order.sortExchanges(b.rows, e.spare) })
+	sockets, processes := newSink[Socket](w, nil), newSink[Process](w, nil)
+	w.exchanges.before = []rowSink{sockets, processes}
+	w.sinks = []rowSink{
+		w.exchanges,
+		sockets,
+		newSink[Proc](w, nil),
+		newSink[Loss](w, nil),
+		newSink[Self](w, nil),
+		newSink[Mark](w, nil),
+		processes,
+		newSink[Listener](w, nil),
+		newSink[Container](w, nil),
+		newSink[Interface](w, nil),
+		newSink[Config](w, nil),
+	}
+}
