@@ -240,25 +240,22 @@ func (c *chart) lines() {
 // line is the path of one percentile, broken where a window has no samples,
 // and the height of its end. A window between two gaps is a dot.
 func (c *chart) line(of func(*analyze.Point) int64) (d string, end float64) {
-	pen := false
-	last := int64(0)
+	last := int64(0) // start of the window before, if it had samples
 	for i := range c.points {
 		w := &c.points[i]
 		if w.Count == 0 {
-			pen = false
+			last = 0
 			continue
 		}
-		if w.StartNs-last > c.p.window+c.p.window/2 {
-			pen = false
-		}
+		joined := w.StartNs-last < c.p.window+c.p.window/2
 		last = w.StartNs
 		x, y := px(c.x(w.StartNs)+c.wide()/2), c.latencyY(float64(of(w)))
-		if pen {
+		if joined {
 			d += " L" + x + "," + px(y)
 		} else {
 			d += " M" + x + "," + px(y) + " h0"
 		}
-		pen, end = true, y
+		end = y
 	}
 	if d != "" {
 		d = d[1:]

@@ -101,8 +101,8 @@ func backLinks(n int, links []link) []bool {
 // longestPath gives each node's layer: one more than its furthest caller.
 func longestPath(n int, links []link, back []bool) []int {
 	layer := make([]int, n)
-	for changed := true; changed; {
-		changed = false
+	for range n { // the longest path has at most n nodes
+		changed := false
 		for i, k := range links {
 			if back[i] || k.from == k.to {
 				continue
@@ -110,6 +110,9 @@ func longestPath(n int, links []link, back []bool) []int {
 			if layer[k.to] < layer[k.from]+1 {
 				layer[k.to], changed = layer[k.from]+1, true
 			}
+		}
+		if !changed {
+			break
 		}
 	}
 	return layer

@@ -63,6 +63,17 @@ func TestSameBytes(t *testing.T) {
 	}
 }
 
+// TestWriteLeavesNil: what Write makes empty for itself stays nil outside.
+func TestWriteLeavesNil(t *testing.T) {
+	a := bare()
+	for _, e := range endings {
+		render(t, a, e.format, options)
+	}
+	if !reflect.DeepEqual(a, bare()) {
+		t.Errorf("the analysis was changed to %+v", a)
+	}
+}
+
 // failing refuses to write after so many bytes.
 type failing struct{ left int }
 
