@@ -56,7 +56,8 @@ type Capture struct {
 
 	mu       sync.Mutex
 	problems []Problem
-	dropped  int // problems beyond maxProblems
+	dropped  int  // problems beyond maxProblems
+	worst    bool // one of those is damage
 
 	hash func() (string, error) // of the file, computed once
 }
@@ -270,7 +271,7 @@ func (c *Capture) Problems() []Problem {
 	all := slices.Clone(c.problems)
 	slices.SortStableFunc(all, func(a, b Problem) int { return compareInt(a.Offset, b.Offset) })
 	if c.dropped > 0 {
-		all = append(all, Problem{File: c.Path, Offset: -1, What: fmt.Sprintf("%d further problems", c.dropped), Damage: true})
+		all = append(all, Problem{File: c.Path, Offset: -1, What: fmt.Sprintf("%d further problems", c.dropped), Damage: c.worst})
 	}
 	return all
 }
@@ -285,6 +286,7 @@ func (c *Capture) problem(p Problem) {
 	}
 	if len(c.problems) >= maxProblems {
 		c.dropped++
+		c.worst = c.worst || p.Damage
 		return
 	}
 	c.problems = append(c.problems, p)

@@ -61,7 +61,7 @@ func TestColumnsOfAnotherVersion(t *testing.T) {
 	if got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
-	if !hasProblem(c, "column server_ns is missing, its values read as zero") {
+	if !hasProblem(c, "column server_ns of table exchanges is missing, its values read as zero") {
 		t.Errorf("problems are %v", c.Problems())
 	}
 	var text bytes.Buffer

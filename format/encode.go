@@ -4,6 +4,9 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
+	"unicode/utf8"
+	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
@@ -75,6 +78,7 @@ func (b *batch[T]) encode(e *encoder) error {
 				return err
 			}
 		}
+		b.mendTexts()
 		if s.order != nil {
 			s.order(e, b)
 		}
@@ -168,6 +172,23 @@ func (c *zstdCodec) Encode(dst, src []byte) ([]byte, error) {
 }
 
 func (*zstdCodec) Decode(_, _ []byte) ([]byte, error) { return nil, errors.ErrUnsupported }
+
+// mendTexts makes texts valid UTF-8, as Parquet wants them: one odd command
+// line would keep other tools from reading the whole table. Each run of invalid
+// bytes becomes U+FFFD.
+func (b *batch[T]) mendTexts() {
+	for _, c := range b.table.info.columns {
+		if c.kind != kindText {
+			continue
+		}
+		for i := range b.rows {
+			text := (*string)(unsafe.Add(unsafe.Pointer(&b.rows[i]), c.offset))
+			if !utf8.ValidString(*text) {
+				*text = strings.ToValidUTF8(*text, string(utf8.RuneError))
+			}
+		}
+	}
+}
 
 // drop gives the batch back without encoding it.
 func (b *batch[T]) drop() { b.table.recycle(b) }

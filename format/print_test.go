@@ -15,7 +15,7 @@ func TestPrint(t *testing.T) {
 		want  string
 	}{
 		{"text of one table", "procs", PrintOptions{}, "" +
-			`ts_ns=5000050000 event=exec pid=300 parent_pid=1 start_ns=4900000000 comm=client exe=/usr/bin/client cmdline="client --to \"10.0.0.1\" \xff" cgroup_id=77 pidns_pid=300` + "\n" +
+			`ts_ns=5000050000 event=exec pid=300 parent_pid=1 start_ns=4900000000 comm=client exe=/usr/bin/client cmdline="client --to \"10.0.0.1\" \ufffd" cgroup_id=77 pidns_pid=300` + "\n" +
 			"ts_ns=5005000000 event=exit pid=300 parent_pid=1 start_ns=4900000000 comm=client cgroup_id=77 pidns_pid=300 exit_code=256\n"},
 		{"flags as words", "exchanges", PrintOptions{Limit: 2, Format: PrintText}, "" +
 			"socket_id=101 start_ns=5001000000 server_ns=21000 request_bytes=120 answer_bytes=5000 request_messages=1 answer_messages=1 pid=200 tid=200\n" +

@@ -47,6 +47,17 @@ func TestRoundTripOfEveryTable(t *testing.T) {
 	}
 }
 
+func TestInvalidTextIsMended(t *testing.T) {
+	w, path := create(t)
+	must(t, Append(w, Mark{Kind: "a\xff\xfeb", Text: "ok"}))
+	must(t, w.Close(Final{}))
+	got, err := All[Mark](open(t, path))
+	must(t, err)
+	if want := (Mark{Kind: "a\uFFFDb", Text: "ok"}); len(got) != 1 || got[0] != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 func TestReadExchangesIsSortedAndWhole(t *testing.T) {
 	w, path := create(t)
 	want := traffic(250_000, 1)

@@ -66,13 +66,13 @@ func (s Segment) Rows() (rows int64, err error) {
 }
 
 // chunksOf gives the chunks of a column, nil when an older or odd writer left
-// it out: it then reads as zero, which is noted once a segment.
+// it out: it then reads as zero, which is noted once.
 func (o *openSegment) chunksOf(c column) ([]chunk, error) {
 	chunks, ok := o.columns[c.name]
 	if !ok {
 		if o.rows > 0 {
-			o.segment.capture.problem(Problem{Entry: o.segment.Name, Offset: o.segment.Offset,
-				What: fmt.Sprintf("column %s is missing, its values read as zero (not recorded)", c.name)})
+			o.segment.capture.problem(Problem{Offset: -1, What: fmt.Sprintf(
+				"column %s of table %s is missing, its values read as zero (not recorded)", c.name, o.segment.Table)})
 		}
 		return nil, nil
 	}

@@ -25,8 +25,9 @@ type column struct {
 	name     string
 	encoding string // delta, dict, split or plain
 	kind     kind
-	field    int    // index of the struct field
-	words    *words // of an enum or flags, else nil
+	field    int     // index of the struct field
+	offset   uintptr // of the struct field
+	words    *words  // of an enum or flags, else nil
 }
 
 // table describes one table of a capture.
@@ -59,7 +60,7 @@ func newTable[T Row](dir, name string) *table {
 	for i := range t.row.NumField() {
 		f := t.row.Field(i)
 		words := strings.Split(f.Tag.Get("parquet"), ",")
-		c := column{name: words[0], encoding: "plain", field: i, words: wordsOf[f.Type.Name()]}
+		c := column{name: words[0], encoding: "plain", field: i, offset: f.Offset, words: wordsOf[f.Type.Name()]}
 		if len(words) > 1 {
 			c.encoding = words[1]
 		}
