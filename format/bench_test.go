@@ -110,3 +110,27 @@ func BenchmarkReadExchanges(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkReadRows reads the widest of the row tables that grow with load.
+func BenchmarkReadRows(b *testing.B) {
+	w, path := create(b)
+	const n = 200_000
+	for i := range n {
+		must(b, Append(w, Socket{TsNs: int64(i) * 1000, SocketID: int64(i / 2), Event: SocketEvent(2 + i%2), Role: RoleServer, Family: 4,
+			LocalAddr: "10.0.0.1", LocalPort: 80, RemoteAddr: "10.0.0.2", RemotePort: int32(20000 + i%30000), PID: 7}))
+	}
+	must(b, w.Close(Final{}))
+	c := open(b, path)
+	for b.Loop() {
+		rows := 0
+		must(b, ReadRows(c, func(r []Socket) error {
+			rows += len(r)
+			return nil
+		}))
+		if rows != n {
+			b.Fatalf("%d rows", rows)
+		}
+	}
+	b.ReportMetric(float64(b.N)*n/b.Elapsed().Seconds()/1e6, "Mrows/s")
+	b.ReportMetric(float64(w.Size())/n, "B/row")
+}

@@ -4,11 +4,11 @@ package format
 // states is held against these before memory is taken for it.
 //
 // Reading one segment needs at most maxEntryBytes for the entry, maxPageBytes
-// for a page, maxTextBytes for texts, and for its rows maxSegmentRows times
-// the size of a row: 32 + 16 + 64 + 60 MiB at the limits for the widest table,
-// 32 + 16 + 24 MiB for exchanges by columns; 1 + 9 MiB for exchanges as the
-// Writer makes them. Opening a file needs maxEntries directory records of at
-// most 400 bytes. Several goroutines that read need as much each.
+// for a page, maxTextBytes for texts, and for its rows maxSegmentRows times the
+// size of a row: 32 + 16 + 64 + 60 MiB at the limits for the widest table, 32 +
+// 16 + 24 MiB for exchanges by columns; 1 + 9 MiB for exchanges as the Writer
+// makes them. Opening a file needs maxEntries directory records of at most 400
+// bytes. Several goroutines that read need as much each.
 const (
 	maxEntryBytes   = 32 << 20 // of one entry; the Writer makes about 1 MB
 	maxJSONBytes    = 4 << 20  // of manifest.json and final.json

@@ -3,7 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
-	"reflect"
+	"unsafe"
 )
 
 // openSegment is a segment in memory, checked as far as its footer.
@@ -82,20 +82,32 @@ func (o *openSegment) chunksOf(c column) ([]chunk, error) {
 	return chunks, nil
 }
 
-// ReadRows calls fn with all rows of T's table, in file order, a segment at a
-// time. The slice is reused: fn must copy what it keeps, texts excepted. Damaged
-// segments are skipped and become Problems of c; the error is that of fn.
+// readBatch is how many rows ReadRows hands over at once: few enough to stay
+// in the cache while their columns are put together.
+const readBatch = 1024
+
+// ReadRows calls fn with all rows of T's table, in file order, some at a time.
+// The slice is reused: fn must copy what it keeps, texts excepted. Damaged
+// segments are skipped whole and become Problems of c; the error is that of fn.
 func ReadRows[T Row](c *Capture, fn func([]T) error) error {
 	t := tableOf[T]()
+	columns := make([]rowColumn, len(t.columns))
 	var rows []T
 	for _, s := range c.segments[t.name] {
-		err := s.read(func(o *openSegment) (err error) {
-			rows, err = decodeRows(o, t, rows)
-			if err != nil {
-				return err
+		err := s.read(func(o *openSegment) error {
+			for i := range columns {
+				if err := columns[i].read(o, t.columns[i]); err != nil {
+					return err
+				}
 			}
-			if err := fn(rows); err != nil {
-				return stop{err}
+			for from := 0; from < o.rows; from += readBatch {
+				rows = resize(rows, min(readBatch, o.rows-from))
+				for i, column := range t.columns {
+					assemble(rows, column, &columns[i], from)
+				}
+				if err := fn(rows); err != nil {
+					return stop{err}
+				}
 			}
 			return nil
 		})
@@ -104,6 +116,65 @@ func ReadRows[T Row](c *Capture, fn func([]T) error) error {
 		}
 	}
 	return nil
+}
+
+// rowColumn is one decoded column of a segment; one of the slices is used.
+type rowColumn struct {
+	wide  []int64
+	thin  []int32
+	texts []string
+}
+
+// read decodes the column c, or zeros when the segment lacks it.
+func (v *rowColumn) read(o *openSegment, c column) error {
+	chunks, err := o.chunksOf(c)
+	if err != nil {
+		return err
+	}
+	switch c.kind {
+	case kindText:
+		v.texts = zeroed(v.texts, o.rows, chunks == nil)
+		err = readTexts(o.decoder, chunks, v.texts)
+	case kindInt32:
+		v.thin = zeroed(v.thin, o.rows, chunks == nil)
+		err = readNumbers(o.decoder, chunks, v.thin)
+	default:
+		v.wide = zeroed(v.wide, o.rows, chunks == nil)
+		err = readNumbers(o.decoder, chunks, v.wide)
+	}
+	if err != nil {
+		return fmt.Errorf("column %s: %w", c.name, err)
+	}
+	return nil
+}
+
+// zeroed gives s with n elements, with zero when they must be so.
+func zeroed[V any](s []V, n int, zero bool) []V {
+	s = resize(s, n)
+	if zero {
+		clear(s)
+	}
+	return s
+}
+
+// assemble puts the values from row from on into the field of c in all rows.
+func assemble[T Row](rows []T, c column, v *rowColumn, from int) {
+	switch c.kind {
+	case kindText:
+		setField(rows, c, v.texts[from:])
+	case kindInt32:
+		setField(rows, c, v.thin[from:])
+	default:
+		setField(rows, c, v.wide[from:])
+	}
+}
+
+// setField sets the field of c. newTable has seen to it that a field of c's
+// kind has the memory layout of V.
+func setField[T Row, V int32 | int64 | string](rows []T, c column, values []V) {
+	for i := range rows {
+		*(*V)(unsafe.Add(unsafe.Pointer(&rows[i]), c.offset)) = values[i]
+	}
 }
 
 // isFileError says whether err is damage, already kept as a Problem.
@@ -120,55 +191,4 @@ func All[T Row](c *Capture) ([]T, error) {
 		return nil
 	})
 	return all, err
-}
-
-// decodeRows fills rows, reusing its memory, from all columns of the segment.
-func decodeRows[T Row](o *openSegment, t *table, rows []T) ([]T, error) {
-	rows = resize(rows, o.rows)
-	clear(rows)
-	values := reflect.ValueOf(rows)
-	for _, c := range t.columns {
-		chunks, err := o.chunksOf(c)
-		if err != nil {
-			return nil, err
-		}
-		if chunks == nil {
-			continue
-		}
-		if err := o.setColumn(values, c, chunks); err != nil {
-			return nil, fmt.Errorf("column %s: %w", c.name, err)
-		}
-	}
-	return rows, nil
-}
-
-// setColumn decodes one column into its field of all rows.
-func (o *openSegment) setColumn(rows reflect.Value, c column, chunks []chunk) error {
-	switch c.kind {
-	case kindText:
-		texts := make([]string, o.rows)
-		if err := readTexts(o.decoder, chunks, texts); err != nil {
-			return err
-		}
-		for i, v := range texts {
-			rows.Index(i).Field(c.field).SetString(v)
-		}
-	case kindInt32:
-		numbers := make([]int32, o.rows)
-		if err := readNumbers(o.decoder, chunks, numbers); err != nil {
-			return err
-		}
-		for i, v := range numbers {
-			rows.Index(i).Field(c.field).SetInt(int64(v))
-		}
-	default:
-		numbers := make([]int64, o.rows)
-		if err := readNumbers(o.decoder, chunks, numbers); err != nil {
-			return err
-		}
-		for i, v := range numbers {
-			rows.Index(i).Field(c.field).SetInt(v)
-		}
-	}
-	return nil
 }
