@@ -154,7 +154,7 @@ func (r *run) count(ctx context.Context) error {
 			return fmt.Errorf("reading exchanges: %w", err)
 		}
 		for _, w := range workers {
-			r.total.Take(&w.Partial)
+			w.Drain(r.total)
 		}
 		r.total.Pair()
 		if r.parts.Spent {
@@ -162,8 +162,7 @@ func (r *run) count(ctx context.Context) error {
 		}
 	}
 	for _, w := range workers {
-		r.total.Merge(&w.Partial)
-		w.Partial = request.Partial{}
+		r.total.Merge(w.Partial())
 	}
 	r.topology = r.graph.Resolve(func(cell int32) int64 { return r.total.Stats(cell).Rows })
 	return nil

@@ -13,21 +13,29 @@ import (
 const notPlain = format.ExchangePartial | format.ExchangeNoRequest | format.ExchangeNoAnswer |
 	format.ExchangeInterleaved | format.ExchangeJoined | format.ExchangeReset
 
+// maxCounterBytes and maxCounters bound the memory of an Accumulator's dense
+// counters: a counter itself is about 3 KB.
+const (
+	maxCounterBytes = 16 << 20
+	maxCounters     = 4096
+	// maxCounted keeps the counters from overflowing.
+	maxCounted = 1 << 31
+)
+
 // Accumulator adds batches up. It belongs to one goroutine; merge the Partials
 // of several.
 type Accumulator struct {
-	Partial Partial
-
-	frame   Frame
-	places  Places
-	pool    stat.Pool
-	sockets []socket   // of the batch, by index of SocketIDs
-	at      []int32    // socket index of the capture → index in sockets, -1
-	slots   []int32    // cell → index in counters + 1; 0: not in the batch
-	cells   []int32    // cells in the batch, by counters
-	counter []*counter // cells[i]'s, reused by the next batch
-	window  int32
-	until   int64 // end of the window on the batch's clock
+	partial  Partial
+	frame    Frame
+	places   Places
+	pool     stat.Pool
+	sockets  []socket   // of the batch, by index of SocketIDs
+	at       []int32    // socket index of the capture → index in sockets, -1
+	counters []*counter // by cell; nil: no rows yet
+	active   []*counter // with rows in the batch
+	counted  int        // rows since the last flush
+	window   int32
+	until    int64 // end of the window on the batch's clock
 }
 
 // New gives an empty Accumulator.
@@ -35,10 +43,31 @@ func New(frame Frame, places Places) *Accumulator {
 	return &Accumulator{frame: frame, places: places}
 }
 
-// counter counts rows of one cell within one batch; what concerns windows is
-// that of the current window.
+// Between parts, Drain moves the pairs that wait and the streams found to p.
+func (a *Accumulator) Drain(p *Partial) {
+	p.waiting = append(p.waiting, a.partial.waiting...)
+	a.partial.waiting = a.partial.waiting[:0]
+	for key := range a.partial.Streams {
+		p.addStream(key)
+	}
+	a.partial.Streams = nil
+}
+
+// Partial gives what was added up so far, and empties the Accumulator.
+func (a *Accumulator) Partial() *Partial {
+	a.flush()
+	p := a.partial
+	a.partial = Partial{}
+	return &p
+}
+
+// counter counts the rows of one cell. Counts but Requests, and the parts of
+// latencies, are of all batches since the last flush; the others are of the
+// current window.
 type counter struct {
-	sums     Stats // counts only
+	Counts
+	cell     int32
+	active   bool // has rows in the batch
 	requests int64
 	errors   int64
 	brief    stat.Builder // latencies of one message each way: upload and download are 0
@@ -49,22 +78,22 @@ type counter struct {
 	network  stat.Builder
 }
 
-// socket is one socket of the batch.
+// socket is one socket of the batch. Its client's record waits in start and
+// end for the server's.
 type socket struct {
 	counter *counter
 	pid     int32
 	end     format.ExchangeFlags // ExchangeClient or 0: the end counter is for
 	stream  bool
-	cross   bool // the other end is in another capture
-	paired  bool // both ends are recorded
-	index   int32
-	pair    SocketKey
-	peer    int32 // index in sockets of the other end, -1: not in the batch
-	cell    int32
-	shift   int64
+	cross   bool  // the other end is in another capture
+	paired  bool  // both ends are recorded
+	waits   bool  // last is not matched yet
 	rows    int32 // timed requests so far
-	open    bool  // last is not matched yet
-	last    half
+	peer    int32 // index in sockets of the other end, -1: not in the batch
+	index   int32
+	last    span
+	shift   int64
+	pair    SocketKey
 }
 
 // Add counts the rows of a batch.
@@ -88,13 +117,13 @@ func (a *Accumulator) Add(b *replay.Batch) {
 			a.enter(b, s, i)
 		}
 		c := s.counter
-		c.sums.Rows++
-		c.sums.RequestBytes += columns.RequestBytes[i]
-		c.sums.AnswerBytes += columns.AnswerBytes[i]
+		c.Rows++
+		c.RequestBytes += columns.RequestBytes[i]
+		c.AnswerBytes += columns.AnswerBytes[i]
 		switch {
 		case s.stream:
-			c.sums.MessagesIn += int64(columns.RequestMessages[i])
-			c.sums.MessagesOut += int64(columns.AnswerMessages[i])
+			c.MessagesIn += int64(columns.RequestMessages[i])
+			c.MessagesOut += int64(columns.AnswerMessages[i])
 		case flags&notPlain == 0 || c.classify(flags, columns.ServerNs[i]):
 			c.requests++
 			upload, latency, download := columns.UploadNs[i], columns.ServerNs[i], columns.DownloadNs[i]
@@ -104,7 +133,7 @@ func (a *Accumulator) Add(b *replay.Batch) {
 				latency = c.addParts(upload, latency, download, &a.pool)
 			}
 			if s.paired {
-				a.match(s, start+s.shift, latency)
+				a.match(s, span{start + s.shift, start + s.shift + latency})
 			}
 		}
 	}
@@ -143,7 +172,7 @@ func (c *counter) classify(flags format.ExchangeFlags, serverNs int64) bool {
 	case flags&format.ExchangePartial != 0:
 		return false
 	case flags&format.ExchangeNoRequest != 0:
-		c.sums.OneWay++
+		c.OneWay++
 		return false
 	case flags&format.ExchangeNoAnswer != 0:
 		c.unanswered(flags, serverNs)
@@ -154,7 +183,7 @@ func (c *counter) classify(flags format.ExchangeFlags, serverNs int64) bool {
 	}
 	if flags&(format.ExchangeInterleaved|format.ExchangeJoined) != 0 {
 		c.requests++
-		c.sums.Untimed++
+		c.Untimed++
 		return false
 	}
 	return true
@@ -167,45 +196,51 @@ func (c *counter) unanswered(flags format.ExchangeFlags, waitedNs int64) {
 	switch {
 	case !closed:
 		c.requests++
-		c.sums.InFlight++
+		c.InFlight++
 	case failed:
 		c.requests++
-		c.sums.Unanswered++
+		c.Unanswered++
 		c.errors++
 	default:
-		c.sums.OneWay++
+		c.OneWay++
 	}
 }
 
-// match looks for the other end's record of a request.
-func (a *Accumulator) match(s *socket, start, latency int64) {
-	h := half{start: start, end: start + latency, pair: s.pair, cell: s.cell}
-	if s.end != 0 {
-		h.cell = -1
-	}
+// match looks for the other end's record of a request. The first and the last
+// unmatched record of a socket in a batch wait for other batches.
+func (a *Accumulator) match(s *socket, record span) {
 	if s.cross {
-		a.Partial.waiting = append(a.Partial.waiting, h)
+		a.wait(s, record)
 		return
 	}
 	s.rows++
-	if s.open && s.rows == 2 { // the first of the batch: its other end may be in an earlier one
-		a.Partial.waiting = append(a.Partial.waiting, s.last)
-		s.open = false
+	if s.waits && s.rows == 2 {
+		a.wait(s, s.last)
+		s.waits = false
 	}
 	if s.end == 0 && s.peer >= 0 {
 		client := &a.sockets[s.peer]
-		if client.open && client.end != 0 && h.within(&client.last) {
-			client.open, s.open = false, false
-			s.counter.sums.Matched++
-			if ns, ok := network(client.last.end-client.last.start, latency); ok {
+		if client.waits && client.end != 0 && record.within(client.last) {
+			client.waits, s.waits = false, false
+			s.counter.Matched++
+			if ns, ok := network(client.last, record); ok {
 				s.counter.network.Add(ns, &a.pool)
 			} else {
-				s.counter.sums.Reversed++
+				s.counter.Reversed++
 			}
 			return
 		}
 	}
-	s.last, s.open = h, true
+	s.last, s.waits = record, true
+}
+
+// wait keeps a socket's record for other batches.
+func (a *Accumulator) wait(s *socket, record span) {
+	h := half{span: record, pair: s.pair, cell: -1}
+	if s.end == 0 {
+		h.cell = s.counter.cell
+	}
+	a.partial.waiting = append(a.partial.waiting, h)
 }
 
 // nextWindow closes the window and begins the one of a start time.
@@ -218,22 +253,39 @@ func (a *Accumulator) nextWindow(start, offset int64) {
 	}
 }
 
-// closeWindow moves the window's counts from the batch's counters to the Partial.
+// closeWindow moves the window's counts to the Partial.
 func (a *Accumulator) closeWindow() {
-	for i, cell := range a.cells {
-		c := a.counter[i]
+	for _, c := range a.active {
 		if c.requests == 0 {
 			continue
 		}
-		stats := a.Partial.Stats(cell)
+		stats := a.partial.Stats(c.cell)
 		stats.Requests += c.requests
 		w := stats.window(a.window)
 		w.Requests += c.requests
 		w.Errors += c.errors
-		stats.Upload.Add(0, c.brief.Count())
-		stats.Download.Add(0, c.brief.Count())
-		c.brief.Flush(&a.pool, &w.Latency, &stats.Server)
-		c.latency.Flush(&a.pool, &w.Latency)
 		c.requests, c.errors = 0, 0
+		c.upload.AddZeros(c.brief.Count(), &a.pool)
+		c.download.AddZeros(c.brief.Count(), &a.pool)
+		c.brief.AddTo(&c.server, &a.pool)
+		c.latency.AddTo(&c.brief, &a.pool)
+		c.latency.Reset(&a.pool)
+		c.brief.Flush(&w.Latency, &a.pool)
 	}
+}
+
+// flush moves all counters to the Partial.
+func (a *Accumulator) flush() {
+	for _, c := range a.counters {
+		if c == nil {
+			continue
+		}
+		stats := a.partial.Stats(c.cell)
+		stats.Counts.Add(&c.Counts)
+		c.upload.Flush(&stats.Upload, &a.pool)
+		c.server.Flush(&stats.Server, &a.pool)
+		c.download.Flush(&stats.Download, &a.pool)
+		c.network.Flush(&stats.Network, &a.pool)
+	}
+	a.counters, a.counted = a.counters[:0], 0
 }

@@ -64,7 +64,7 @@ func (a *Accumulator) findPushed(b *replay.Batch) {
 			continue
 		}
 		s.stream = true
-		a.Partial.addStream(SocketKey{int32(b.Capture.Index), b.Columns.SocketIDs[i]})
+		a.partial.addStream(SocketKey{int32(b.Capture.Index), b.Columns.SocketIDs[i]})
 	}
 }
 
@@ -74,45 +74,45 @@ func (a *Accumulator) enter(b *replay.Batch, s *socket, i int) {
 	c := b.Columns
 	s.pid, s.end = c.PID[i], c.Flags[i]&format.ExchangeClient
 	ended := c.StartNs[i] + c.UploadNs[i] + c.ServerNs[i] + c.DownloadNs[i]
-	s.cell = a.places.Cell(b.Capture.Index, s.index, s.pid, ended, s.end != 0)
-	for int(s.cell) >= len(a.slots) {
-		a.slots = append(a.slots, 0)
+	s.counter = a.counterOf(a.places.Cell(b.Capture.Index, s.index, s.pid, ended, s.end != 0))
+	if !s.counter.active {
+		s.counter.active = true
+		a.active = append(a.active, s.counter)
 	}
-	if a.slots[s.cell] == 0 {
-		a.cells = append(a.cells, s.cell)
-		if len(a.counter) < len(a.cells) {
-			a.counter = append(a.counter, new(counter))
-		}
-		a.slots[s.cell] = int32(len(a.cells))
-	}
-	s.counter = a.counter[a.slots[s.cell]-1]
 }
 
-// end moves what the batch's counters hold to the Partial.
+// counterOf gives the counter of a cell.
+func (a *Accumulator) counterOf(cell int32) *counter {
+	for int(cell) >= len(a.counters) {
+		a.counters = append(a.counters, nil)
+	}
+	if a.counters[cell] == nil {
+		a.counters[cell] = &counter{cell: cell}
+	}
+	return a.counters[cell]
+}
+
+// end closes the batch.
 func (a *Accumulator) end(b *replay.Batch) {
 	a.closeWindow()
 	a.countUnlinked(b)
 	for i := range a.sockets {
 		s := &a.sockets[i]
-		if s.open {
-			a.Partial.waiting = append(a.Partial.waiting, s.last)
+		if s.waits {
+			a.wait(s, s.last)
 		}
 		if s.index >= 0 {
 			a.at[s.index] = -1
 		}
 	}
-	for i, cell := range a.cells {
-		c := a.counter[i]
-		stats := a.Partial.Stats(cell)
-		stats.Merge(&c.sums)
-		c.sums = Stats{}
-		c.upload.Flush(&a.pool, &stats.Upload)
-		c.server.Flush(&a.pool, &stats.Server)
-		c.download.Flush(&a.pool, &stats.Download)
-		c.network.Flush(&a.pool, &stats.Network)
-		a.slots[cell] = 0
+	for _, c := range a.active {
+		c.active = false
 	}
-	a.cells = a.cells[:0]
+	a.active = a.active[:0]
+	a.counted += len(b.Columns.StartNs)
+	if a.pool.Bytes() > maxCounterBytes || len(a.counters) > maxCounters || a.counted > maxCounted {
+		a.flush()
+	}
 }
 
 // countUnlinked counts the rows of sockets that the capture does not describe.
@@ -122,7 +122,7 @@ func (a *Accumulator) countUnlinked(b *replay.Batch) {
 	}
 	for _, socket := range b.Columns.Socket {
 		if b.Sockets[socket] < 0 {
-			a.Partial.Unlinked++
+			a.partial.Unlinked++
 		}
 	}
 }

@@ -5,27 +5,31 @@ import (
 	"slices"
 )
 
+// span is when a request was at one end, on the pair's clock.
+type span struct{ start, end int64 }
+
 // half is one end's record of a request whose other end was not in the same
-// segment.
+// batch.
 type half struct {
-	start, end int64 // on the pair's clock
-	pair       SocketKey
-	cell       int32 // server's end: where the pair counts; -1: client's end
+	span
+	pair SocketKey
+	cell int32 // server's end: where the pair counts; -1: client's end
 }
 
 // within says whether a server's record lies within a client's. The middle
 // decides: between hosts the edges may differ by the clocks' difference.
-func (h *half) within(client *half) bool {
-	middle := h.start + (h.end-h.start)/2
+func (s span) within(client span) bool {
+	middle := s.start + (s.end-s.start)/2
 	return middle >= client.start && middle <= client.end
 }
 
-// network gives the network and queue time of a request from its latency at
-// both ends. It reports false when the client was faster than the server by
-// more than the clocks' precision: 1 µs and 100 ppm.
-func network(client, server int64) (ns int64, ok bool) {
-	ns = client - server
-	if ns < -1000-client/10_000 {
+// network gives the network and queue time of a request from its two ends.
+// It reports false when the client was faster than the server by more than
+// the clocks' precision: 1 µs and 100 ppm.
+func network(client, server span) (ns int64, ok bool) {
+	latency := client.end - client.start
+	ns = latency - (server.end - server.start)
+	if ns < -1000-latency/10_000 {
 		return 0, false
 	}
 	return max(ns, 0), true
@@ -49,13 +53,13 @@ func (p *Partial) Pair() {
 			open, waits = h, true
 			continue
 		}
-		if !waits || open.pair != h.pair || !h.within(&open) {
+		if !waits || open.pair != h.pair || !h.within(open.span) {
 			left = append(left, h)
 			continue
 		}
 		stats := p.Stats(h.cell)
 		stats.Matched++
-		if ns, ok := network(open.end-open.start, h.end-h.start); ok {
+		if ns, ok := network(open.span, h.span); ok {
 			stats.Network.Add(ns, 1)
 		} else {
 			stats.Reversed++

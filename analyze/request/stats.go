@@ -15,9 +15,9 @@ const (
 	PushBursts = 3
 )
 
-// Stats is what one cell's rows add up to. Requests is the sum of the
-// latencies' count, Untimed, Unanswered and InFlight.
-type Stats struct {
+// Counts is what one cell's rows add up to. Requests is the number of
+// latencies and Untimed, Unanswered and InFlight.
+type Counts struct {
 	Rows         int64
 	Requests     int64
 	Unanswered   int64 // the connection ended without an answer
@@ -30,11 +30,16 @@ type Stats struct {
 	AnswerBytes  int64
 	Matched      int64 // server's end: requests also seen on the client's end
 	Reversed     int64 // matched, but faster for the client than for the server
-	Upload       stat.Sketch
-	Server       stat.Sketch
-	Download     stat.Sketch
-	Network      stat.Sketch // server's end: client's latency − server's
-	Windows      []Window    // sorted by Index, only those with requests
+}
+
+// Stats is the counts of a cell and its distributions.
+type Stats struct {
+	Counts
+	Upload   stat.Sketch
+	Server   stat.Sketch
+	Download stat.Sketch
+	Network  stat.Sketch // server's end: client's latency − server's
+	Windows  []Window    // sorted by Index, only those with requests
 }
 
 // Window is the requests of a cell that began within one window.
@@ -54,20 +59,25 @@ func (s *Stats) Latency() stat.Sketch {
 	return all
 }
 
+// Add adds o to c.
+func (c *Counts) Add(o *Counts) {
+	c.Rows += o.Rows
+	c.Requests += o.Requests
+	c.Unanswered += o.Unanswered
+	c.InFlight += o.InFlight
+	c.Untimed += o.Untimed
+	c.OneWay += o.OneWay
+	c.MessagesIn += o.MessagesIn
+	c.MessagesOut += o.MessagesOut
+	c.RequestBytes += o.RequestBytes
+	c.AnswerBytes += o.AnswerBytes
+	c.Matched += o.Matched
+	c.Reversed += o.Reversed
+}
+
 // Merge adds all of o to s.
 func (s *Stats) Merge(o *Stats) {
-	s.Rows += o.Rows
-	s.Requests += o.Requests
-	s.Unanswered += o.Unanswered
-	s.InFlight += o.InFlight
-	s.Untimed += o.Untimed
-	s.OneWay += o.OneWay
-	s.MessagesIn += o.MessagesIn
-	s.MessagesOut += o.MessagesOut
-	s.RequestBytes += o.RequestBytes
-	s.AnswerBytes += o.AnswerBytes
-	s.Matched += o.Matched
-	s.Reversed += o.Reversed
+	s.Counts.Add(&o.Counts)
 	s.Upload.Merge(&o.Upload)
 	s.Server.Merge(&o.Server)
 	s.Download.Merge(&o.Download)
@@ -165,17 +175,6 @@ func (p *Partial) Merge(o *Partial) {
 	}
 	p.Unlinked += o.Unlinked
 	p.waiting = append(p.waiting, o.waiting...)
-}
-
-// Take moves what waits and the streams from o to p, and leaves o the rest:
-// what is needed between parts, without merging counts.
-func (p *Partial) Take(o *Partial) {
-	p.waiting = append(p.waiting, o.waiting...)
-	o.waiting = o.waiting[:0]
-	for key := range o.Streams {
-		p.addStream(key)
-	}
-	o.Streams = nil
 }
 
 func (p *Partial) addStream(key SocketKey) {

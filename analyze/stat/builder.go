@@ -7,9 +7,16 @@ type chunk [sub]uint32
 
 // Pool keeps the counters that Builders gave back. A Pool and its Builders
 // belong to one goroutine. The zero value is ready.
-type Pool struct{ free []*chunk }
+type Pool struct {
+	free []*chunk
+	used int
+}
+
+// Bytes returns the memory of the counters in use.
+func (p *Pool) Bytes() int { return p.used * sub * 4 }
 
 func (p *Pool) get() *chunk {
+	p.used++
 	if n := len(p.free); n > 0 {
 		c := p.free[n-1]
 		p.free = p.free[:n-1]
@@ -18,8 +25,15 @@ func (p *Pool) get() *chunk {
 	return new(chunk)
 }
 
+// put takes a chunk back and zeroes it.
+func (p *Pool) put(c *chunk) {
+	*c = chunk{}
+	p.free = append(p.free, c)
+	p.used--
+}
+
 // Builder accumulates durations in nanoseconds into dense counters: an Add is
-// an index and an increment. It must be flushed at least every 2^32 values.
+// an index and an increment. It must be flushed before 2^32 values are in it.
 // The zero value is empty.
 type Builder struct {
 	chunks       [chunks]*chunk
@@ -63,16 +77,65 @@ func (b *Builder) grow(i int, p *Pool) *chunk {
 	return c
 }
 
-// Flush adds what b holds to each of the sketches, empties b and gives its
-// counters back to p.
-func (b *Builder) Flush(p *Pool, sketches ...*Sketch) {
+// AddTo adds what b holds to o, and leaves b as it is.
+func (b *Builder) AddTo(o *Builder, p *Pool) {
 	if b.count == 0 {
 		return
 	}
-	entries := b.entries(p)
-	for _, s := range sketches {
+	for used := b.used; used != 0; used &= used - 1 {
+		i := bits.TrailingZeros64(used)
+		if o.chunks[i] == nil {
+			o.grow(i, p)
+		}
+		from, to := b.chunks[i], o.chunks[i]
+		for j := range from {
+			to[j] += from[j]
+		}
+	}
+	o.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+}
+
+// AddZeros counts n times the value 0.
+func (b *Builder) AddZeros(n int64, p *Pool) {
+	if n == 0 {
+		return
+	}
+	if b.chunks[0] == nil {
+		b.grow(0, p)
+	}
+	b.chunks[0][0] += uint32(n)
+	b.addTotals(n, 0, 0, 0, 0)
+}
+
+func (b *Builder) addTotals(count, least, most int64, sumHi, sumLo uint64) {
+	if b.count == 0 {
+		b.min, b.max = least, most
+	}
+	b.min, b.max = min(b.min, least), max(b.max, most)
+	b.count += count
+	var carry uint64
+	b.sumLo, carry = bits.Add64(b.sumLo, sumLo, 0)
+	b.sumHi, _ = bits.Add64(b.sumHi, sumHi, carry)
+}
+
+// Flush adds what b holds to s, empties b and gives its counters back to p.
+func (b *Builder) Flush(s *Sketch, p *Pool) {
+	if b.count == 0 {
+		return
+	}
+	if entries := b.entries(p); len(s.buckets) == 0 {
+		s.buckets = entries
+	} else {
 		s.buckets = mergeEntries(s.buckets, entries)
-		s.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+	}
+	s.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+	*b = Builder{}
+}
+
+// Reset empties b and gives its counters back to p.
+func (b *Builder) Reset(p *Pool) {
+	for used := b.used; used != 0; used &= used - 1 {
+		p.put(b.chunks[bits.TrailingZeros64(used)])
 	}
 	*b = Builder{}
 }
@@ -96,8 +159,7 @@ func (b *Builder) entries(p *Pool) []entry {
 				list = append(list, makeEntry(i<<subBits+j, int64(count)))
 			}
 		}
-		*b.chunks[i] = chunk{}
-		p.free = append(p.free, b.chunks[i])
+		p.put(b.chunks[i])
 	}
 	return list
 }

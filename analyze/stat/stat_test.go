@@ -60,7 +60,7 @@ func sketchOf(values []int64) *Sketch {
 	for _, v := range values {
 		b.Add(v, &p)
 	}
-	b.Flush(&p, s)
+	b.Flush(s, &p)
 	return s
 }
 
@@ -93,17 +93,28 @@ func TestSumDoesNotWrap(t *testing.T) {
 	}
 }
 
-// One Flush may fill several sketches, which must not share memory.
-func TestFlushIntoSeveral(t *testing.T) {
+// A Builder added to another is as if its values had been.
+func TestAddTo(t *testing.T) {
 	var p Pool
-	var b Builder
-	var first, second Sketch
-	b.Add(5, &p)
-	b.Add(500, &p)
-	b.Flush(&p, &first, &second)
-	first.Add(5, 3)
-	if first.Count() != 5 || second.Count() != 2 || second.Quantile(0.5) != 5 || !reflect.DeepEqual(second, *sketchOf([]int64{5, 500})) {
-		t.Errorf("first has %d, second %d values, %+v", first.Count(), second.Count(), second)
+	var from, to Builder
+	values := samples(rand.New(rand.NewPCG(8, 9)), 1000)
+	for i, v := range values {
+		if i%3 == 0 {
+			to.Add(v, &p)
+		} else {
+			from.Add(v, &p)
+		}
+	}
+	from.AddTo(&to, &p)
+	to.AddZeros(2, &p)
+	var got, rest Sketch
+	to.Flush(&got, &p)
+	from.Flush(&rest, &p)
+	if want := sketchOf(append(values, 0, 0)); !reflect.DeepEqual(&got, want) {
+		t.Errorf("got %+v, want %+v", got, *want)
+	}
+	if rest.Count() != 666 || p.Bytes() != 0 {
+		t.Errorf("%d values are left, %d bytes in use", rest.Count(), p.Bytes())
 	}
 }
 
@@ -119,9 +130,9 @@ func TestBuilderIsCleanAfterFlush(t *testing.T) {
 	var b Builder
 	var first, second Sketch
 	b.Add(1000, &p)
-	b.Flush(&p, &first)
+	b.Flush(&first, &p)
 	b.Add(1001, &p)
-	b.Flush(&p, &second)
+	b.Flush(&second, &p)
 	if second.Count() != 1 || second.Max() != 1001 || second.Min() != 1001 {
 		t.Errorf("second flush holds %+v", second)
 	}
