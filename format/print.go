@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -62,11 +63,17 @@ func Print(w io.Writer, c *Capture, table string, o PrintOptions) error {
 	return out.Flush()
 }
 
-// rows calls fn for up to limit rows of a table.
+// errLimit ends the reading of a table early.
+var errLimit = errors.New("limit reached")
+
+// rows calls fn for up to limit rows of a table, 0: for all.
 func (c *Capture) rows(table string, limit int64, fn func(columns []columnValues, row int, first bool) error) error {
 	n := int64(0)
-	return c.eachSegment(table, func(columns []columnValues, rows int) error {
-		for i := 0; i < rows && (limit == 0 || n < limit); i++ {
+	err := c.eachSegment(table, func(columns []columnValues, rows int) error {
+		for i := range rows {
+			if limit > 0 && n == limit {
+				return errLimit
+			}
 			if err := fn(columns, i, n == 0); err != nil {
 				return err
 			}
@@ -74,6 +81,10 @@ func (c *Capture) rows(table string, limit int64, fn func(columns []columnValues
 		}
 		return nil
 	})
+	if errors.Is(err, errLimit) {
+		return nil
+	}
+	return err
 }
 
 // printText writes column=value words; what is zero or empty is left out.

@@ -95,6 +95,8 @@ func TestVerifyFindsBrokenRules(t *testing.T) {
 	cases := []struct{ name, text, want string }{
 		{"sound", head + socket + "table exchanges socket_id start_ns\n1 100000000000\n" + final, ""},
 		{"unknown socket", head + socket + "table exchanges socket_id start_ns\n2 100000000000\n" + final, "1 exchanges name a socket that has no row"},
+		{"unknown socket after a loss", head + socket + "table exchanges socket_id start_ns\n2 100000000000\n" +
+			"table losses start_ns end_ns table cause count\n100000000000 100000000001 sockets ring-full 1\n" + final, ""},
 		{"negative duration", head + socket + "table exchanges socket_id start_ns server_ns\n1 100000000000 -1\n" + final, "negative"},
 		{"before the recording", head + socket + "table exchanges socket_id start_ns\n1 90000000000\n" + final, "outside the recording"},
 		{"after the recording", head + socket + "table exchanges socket_id start_ns download_ns\n1 199000000000 9000000000\n" + final, "outside the recording"},

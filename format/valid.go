@@ -24,6 +24,7 @@ func (r *rule) broken(format string, args ...any) {
 type validity struct {
 	c              *Capture
 	sockets        map[int64]bool
+	socketsLost    bool  // the recording lost rows of sockets, and says so
 	startNs, endNs int64 // of the recording with slack; endNs 0: not known
 
 	strangers, negative, unknownFlags, outside, events, losses rule
@@ -32,7 +33,8 @@ type validity struct {
 // CheckValid checks the rules that hold between the rows of a sound capture and
 // adds a Problem for each that is broken:
 //
-//   - every exchange's socket_id has a row in sockets
+//   - every exchange's socket_id has a row in sockets (only noted when a row of
+//     losses says that rows of sockets are missing)
 //   - durations, bytes and message counts are not negative
 //   - flags and enums have known values
 //   - times lie within the recording (with 2 s of slack)
@@ -58,7 +60,8 @@ func (c *Capture) CheckValid() error {
 	}
 	for _, r := range []*rule{&v.strangers, &v.negative, &v.unknownFlags, &v.outside, &v.events, &v.losses} {
 		if r.count > 0 {
-			c.problem(Problem{Offset: -1, Damage: true, What: fmt.Sprintf("%d %s, first: %s", r.count, r.what, r.first)})
+			known := r == &v.strangers && v.socketsLost
+			c.problem(Problem{Offset: -1, Damage: !known, What: fmt.Sprintf("%d %s, first: %s", r.count, r.what, r.first)})
 		}
 	}
 	return nil
@@ -121,6 +124,7 @@ func (v *validity) addProcs(rows []Proc) error {
 
 func (v *validity) addLosses(rows []Loss) error {
 	for _, r := range rows {
+		v.socketsLost = v.socketsLost || r.Table == "sockets"
 		if r.EndNs < r.StartNs || r.Count <= 0 {
 			v.losses.broken("%d of %s, %d to %d ns", r.Count, r.Table, r.StartNs, r.EndNs)
 		}
