@@ -1,7 +1,5 @@
 package format
 
-import "strings"
-
 // Parquet's numbers for what a segment may use.
 const (
 	parquetMagic = "PAR1"
@@ -101,6 +99,10 @@ func (f *footer) readSchema(r *thriftReader) {
 		if i == 0 {
 			continue
 		}
+		if len(name) > maxColumnName {
+			r.fail("column name too long")
+			return
+		}
 		if children != 0 || repetition != repetitionRequired {
 			r.fail("column " + name + " is not a required plain column")
 		}
@@ -110,6 +112,9 @@ func (f *footer) readSchema(r *thriftReader) {
 
 func (f *footer) readRowGroups(r *thriftReader) {
 	n, _ := r.list()
+	if n > maxRowGroups {
+		r.fail("too many row groups")
+	}
 	for i := 0; i < n && r.err == nil; i++ {
 		r.structure(func(id int, kind byte) {
 			if id == 1 && kind == thriftList {
@@ -186,12 +191,12 @@ func readKind(r *thriftReader) kind {
 // readPath holds path_in_schema against the schema.
 func readPath(r *thriftReader, name string) {
 	n, _ := r.list()
-	var path []string
-	for i := 0; i < n && r.err == nil; i++ {
-		path = append(path, string(r.bytes()))
+	if n != 1 {
+		r.fail("path_in_schema of column " + name + " is empty or nested")
+		return
 	}
-	if got := strings.Join(path, "."); r.err == nil && got != name {
-		r.fail("path_in_schema of column " + name + " is " + got)
+	if got := string(r.bytes()); r.err == nil && got != name {
+		r.fail("path_in_schema of column " + name + " is another")
 	}
 }
 

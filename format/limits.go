@@ -18,6 +18,8 @@ const (
 	maxColumnBytes  = 64 << 20 // of all pages of one column, decompressed
 	maxTextBytes    = 64 << 20 // of all texts of one segment, decompressed
 	maxColumns      = 256      // in one table
+	maxRowGroups    = 64       // in one segment; the Writer makes one
+	maxColumnName   = 64       // bytes
 	maxThriftDepth  = 12       // nesting in a Parquet header
 	maxProblems     = 100      // kept; further ones are counted
 	maxEntryNameLen = 256
