@@ -114,7 +114,7 @@ func (c *crew) close() {
 			child.cmd.Wait()         //nolint:errcheck // killed
 		}
 	}
-	os.RemoveAll(c.dir) //nolint:errcheck // best effort on a temporary directory
+	os.RemoveAll(c.dir)
 }
 
 // start starts a process of the given name. Files reach it as descriptors 3

@@ -89,7 +89,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	defer os.RemoveAll(dir)
 	for _, name := range o.loads {
 		rounds, err := o.measure(ctx, filepath.Join(dir, name), name, record)
 		if err != nil {

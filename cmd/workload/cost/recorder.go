@@ -179,7 +179,7 @@ func (o options) record(ctx context.Context, l *load, name string, run *result) 
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // temporary
+	defer os.RemoveAll(dir)
 	recorder, err := o.startRecorder(name, l, dir)
 	if err != nil {
 		return err
