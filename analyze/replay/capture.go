@@ -104,7 +104,7 @@ func (c *Capture) load(ctx context.Context) error {
 	}
 	c.Sockets = newSockets()
 	c.staging = newStaging(c)
-	c.findEnd()
+	c.findRange()
 	c.findDrift()
 	return c.findStreams(ctx)
 }
@@ -133,28 +133,44 @@ func (c *Capture) loadSmall() (err error) {
 	return err
 }
 
-// findEnd sets EndNs: as the file says, else the last time it holds.
-func (c *Capture) findEnd() {
-	if c.Final != nil {
+// findRange sets EndNs as the file says, else as the last time it holds, and
+// StartNs, if the manifest is lost, as the first.
+func (c *Capture) findRange() {
+	if c.StartNs == 0 {
+		c.StartNs = c.firstExchange()
+	}
+	if c.Final != nil && c.Final.EndNs > c.StartNs {
 		c.EndNs = c.Final.EndNs
 		return
 	}
-	c.EndNs = c.StartNs
+	c.EndNs = max(c.StartNs, c.lastExchange())
 	for _, s := range c.Self {
 		c.EndNs = max(c.EndNs, s.TsNs)
 	}
 	for _, l := range c.Losses {
 		c.EndNs = max(c.EndNs, l.EndNs)
 	}
-	c.EndNs = max(c.EndNs, c.lastExchange())
-	if len(c.segments) == 0 {
-		_ = format.ReadRows(c.file, func(rows []format.Socket) error { // fn does not fail
-			for i := range rows {
-				c.EndNs = max(c.EndNs, rows[i].TsNs)
-			}
-			return nil
-		})
+	if len(c.segments) > 0 {
+		return
 	}
+	_ = format.ReadRows(c.file, func(rows []format.Socket) error { // fn does not fail
+		for i := range rows {
+			c.EndNs = max(c.EndNs, rows[i].TsNs)
+		}
+		return nil
+	})
+}
+
+// firstExchange gives the first start in the first exchange segment that can
+// be read, 0 when there is none.
+func (c *Capture) firstExchange() int64 {
+	var columns format.ExchangeColumns
+	for _, segment := range c.segments {
+		if segment.ReadExchanges(&columns) == nil && len(columns.StartNs) > 0 {
+			return columns.StartNs[0]
+		}
+	}
+	return 0
 }
 
 // lastExchange gives the last time in the last exchange segment that can be

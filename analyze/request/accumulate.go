@@ -33,7 +33,7 @@ type Accumulator struct {
 	at       []int32    // socket index of the capture → index in sockets, -1
 	counters []*counter // by cell; nil: no rows yet
 	active   []*counter // with rows in the batch
-	counted  int        // rows since the last flush
+	counted  int64      // rows since the last flush
 	window   int32
 	until    int64 // end of the window on the batch's clock
 }

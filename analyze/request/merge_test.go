@@ -1,0 +1,137 @@
+package request
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"testing"
+
+	"kmon/analyze/replay"
+	"kmon/format"
+)
+
+// fixed puts socket i into cell i/2 (its connection) times two plus its end;
+// even sockets are clients, odd their servers.
+type fixed struct{}
+
+func (fixed) Place(_ int, socket int32) Place {
+	return Place{Paired: true, Pair: SocketKey{ID: int64(socket / 2)}, Peer: socket ^ 1}
+}
+
+func (fixed) Cell(_ int, socket, _ int32, _ int64, _ bool) int32 { return socket }
+
+var frame = Frame{FromNs: -1 << 62, ToNs: 1 << 62, WidthNs: 1e6, Windows: 20}
+
+// batches gives n successive segments of some connections, the two ends'
+// records of a request often in different ones.
+func batches(seed uint64, n int) []*replay.Batch {
+	const connections = 4
+	r := rand.New(rand.NewPCG(seed, 5))
+	capture := &replay.Capture{Sockets: &replay.Sockets{List: make([]replay.Socket, 2*connections)}}
+	columns := make([]*format.ExchangeColumns, n)
+	for i := range columns {
+		columns[i] = &format.ExchangeColumns{SocketIDs: []int64{0, 1, 2, 3, 4, 5, 6, 7}}
+	}
+	now := int64(0)
+	for range 60 * n {
+		now += 50_000
+		connection := r.IntN(connections)
+		wait := r.Int64N(20_000)
+		at := min(int(now/(50_000*60)), n-1)
+		for end := range 2 { // the client's record, then the server's
+			c := columns[min(at+r.IntN(2)*r.IntN(2), n-1)]
+			flags := []format.ExchangeFlags{0, 0, 0, 0, format.ExchangeInterleaved, format.ExchangeNoRequest}[r.IntN(6)]
+			c.Socket = append(c.Socket, int32(2*connection+end))
+			c.StartNs = append(c.StartNs, now+int64(end)*1000)
+			c.UploadNs = append(c.UploadNs, 0)
+			c.ServerNs = append(c.ServerNs, wait+int64(1-end)*3000)
+			c.DownloadNs = append(c.DownloadNs, r.Int64N(2)*500)
+			c.RequestBytes = append(c.RequestBytes, 1)
+			c.AnswerBytes = append(c.AnswerBytes, 2)
+			c.RequestMessages = append(c.RequestMessages, 1)
+			c.AnswerMessages = append(c.AnswerMessages, 1)
+			c.PID = append(c.PID, int32(end))
+			c.Flags = append(c.Flags, flags|format.ExchangeFlags(1-end))
+		}
+	}
+	var list []*replay.Batch
+	for _, c := range columns {
+		list = append(list, &replay.Batch{Capture: capture, Columns: c, Sockets: []int32{0, 1, 2, 3, 4, 5, 6, 7}})
+	}
+	return list
+}
+
+// Any order and any partition of the batches adds up to the same: requests,
+// distributions, windows, and pairs whose two records are batches apart.
+func TestMergeInAnyOrder(t *testing.T) {
+	for seed := range uint64(10) {
+		list := batches(seed, 12)
+		all := New(frame, fixed{})
+		for _, b := range list {
+			all.Add(b)
+		}
+		want := all.Partial()
+		want.Pair()
+		r := rand.New(rand.NewPCG(seed, 6))
+		for range 20 {
+			parts := make([]*Accumulator, 1+r.IntN(5))
+			for i := range parts {
+				parts[i] = New(frame, fixed{})
+			}
+			for _, i := range r.Perm(len(list)) {
+				parts[r.IntN(len(parts))].Add(list[i])
+			}
+			var got Partial
+			for _, i := range r.Perm(len(parts)) {
+				got.Merge(parts[i].Partial())
+			}
+			got.Pair()
+			if !reflect.DeepEqual(got.Cells, want.Cells) || !reflect.DeepEqual(got.Streams, want.Streams) || len(got.waiting) != len(want.waiting) {
+				t.Fatalf("seed %d: another order gives another result", seed)
+			}
+		}
+		matched, network := int64(0), int64(0)
+		for _, s := range want.Cells {
+			matched += s.Matched
+			network = max(network, s.Network.Max())
+		}
+		if matched < 100 || network < 2000 || network > 4000 {
+			t.Errorf("seed %d: %d matched, network at most %d: the batches test little", seed, matched, network)
+		}
+	}
+}
+
+// Counters that are flushed early, because they take much memory, lose nothing.
+func TestFlushBetweenBatches(t *testing.T) {
+	list := batches(1, 6)
+	whole, flushed := New(frame, fixed{}), New(frame, fixed{})
+	for _, b := range list {
+		whole.Add(b)
+		flushed.Add(b)
+		flushed.flush()
+	}
+	got, want := flushed.Partial(), whole.Partial()
+	if !reflect.DeepEqual(got.Cells, want.Cells) {
+		t.Error("flushing after each batch gives another result")
+	}
+}
+
+func TestNetworkWithinClockPrecision(t *testing.T) {
+	tests := []struct {
+		client, server int64
+		want           int64
+		ok             bool
+	}{
+		{3000, 2000, 1000, true},
+		{3000, 3000, 0, true},
+		{3000, 4000, 0, true}, // 1 µs is within the clocks' precision
+		{3000, 4001, 0, false},
+		{1e9, 1e9 + 101_000, 0, true}, // so are 100 ppm
+		{1e9, 1e9 + 102_000, 0, false},
+	}
+	for _, test := range tests {
+		got, ok := network(span{0, test.client}, span{0, test.server})
+		if got != test.want || ok != test.ok {
+			t.Errorf("client %d, server %d: %d, %v, want %d, %v", test.client, test.server, got, ok, test.want, test.ok)
+		}
+	}
+}
