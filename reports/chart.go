@@ -65,10 +65,10 @@ func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) cha
 	c := chart{p: p, points: p.thin(s.Series)}
 	c.Name = cut(nameText(s.Name), nameHTML)
 	c.Width, c.Height = px(chartWidth), px(chartHeight)
-	c.Caption = countText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
+	c.Caption = CountText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
 		quantileText(s.Latency, s.Latency.P50) + " · p99 " + quantileText(s.Latency, s.Latency.P99)
 	if p.merged > 1 {
-		c.Note = "Each point is " + countText(p.merged) + " windows: requests added up, of each percentile the worst window."
+		c.Note = "Each point is " + CountText(p.merged) + " windows: requests added up, of each percentile the worst window."
 	}
 	c.Shades, c.Grid, c.Axis, c.Bars = []rect{}, []stroke{}, []label{}, []rect{}
 	c.Lines, c.Marks, c.Hovers = []stroke{}, []stroke{}, []rect{}
@@ -82,7 +82,7 @@ func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) cha
 	c.marks(a.Marks)
 	c.hovers()
 	t := p.seriesTable(c.points)
-	t.ID, t.Title = "chart-"+countText(int64(index+1)), "Numbers of "+c.Name
+	t.ID, t.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+c.Name
 	c.Table = forHTML(t, len(t.Rows))
 	return c.chartView
 }
@@ -145,7 +145,7 @@ func (c *chart) shade() {
 			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "partial", "partial window"))
 		}
 		if w.Lost > 0 {
-			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "lossy", countText(w.Lost)+" exchanges lost"))
+			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "lossy", CountText(w.Lost)+" exchanges lost"))
 		}
 	}
 }
@@ -167,10 +167,10 @@ func roundText(ns int64) string {
 		name string
 	}{{1e9, " s"}, {1e6, " ms"}, {1e3, " µs"}} {
 		if ns >= u.ns && ns%u.ns == 0 {
-			return countText(ns/u.ns) + u.name
+			return CountText(ns/u.ns) + u.name
 		}
 	}
-	return durationText(ns)
+	return DurationText(ns)
 }
 
 // rateAxis draws the base line and the top of the rate axis.
@@ -181,7 +181,7 @@ func (c *chart) rateAxis() {
 	}
 	top := rateText(c.busiest)
 	if c.busiest >= 1 {
-		top = countText(int64(math.Round(c.busiest))) + "/s"
+		top = CountText(int64(math.Round(c.busiest))) + "/s"
 	}
 	c.Axis = append(c.Axis,
 		label{px(chartLeft - 6), px(c.rateY(c.busiest) + 3.5), "tick", "end", top},
@@ -279,15 +279,15 @@ func (c *chart) marks(marks []analyze.Mark) {
 // hovers lays a tooltip over each point.
 func (c *chart) hovers() {
 	for _, w := range c.points {
-		title := clockText(w.StartNs) + " UTC · " + countText(w.Requests) + plural(int(w.Requests), " request")
+		title := clockText(w.StartNs) + " UTC · " + CountText(w.Requests) + plural(int(w.Requests), " request")
 		if w.Count > 0 {
-			title += " · p50 " + durationText(w.P50) + " · p95 " + durationText(w.P95) + " · p99 " + durationText(w.P99)
+			title += " · p50 " + DurationText(w.P50) + " · p95 " + DurationText(w.P95) + " · p99 " + DurationText(w.P99)
 		}
 		if w.Errors > 0 {
-			title += " · " + countText(w.Errors) + plural(int(w.Errors), " error")
+			title += " · " + CountText(w.Errors) + plural(int(w.Errors), " error")
 		}
 		if w.Lost > 0 {
-			title += " · " + countText(w.Lost) + " lost"
+			title += " · " + CountText(w.Lost) + " lost"
 		}
 		if w.Partial {
 			title += " · partial window"

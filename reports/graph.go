@@ -151,17 +151,17 @@ func (e *graphEdge) label() string {
 func (e *graphEdge) labelLines() (first, second string) {
 	switch x := &e.Edge; {
 	case x.Requests > 0 && x.Latency.Count > 0:
-		return rateText(x.RatePerS), "p99 " + durationText(x.Latency.P99)
+		return rateText(x.RatePerS), "p99 " + DurationText(x.Latency.P99)
 	case x.Requests > 0 && x.ClientLatency.Count > 0:
-		return rateText(x.RatePerS), "p99 " + durationText(x.ClientLatency.P99)
+		return rateText(x.RatePerS), "p99 " + DurationText(x.ClientLatency.P99)
 	case x.Requests > 0:
 		return rateText(x.RatePerS), ""
 	case x.Streams.Connections > 0:
 		return rateText(x.Streams.RatePerS), "messages"
 	case x.Failed > 0:
-		return countText(x.Failed) + " failed", ""
+		return CountText(x.Failed) + " failed", ""
 	default:
-		return countText(x.Connections), plural(int(x.Connections), "connection")
+		return CountText(x.Connections), plural(int(x.Connections), "connection")
 	}
 }
 
@@ -170,6 +170,6 @@ func (g *graph) leftOut() string {
 	if g.MoreNodes == 0 && g.MoreEdges == 0 {
 		return ""
 	}
-	return "Drawn: the busiest. And " + countText(int64(g.MoreNodes)) + " more" + plural(g.MoreNodes, " service") +
-		" and " + countText(int64(g.MoreEdges)) + " more" + plural(g.MoreEdges, " edge") + " in the tables."
+	return "Drawn: the busiest. And " + CountText(int64(g.MoreNodes)) + " more" + plural(g.MoreNodes, " service") +
+		" and " + CountText(int64(g.MoreEdges)) + " more" + plural(g.MoreEdges, " edge") + " in the tables."
 }

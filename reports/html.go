@@ -89,7 +89,7 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	p.Details = filledTables(coverageTable(a), machinesTable(a), hooksTable(a), instancesTable(a), hashesTable(a))
 	var more int
 	if p.Charts, more = charts(a); more > 0 {
-		p.NoCharts = "And " + countText(int64(more)) + " more" + plural(more, " service") + " with less traffic: their series are in the json report."
+		p.NoCharts = "And " + CountText(int64(more)) + " more" + plural(more, " service") + " with less traffic: their series are in the json report."
 	}
 	return p, nil
 }
@@ -188,7 +188,7 @@ func forHTML(t table, open int) htmlTable {
 		}
 		h.More = append(h.More, r)
 	}
-	h.MoreText = countText(int64(len(h.More))) + " more"
+	h.MoreText = CountText(int64(len(h.More))) + " more"
 	return h
 }
 

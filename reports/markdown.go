@@ -127,7 +127,7 @@ func (m *markdown) bound(n int, what string) int {
 	if n <= m.d.rows {
 		return n
 	}
-	m.left = append(m.left, countText(int64(n-m.d.rows))+" "+what)
+	m.left = append(m.left, CountText(int64(n-m.d.rows))+" "+what)
 	return m.d.rows
 }
 
@@ -142,7 +142,7 @@ func (m *markdown) table(t table) {
 	open := min(shown, rowsShown)
 	m.rows(t, t.Rows[:open])
 	if shown > open {
-		m.line("<details><summary>" + countText(int64(shown-open)) + " more</summary>\n")
+		m.line("<details><summary>" + CountText(int64(shown-open)) + " more</summary>\n")
 		m.rows(t, t.Rows[open:shown])
 		m.line("</details>\n")
 	}

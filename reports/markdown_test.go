@@ -65,7 +65,7 @@ func TestMarkdownSaysWhatIsLeftOut(t *testing.T) {
 	section := got[strings.Index(got, "## Edges"):]
 	section = section[:strings.Index(section, "<details><summary>Where")]
 	shown := strings.Count(section, "\n| `")
-	if want := countText(int64(2000 - shown)); left[1] != want {
+	if want := CountText(int64(2000 - shown)); left[1] != want {
 		t.Errorf("%s rows of edges are said to be left out, but %d of 2000 are shown", left[1], shown)
 	}
 	if !strings.Contains(got, "more services and") {

@@ -85,7 +85,7 @@ func oddities(a *analyze.Analysis) []definition {
 		{sum.clients, "measured on the clients' end", "services that were not recorded themselves: their numbers are what their clients saw, network included"},
 	} {
 		if o.n > 0 {
-			notes = append(notes, definition{o.term + " (" + countText(o.n) + ")", o.meaning})
+			notes = append(notes, definition{o.term + " (" + CountText(o.n) + ")", o.meaning})
 		}
 	}
 	return notes

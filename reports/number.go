@@ -11,12 +11,12 @@ import (
 // absent stands for a number that was not measured. It is never 0.
 const absent = "–"
 
-// durationText gives ns with three significant digits: "850 ns", "1.23 ms",
+// DurationText gives ns with three significant digits: "850 ns", "1.23 ms",
 // "59.9 s". From 1000 s on it gives whole minutes and seconds, or hours and
 // minutes.
-func durationText(ns int64) string {
+func DurationText(ns int64) string {
 	if ns < 0 {
-		return "-" + durationText(-max(ns, -math.MaxInt64))
+		return "-" + DurationText(-max(ns, -math.MaxInt64))
 	}
 	if ns < 1000 {
 		return strconv.FormatInt(ns, 10) + " ns"
@@ -31,22 +31,22 @@ func durationText(ns int64) string {
 	if s < 2*3600 {
 		return strconv.FormatInt(s/60, 10) + " min " + strconv.FormatInt(s%60, 10) + " s"
 	}
-	return countText(s/3600) + " h " + strconv.FormatInt(s%3600/60, 10) + " min"
+	return CountText(s/3600) + " h " + strconv.FormatInt(s%3600/60, 10) + " min"
 }
 
-// quantileText is durationText for a field of a distribution: absent when
+// quantileText is DurationText for a field of a distribution: absent when
 // nothing was measured.
 func quantileText(d analyze.Distribution, ns int64) string {
 	if d.Count == 0 {
 		return absent
 	}
-	return durationText(ns)
+	return DurationText(ns)
 }
 
-// bytesText gives bytes in binary units with three significant digits.
-func bytesText(n int64) string {
+// BytesText gives bytes in binary units with three significant digits.
+func BytesText(n int64) string {
 	if n < 0 {
-		return "-" + bytesText(-max(n, -math.MaxInt64))
+		return "-" + BytesText(-max(n, -math.MaxInt64))
 	}
 	if n < 1024 {
 		return strconv.FormatInt(n, 10) + " B"
@@ -57,11 +57,11 @@ func bytesText(n int64) string {
 			return threeDigits(x) + " " + unit
 		}
 	}
-	return countText(int64(math.Round(x))) + " TiB"
+	return CountText(int64(math.Round(x))) + " TiB"
 }
 
-// countText gives n with a comma between groups of three digits.
-func countText(n int64) string {
+// CountText gives n with a comma between groups of three digits.
+func CountText(n int64) string {
 	digits := strconv.FormatInt(n, 10)
 	sign := ""
 	if n < 0 {
@@ -89,7 +89,7 @@ func rateText(perS float64) string {
 	case perS > 1e15:
 		return ">1e15/s"
 	}
-	return countText(int64(math.Round(perS))) + "/s"
+	return CountText(int64(math.Round(perS))) + "/s"
 }
 
 // percentText gives a ratio of 0 to 1 as percent. It rounds down below 1 and

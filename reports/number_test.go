@@ -19,8 +19,8 @@ func TestDurationText(t *testing.T) {
 		{7199_400_000_000, "119 min 59 s"}, {7200_000_000_000, "2 h 0 min"}, {90061_000_000_000, "25 h 1 min"},
 		{-1500, "-1.50 µs"}, {-1, "-1 ns"}, {math.MinInt64, "-2,562,047 h 47 min"}, {math.MaxInt64, "2,562,047 h 47 min"},
 	} {
-		if got := durationText(c.ns); got != c.want {
-			t.Errorf("durationText(%d) = %q, want %q", c.ns, got, c.want)
+		if got := DurationText(c.ns); got != c.want {
+			t.Errorf("DurationText(%d) = %q, want %q", c.ns, got, c.want)
 		}
 	}
 }
@@ -43,8 +43,8 @@ func TestBytesText(t *testing.T) {
 		{21 << 20, "21.0 MiB"}, {3 << 30, "3.00 GiB"}, {5 << 40, "5.00 TiB"}, {math.MaxInt64, "8,388,608 TiB"},
 		{-2048, "-2.00 KiB"},
 	} {
-		if got := bytesText(c.n); got != c.want {
-			t.Errorf("bytesText(%d) = %q, want %q", c.n, got, c.want)
+		if got := BytesText(c.n); got != c.want {
+			t.Errorf("BytesText(%d) = %q, want %q", c.n, got, c.want)
 		}
 	}
 }
@@ -57,8 +57,8 @@ func TestCountText(t *testing.T) {
 		{0, "0"}, {999, "999"}, {1000, "1,000"}, {123456, "123,456"}, {1234567, "1,234,567"}, {-1234, "-1,234"}, {-123, "-123"},
 		{math.MinInt64, "-9,223,372,036,854,775,808"},
 	} {
-		if got := countText(c.n); got != c.want {
-			t.Errorf("countText(%d) = %q, want %q", c.n, got, c.want)
+		if got := CountText(c.n); got != c.want {
+			t.Errorf("CountText(%d) = %q, want %q", c.n, got, c.want)
 		}
 	}
 }

@@ -108,7 +108,7 @@ func counted(n int64) cell {
 	if n == 0 {
 		return cell{Text: "0", Tone: toneZero}
 	}
-	return cell{Text: countText(n)}
+	return cell{Text: CountText(n)}
 }
 
 // alarmed is a cell with a count that should be 0.

@@ -73,8 +73,8 @@ func servicesTable(a *analyze.Analysis) table {
 		odd("Untimed", hintUntimed, 7, func(s *service) cell { return counted(s.Untimed) }),
 		{column{Head: "Named by", Kind: kindName, Hint: "where the name comes from", Rank: 8}, func(s *service) cell { return word(serviceSource(s)) }},
 		{column{Head: "Measured on", Hint: hintEnds, Rank: 3, Optional: true}, func(s *service) cell { return endsCell(s) }},
-		number("Bytes in", "received by the service", 10, func(s *service) cell { return cell{Text: bytesText(s.BytesIn)} }),
-		number("Bytes out", "sent by the service", 10, func(s *service) cell { return cell{Text: bytesText(s.BytesOut)} }),
+		number("Bytes in", "received by the service", 10, func(s *service) cell { return cell{Text: BytesText(s.BytesIn)} }),
+		number("Bytes out", "sent by the service", 10, func(s *service) cell { return cell{Text: BytesText(s.BytesOut)} }),
 		number("Coverage", hintCoverage, 1, func(s *service) cell { return covered(s.Coverage, s.Coverage > 0 || s.Requests > 0) }),
 	})
 }
@@ -218,8 +218,8 @@ func connectionsTable(a *analyze.Analysis) table {
 		{column{Head: "Via", Kind: kindName, Hint: hintVia, Optional: true}, func(e *edge) cell { return named(e.Via) }},
 		number("Connections", "", 0, func(e *edge) cell { return counted(e.Connections) }),
 		number("Matched", hintMatched, 0, func(e *edge) cell { return counted(e.Matched) }),
-		number("Sent", "bytes sent by the client", 0, func(e *edge) cell { return cell{Text: bytesText(e.BytesSent)} }),
-		number("Received", "bytes received by the client", 0, func(e *edge) cell { return cell{Text: bytesText(e.BytesReceived)} }),
+		number("Sent", "bytes sent by the client", 0, func(e *edge) cell { return cell{Text: BytesText(e.BytesSent)} }),
+		number("Received", "bytes received by the client", 0, func(e *edge) cell { return cell{Text: BytesText(e.BytesReceived)} }),
 		number("Retransmits", "TCP segments sent again", 0, func(e *edge) cell { return alarmed(e.Retransmits, toneWarn) }),
 		odd("Untimed", hintUntimed, 0, func(e *edge) cell { return counted(e.Untimed) }),
 		odd("Stream connections", hintStreams, 0, func(e *edge) cell { return counted(e.Streams.Connections) }),

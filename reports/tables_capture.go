@@ -17,13 +17,13 @@ func capturesTable(a *analyze.Analysis) table {
 		{column{Head: "Host", Kind: kindName}, func(c *capture) cell { return named(c.Host) }},
 		{column{Head: "Kernel", Kind: kindName, Rank: 4}, func(c *capture) cell { return named(c.Kernel) }},
 		{column{Head: "Start (UTC)", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
-		number("Duration", "", 0, func(c *capture) cell { return cell{Text: durationText(c.DurationNs)} }),
+		number("Duration", "", 0, func(c *capture) cell { return cell{Text: DurationText(c.DurationNs)} }),
 		{column{Head: "Stopped by", Kind: kindName, Hint: "why the recording ended", Rank: 3}, stopCell},
 		number("Seen", "events recorded, all tables", 2, func(c *capture) cell { seen, _, _ := coverageOf(c); return counted(seen) }),
 		number("Lost", "events known to be lost, all tables", 0, func(c *capture) cell { _, lost, _ := coverageOf(c); return alarmed(lost, toneBad) }),
 		number("Coverage", "of the worst table", 0, func(c *capture) cell { _, _, worst := coverageOf(c); return worst }),
 		number("Recorder CPU", "of one core", 6, func(c *capture) cell { return cell{Text: recorderCPU(&c.Recorder)} }),
-		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, bytesText)} }),
+		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, BytesText)} }),
 	})
 }
 
@@ -71,12 +71,12 @@ func machinesTable(a *analyze.Analysis) table {
 		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
 		{column{Head: "System", Kind: kindName}, func(c *capture) cell { return named(c.OS) }},
 		{column{Head: "Arch", Kind: kindName}, func(c *capture) cell { return named(c.Arch) }},
-		number("CPUs", "", 0, func(c *capture) cell { return cell{Text: orAbsent(int64(c.CPUs), countText)} }),
+		number("CPUs", "", 0, func(c *capture) cell { return cell{Text: orAbsent(int64(c.CPUs), CountText)} }),
 		{column{Head: "Recorded by", Kind: kindName}, func(c *capture) cell { return named(c.KmonVersion) }},
 		{column{Head: "Clock", Hint: "how the kernel's time became UTC", Kind: kindName}, func(c *capture) cell { return named(c.Clock.Source) }},
-		number("Clock drift", "largest change of the offset while recording", 0, func(c *capture) cell { return cell{Text: durationText(c.Clock.DriftNs)} }),
-		number("CPU time", "of the recorder, user and system", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.CPUNs, durationText)} }),
-		number("BPF run time", "of the programs in the kernel", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, durationText)} }),
+		number("Clock drift", "largest change of the offset while recording", 0, func(c *capture) cell { return cell{Text: DurationText(c.Clock.DriftNs)} }),
+		number("CPU time", "of the recorder, user and system", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.CPUNs, DurationText)} }),
+		number("BPF run time", "of the programs in the kernel", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, DurationText)} }),
 	})
 }
 
@@ -139,7 +139,7 @@ func lossesTable(a *analyze.Analysis) table {
 	})
 	return build("losses", "Losses", losses, []spec[analyze.Loss]{
 		{column{Head: "From (UTC)"}, func(l *analyze.Loss) cell { return word(timeText(l.StartNs)) }},
-		number("For", "the events were lost within this time", 0, func(l *analyze.Loss) cell { return cell{Text: durationText(l.EndNs - l.StartNs)} }),
+		number("For", "the events were lost within this time", 0, func(l *analyze.Loss) cell { return cell{Text: DurationText(l.EndNs - l.StartNs)} }),
 		{column{Head: "Collector", Kind: kindName, Rank: 1}, func(l *analyze.Loss) cell { return named(l.Collector) }},
 		{column{Head: "Table", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Table) }},
 		{column{Head: "Cause", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Cause) }},
@@ -189,7 +189,7 @@ func hashesTable(a *analyze.Analysis) table {
 func summary(a *analyze.Analysis) string {
 	s := strconv.Itoa(len(a.Captures)) + plural(len(a.Captures), " capture")
 	if a.EndNs > a.StartNs {
-		s = timeText(a.StartNs) + " UTC for " + durationText(a.EndNs-a.StartNs) + " · " + s
+		s = timeText(a.StartNs) + " UTC for " + DurationText(a.EndNs-a.StartNs) + " · " + s
 	}
 	if a.WindowNs > 0 {
 		s += " · windows of " + roundText(a.WindowNs)

@@ -114,9 +114,9 @@ func (t textWriter) captures(captures []analyze.Capture) {
 		seen, lost, worst := coverageOf(c)
 		t.WriteString("  " + cut(nameText(c.File), max(0, t.o.Width-2)) + "\n")
 		t.paragraph("    ", "host "+visible(c.Host)+" · kernel "+visible(c.Kernel)+" · "+timeText(c.StartNs)+
-			" UTC for "+durationText(c.DurationNs)+" · "+t.paint(stopCell(c).Tone, stopText(c)))
+			" UTC for "+DurationText(c.DurationNs)+" · "+t.paint(stopCell(c).Tone, stopText(c)))
 		losses := alarmed(lost, toneBad)
-		t.paragraph("    ", countText(seen)+" events · "+t.paint(losses.Tone, losses.Text+" lost")+
+		t.paragraph("    ", CountText(seen)+" events · "+t.paint(losses.Tone, losses.Text+" lost")+
 			" · "+t.paint(worst.Tone, "coverage "+worst.Text)+
 			" · "+recorderText(&c.Recorder))
 		for _, h := range c.Collectors {
@@ -138,7 +138,7 @@ func recorderText(r *analyze.Recorder) string {
 	if *r == (analyze.Recorder{}) {
 		return "recorder's cost not recorded"
 	}
-	return "recorder " + recorderCPU(r) + " of a core, " + orAbsent(r.MaxRSSBytes, bytesText)
+	return "recorder " + recorderCPU(r) + " of a core, " + orAbsent(r.MaxRSSBytes, BytesText)
 }
 
 // stopText says why a recording ended.
@@ -174,7 +174,7 @@ func (t textWriter) table(x table) {
 		t.row(x.Columns, widths, row)
 	}
 	if more > 0 {
-		fmt.Fprintf(t, "  … and %s more: write to a file with -o to see all\n", countText(int64(more)))
+		fmt.Fprintf(t, "  … and %s more: write to a file with -o to see all\n", CountText(int64(more)))
 	}
 }
 

@@ -68,8 +68,8 @@ func drawTopology(a *analyze.Analysis) topologyView {
 	at, width, height := positions(l, len(g.Nodes))
 	v := topologyView{
 		Class: "topology" + shrinks(width), Width: px(width), Height: px(height), LeftOut: g.leftOut(),
-		Summary: countText(int64(len(g.Nodes))) + plural(len(g.Nodes), " service") + " and " +
-			countText(int64(len(g.Edges))) + plural(len(g.Edges), " edge") + ", clients left, services they call right",
+		Summary: CountText(int64(len(g.Nodes))) + plural(len(g.Nodes), " service") + " and " +
+			CountText(int64(len(g.Edges))) + plural(len(g.Edges), " edge") + ", clients left, services they call right",
 		Edges: []edgeView{}, Labels: []edgeLabel{}, Nodes: []nodeView{},
 	}
 	for i, n := range g.Nodes {
@@ -136,7 +136,7 @@ func drawNode(n graphNode, p point) nodeView {
 	if n.Requests > 0 {
 		detail = n.Rate + " · p99 " + n.P99
 	}
-	title := name + ": " + countText(n.Requests) + plural(int(n.Requests), " request") + ", " + detail
+	title := name + ": " + CountText(n.Requests) + plural(int(n.Requests), " request") + ", " + detail
 	return nodeView{
 		Box:    box(p.x-nodeWidth/2, p.y-nodeHeight/2, nodeWidth, nodeHeight, class, title),
 		Round:  round,
@@ -162,7 +162,7 @@ func (v *topologyView) drawEdges(g *graph, l layout, at map[int]point) {
 		v.Edges = append(v.Edges, drawEdge(g, e, curves[i], l.back[i] && e.From != e.To, most))
 	}
 	if missing := v.drawLabels(g, curves, at); missing > 0 {
-		v.Unlabelled = countText(int64(missing)) + plural(missing, " edge") + " without room for a label: point at the line, or see the tables."
+		v.Unlabelled = CountText(int64(missing)) + plural(missing, " edge") + " without room for a label: point at the line, or see the tables."
 	}
 }
 
@@ -212,15 +212,15 @@ func drawEdge(g *graph, e *graphEdge, curve []point, back bool, most float64) ed
 // edgeTitle is the tooltip of an edge.
 func edgeTitle(g *graph, e *graphEdge) string {
 	t := nameText(g.Nodes[e.From].Name) + " → " + nameText(serverText(&e.Edge)) + ": " +
-		countText(e.Edge.Requests) + plural(int(e.Edge.Requests), " request") + ", " + e.label()
+		CountText(e.Edge.Requests) + plural(int(e.Edge.Requests), " request") + ", " + e.label()
 	if e.Edge.Failed > 0 {
-		t += ", " + countText(e.Edge.Failed) + " failed connects"
+		t += ", " + CountText(e.Edge.Failed) + " failed connects"
 	}
 	if e.Edge.Unanswered > 0 {
-		t += ", " + countText(e.Edge.Unanswered) + " unanswered"
+		t += ", " + CountText(e.Edge.Unanswered) + " unanswered"
 	}
 	if e.Others > 0 {
-		t += " (and " + countText(int64(e.Others)) + " more" + plural(e.Others, " port") + ")"
+		t += " (and " + CountText(int64(e.Others)) + " more" + plural(e.Others, " port") + ")"
 	}
 	return t
 }

@@ -82,7 +82,7 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 		return err
 	}
 	progress := new(analyze.Progress)
-	stop := startProgress(cmd.ErrOrStderr(), func() string { return countText(progress.Rows()) + " exchanges" })
+	stop := startProgress(cmd.ErrOrStderr(), func() string { return reports.CountText(progress.Rows()) + " exchanges" })
 	a, err := analyze.Run(cmd.Context(), paths, analyze.Options{Since: f.since, Until: f.until, Services: f.services,
 		Version: readBuild().Version, Progress: progress})
 	stop()

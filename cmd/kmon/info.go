@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmon/format"
+	"kmon/reports"
 )
 
 // info is what info tells of a capture; its JSON is the schema kmon.info/v1.
@@ -152,7 +153,7 @@ func (in info) write(w io.Writer, p palette) error {
 		fmt.Fprintf(tab, "%s\t%s\n", word, oneLine(fmt.Sprintf(format, args...)))
 	}
 	m := in.Manifest
-	line("capture", "%s, %s, format %d, by kmon %s", in.File, bytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
+	line("capture", "%s, %s, format %d, by kmon %s", in.File, reports.BytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
 	line("host", "%s, %s", known(m.Host.Name), hostText(m.Host))
 	line("recorded", "%s", in.when())
 	line("command", "%s", known(strings.Join(m.CommandLine, " ")))
@@ -165,7 +166,7 @@ func (in info) write(w io.Writer, p palette) error {
 	line("recorder", "%s", in.cost())
 	word := "rows"
 	for _, table := range in.tables {
-		line(word, "%s of %s", countText(in.Rows[table]), table)
+		line(word, "%s of %s", reports.CountText(in.Rows[table]), table)
 		word = ""
 	}
 	if err := tab.Flush(); err != nil {
@@ -181,7 +182,7 @@ func hostText(h format.Host) string {
 		s += fmt.Sprintf(", %d CPUs", h.CPUs)
 	}
 	if h.MemoryBytes > 0 {
-		s += ", " + bytesText(h.MemoryBytes)
+		s += ", " + reports.BytesText(h.MemoryBytes)
 	}
 	return s
 }
@@ -193,7 +194,7 @@ func (in info) when() string {
 		s = time.Unix(0, ns).UTC().Format("2006-01-02 15:04:05 UTC")
 	}
 	if in.DurationNs > 0 {
-		s += ", " + durationText(time.Duration(in.DurationNs))
+		s += ", " + reports.DurationText(in.DurationNs)
 	}
 	switch {
 	case in.Final == nil:
@@ -213,11 +214,11 @@ func (in info) cost() string {
 	if !r.Known {
 		return "cost not recorded"
 	}
-	s := durationText(time.Duration(r.CPUNs)) + " of CPU"
+	s := reports.DurationText(r.CPUNs) + " of CPU"
 	if in.DurationNs > 0 {
 		s += fmt.Sprintf(" (%.1f%% of a core)", 100*float64(r.CPUNs)/float64(in.DurationNs))
 	}
-	return s + ", " + bytesText(r.MaxRSSBytes) + " of memory"
+	return s + ", " + reports.BytesText(r.MaxRSSBytes) + " of memory"
 }
 
 func (in info) writeLosses(w io.Writer, p palette) {
@@ -230,7 +231,7 @@ func (in info) writeLosses(w io.Writer, p palette) {
 		return
 	}
 	for _, what := range slices.Sorted(maps.Keys(in.Losses)) {
-		fmt.Fprintln(w, p.bad(oneLine(fmt.Sprintf("lost while recording: %s events (%s)", countText(in.Losses[what]), what))))
+		fmt.Fprintln(w, p.bad(oneLine(fmt.Sprintf("lost while recording: %s events (%s)", reports.CountText(in.Losses[what]), what))))
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmon/format"
+	"kmon/reports"
 )
 
 // allTables stands for every table on print's command line.
@@ -146,7 +147,7 @@ func listTables(cmd *cobra.Command, f printFlags, path string) error {
 		return buffered(cmd.OutOrStdout(), func(w io.Writer) error {
 			tab := tabwriter.NewWriter(w, 0, 0, 3, ' ', tabwriter.AlignRight)
 			for _, table := range c.Tables() {
-				fmt.Fprintf(tab, "%s\t   %s\n", countText(rows[table]), oneLine(table))
+				fmt.Fprintf(tab, "%s\t   %s\n", reports.CountText(rows[table]), oneLine(table))
 			}
 			return tab.Flush()
 		})

@@ -19,6 +19,7 @@ import (
 
 	"kmon/record"
 	"kmon/record/probe"
+	"kmon/reports"
 )
 
 // runRecord records as the flags say, then tells in one line what came of it.
@@ -132,8 +133,8 @@ func showStatus(stderr io.Writer) (chan<- record.Status, func()) {
 		for {
 			select {
 			case s := <-states:
-				fmt.Fprintf(stderr, "\r\x1b[K%.0f s: %s rows, %s, %s", s.Elapsed.Seconds(), countText(s.Rows),
-					bytesText(s.SizeBytes), lossText(s.Lost, p))
+				fmt.Fprintf(stderr, "\r\x1b[K%.0f s: %s rows, %s, %s", s.Elapsed.Seconds(), reports.CountText(s.Rows),
+					reports.BytesText(s.SizeBytes), lossText(s.Lost, p))
 			case <-ctx.Done():
 				fmt.Fprint(stderr, "\r\x1b[K")
 				return
@@ -157,7 +158,7 @@ func summary(r record.Result, p palette) string {
 	for _, cause := range slices.Sorted(maps.Keys(r.Losses)) {
 		if n := r.Losses[cause]; n > 0 {
 			lost += n
-			causes = append(causes, fmt.Sprintf("%s %s", cause, countText(n)))
+			causes = append(causes, fmt.Sprintf("%s %s", cause, reports.CountText(n)))
 		}
 	}
 	losses := lossText(lost, p)
@@ -170,8 +171,8 @@ func summary(r record.Result, p palette) string {
 		share = 100 * float64(r.CPUNs) / float64(r.DurationNs)
 	}
 	return fmt.Sprintf("%s exchanges (%s rows) in %s, %s, %s, kmon's own %.1f%% of a core and %s: %s",
-		countText(r.Rows["exchanges"]), countText(rows), durationText(elapsed), bytesText(r.SizeBytes), losses,
-		share, bytesText(r.MaxRSSBytes), oneLine(r.Path))
+		reports.CountText(r.Rows["exchanges"]), reports.CountText(rows), reports.DurationText(elapsed.Nanoseconds()), reports.BytesText(r.SizeBytes), losses,
+		share, reports.BytesText(r.MaxRSSBytes), oneLine(r.Path))
 }
 
 // lossText counts what was lost, in red if anything was.
@@ -179,5 +180,5 @@ func lossText(lost int64, p palette) string {
 	if lost == 0 {
 		return "nothing lost"
 	}
-	return p.bad(countText(lost) + " lost")
+	return p.bad(reports.CountText(lost) + " lost")
 }

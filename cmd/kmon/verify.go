@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmon/format"
+	"kmon/reports"
 )
 
 func newVerify() *cobra.Command {
@@ -78,5 +79,5 @@ func rowsText(rows map[string]int64) string {
 	if total == 0 {
 		return "no rows"
 	}
-	return fmt.Sprintf("%s rows (%s)", countText(total), strings.Join(slices.Sorted(maps.Keys(rows)), ", "))
+	return fmt.Sprintf("%s rows (%s)", reports.CountText(total), strings.Join(slices.Sorted(maps.Keys(rows)), ", "))
 }
