@@ -84,14 +84,15 @@ static __always_inline u64 cgroup_id(struct task_struct *task)
 	return BPF_CORE_READ(css, cgroup, kn, id);
 }
 
-/* is_target says whether the current process is one of the targets. */
-static __always_inline bool is_target(u32 tgid)
+/* is_target says whether a process is one of the targets; task NULL is the
+ * current one's. */
+static __always_inline bool is_target(u32 tgid, struct task_struct *task)
 {
 	u64 cgroup;
 
 	if (bpf_map_lookup_elem(&target_tgids, &tgid))
 		return true;
-	cgroup = cgroup_id((struct task_struct *)bpf_get_current_task());
+	cgroup = cgroup_id(task ? task : (struct task_struct *)bpf_get_current_task());
 	return bpf_map_lookup_elem(&target_cgroups, &cgroup) != NULL;
 }
 

@@ -130,6 +130,7 @@ struct tcp_sock {
 	u64 bytes_retrans;
 	u64 bytes_received;
 	u64 tcp_wstamp_ns;
+	bool is_mptcp;
 };
 struct socket {
 	struct sock *sk;

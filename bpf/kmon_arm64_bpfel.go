@@ -237,7 +237,9 @@ type KmonSocketState struct {
 	Role            uint8
 	RoleSource      uint8
 	Closed          uint8
-	Pad             [7]uint8
+	Ended           uint8
+	Subflow         uint8
+	Pad             [5]uint8
 }
 
 // Names of all BPF objects in the ELF.

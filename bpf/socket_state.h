@@ -37,8 +37,10 @@ struct socket_state {
 	u8 announced; /* its socket row was emitted */
 	u8 role;
 	u8 role_source;
-	u8 closed; /* the reason, once it has */
-	u8 pad[7];
+	u8 closed;  /* the reason, once it has */
+	u8 ended;   /* its last socket row was emitted */
+	u8 subflow; /* of an MPTCP connection: no exchanges */
+	u8 pad[5];
 };
 
 /* A socket's storage lives and dies with the socket. Its messages are not

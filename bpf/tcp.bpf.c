@@ -170,9 +170,10 @@ static __always_inline void announce(struct sock *sk, struct socket_state *s)
 		emit_socket(sk, s, SOCKET_EXISTING, bpf_ktime_get_ns(), CLOSE_NONE);
 }
 
-/* decide says whether this socket is recorded. tgid is the process at work on
- * it, or 0 where the current process is just whoever was interrupted. */
-static __always_inline bool decide(struct sock *sk, struct socket_state *s, u32 tgid)
+/* judge says whether this socket is wanted. tgid is the process at work on it,
+ * or 0 where the current process is just whoever was interrupted; task is that
+ * process's, or NULL where it is the current one. */
+static __always_inline bool judge(struct sock *sk, struct socket_state *s, u32 tgid, struct task_struct *task)
 {
 	struct control *c = current_control();
 
@@ -189,15 +190,29 @@ static __always_inline bool decide(struct sock *sk, struct socket_state *s, u32 
 	} else if (c->flags & CONTROL_BY_PROCESS) {
 		if (!tgid)
 			return false; /* undecided until its process touches it */
-		s->wanted = is_target(tgid);
+		s->wanted = is_target(tgid, task);
 		s->decided_tgid = tgid; /* another process on this socket is asked again */
 	} else {
 		s->wanted = 0;
 	}
 	s->generation = c->generation;
-	if (s->wanted)
-		announce(sk, s);
 	return s->wanted;
+}
+
+/* decide says whether this socket is recorded, and announces it if so. */
+static __always_inline bool decide(struct sock *sk, struct socket_state *s, u32 tgid, struct task_struct *task)
+{
+	if (!judge(sk, s, tgid, task))
+		return false;
+	announce(sk, s);
+	return true;
+}
+
+/* A subflow's bytes are sent and received through the MPTCP socket above it,
+ * which no hook here sees. */
+static __always_inline bool is_subflow(struct tcp_sock *tp)
+{
+	return bpf_core_field_exists(tp->is_mptcp) && BPF_CORE_READ(tp, is_mptcp);
 }
 
 /* learn_role is for a socket nobody saw being connected or accepted. */
@@ -226,6 +241,7 @@ static __always_inline void adopt(struct sock *sk, struct socket_state *s, const
 	s->sent_seq = v->sent_seq;
 	s->received_seq = v->received_seq;
 	s->exchange_flags = EXCHANGE_JOINED;
+	s->subflow = is_subflow((struct tcp_sock *)sk);
 	s->cookie = cookie;
 }
 
@@ -303,9 +319,11 @@ static __always_inline void handle_message(struct sock *sk, struct locked_state 
 	u64 pid_tgid = bpf_get_current_pid_tgid();
 	u64 now_ns;
 
+	if (s->subflow)
+		return;
 	if (v->tcp_state == TCP_SYN_SENT)
 		return; /* a send that came too early; the streams have not begun */
-	if (!decide(sk, s, pid_tgid >> 32)) {
+	if (!decide(sk, s, pid_tgid >> 32, NULL)) {
 		forget(l, v);
 		return;
 	}
@@ -466,6 +484,7 @@ static __always_inline void connect_begins(struct sock *sk, enum place place)
 	l.state->owner_tgid = bpf_get_current_pid_tgid() >> 32;
 	l.state->cookie = bpf_get_socket_cookie(sk);
 	l.state->open_ns = bpf_ktime_get_ns();
+	judge(sk, l.state, l.state->owner_tgid, NULL); /* announced when it has its addresses */
 }
 
 static __always_inline void established(struct sock *sk, struct tcp_sock *tp, enum place place, int oldstate)
@@ -483,6 +502,7 @@ static __always_inline void established(struct sock *sk, struct tcp_sock *tp, en
 	l.state->received_seq = v.received_seq;
 	l.state->open_ns = bpf_ktime_get_ns();
 	l.state->cookie = bpf_get_socket_cookie(sk);
+	l.state->subflow = is_subflow(tp);
 	if (oldstate == TCP_SYN_RECV) {
 		l.state->role = ROLE_SERVER;
 		l.state->role_source = ROLE_SOURCE_ACCEPT;
@@ -493,7 +513,7 @@ static __always_inline void established(struct sock *sk, struct tcp_sock *tp, en
 		l.state->role = ROLE_CLIENT;
 		l.state->role_source = ROLE_SOURCE_CONNECT;
 	}
-	decide(sk, l.state, l.state->role == ROLE_CLIENT ? l.state->owner_tgid : 0);
+	decide(sk, l.state, 0, NULL);
 }
 
 /* close_reason reads how a socket ended from the state it left and its error
@@ -556,29 +576,30 @@ static __always_inline void end_exchange(struct locked_state *l, u64 now_ns)
 		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
 }
 
-/* closed emits the end of the socket, once, and of its exchange, unless the
- * process may still read something that belongs to it. */
+/* closed emits the end of the socket, once it is known to be wanted, and of its
+ * exchange, unless the process may still read something that belongs to it. */
 static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct locked_state *l, u8 reason)
 {
 	struct socket_state *s = l->state;
 	u64 now_ns = bpf_ktime_get_ns();
 	struct view v;
 
-	if (s->closed)
-		return;
 	if (!s->open_ns && !s->cookie)
 		return;
-	if (!s->announced)
-		decide(sk, s, 0);
-	look(sk, tp, &v);
-	/* The hook of the last send may not have fired yet. */
-	if (s->wanted && v.sent_seq != s->sent_seq)
-		count(l, true, v.sent_seq, sent_at(s, &v, now_ns), false, 0);
-	s->closed = reason;
-	if (!v.unread)
-		end_exchange(l, now_ns);
-	if (s->wanted)
-		emit_socket(sk, s, SOCKET_CLOSE, now_ns, reason);
+	if (!s->closed) {
+		decide(sk, s, 0, NULL);
+		look(sk, tp, &v);
+		/* The hook of the last send may not have fired yet. */
+		if (s->wanted && !s->subflow && v.sent_seq != s->sent_seq)
+			count(l, true, v.sent_seq, sent_at(s, &v, now_ns), false, 0);
+		s->closed = reason;
+		if (!v.unread)
+			end_exchange(l, now_ns);
+	}
+	if (s->wanted && !s->ended) {
+		s->ended = 1;
+		emit_socket(sk, s, SOCKET_CLOSE, now_ns, s->closed);
+	}
 }
 
 static __always_inline void connect_failed(struct sock *sk, struct locked_state *l)
@@ -587,8 +608,8 @@ static __always_inline void connect_failed(struct sock *sk, struct locked_state 
 	u8 reason = close_reason(sk, TCP_SYN_SENT);
 
 	s->closed = reason;
-	s->announced = 1; /* this row is the only one of the socket */
-	if (decide(sk, s, s->owner_tgid))
+	s->announced = s->ended = 1; /* this row is the only one of the socket */
+	if (decide(sk, s, 0, NULL))
 		emit_socket(sk, s, SOCKET_CONNECT_FAILED, bpf_ktime_get_ns(), reason);
 }
 
@@ -725,7 +746,7 @@ static __always_inline int existing_socket(struct bpf_iter__task_file *ctx, enum
 		return 0; /* seen opening, or already adopted through another descriptor */
 	look(sk, tp, &v);
 	adopt(sk, l.state, &v, bpf_get_socket_cookie(sk), task->tgid);
-	decide(sk, l.state, 0); /* the current process is the recorder */
+	decide(sk, l.state, task->tgid, task);
 	return 0;
 }
 
