@@ -248,6 +248,9 @@ func TestServiceFilter(t *testing.T) {
 	if e := onlyEdge(t, a); e.Server != "cart" {
 		t.Errorf("edge is %+v", e)
 	}
+	if want := "of shop, nobody only: 1 service, 1 edge, 2 requests in 10.0 s; nothing was lost."; a.Verdict != want {
+		t.Errorf("verdict %q, want %q", a.Verdict, want)
+	}
 	if !strings.Contains(strings.Join(a.Warnings, "\n"), "no service is named nobody") {
 		t.Errorf("warnings %q", a.Warnings)
 	}

@@ -23,7 +23,7 @@ func (r *run) rate(n int64) float64 {
 // end counts; a service seen from outside has the numbers of its clients.
 func (r *run) service(s *serviceSum, c coverages, lost []int64) Service {
 	stats, ends := &s.served, "server"
-	if s.served.Rows == 0 && s.seen.Rows > 0 {
+	if s.served.Rows == 0 && (s.seen.Rows > 0 || s.External) {
 		stats, ends = &s.seen, "client"
 	}
 	latency := stats.Latency()
@@ -81,12 +81,17 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64) Edge {
 	return out
 }
 
-// ends says which ends of the edge's connections were recorded.
+// ends says which ends of the edge's connections were recorded: those with
+// exchanges, or of an edge without any, those with sockets.
 func (e *edgeSum) ends() string {
+	client, server := e.client.Rows > 0, e.server.Rows > 0
+	if !client && !server {
+		client, server = e.sockets.ClientEnds > 0, e.sockets.ServerEnds > 0
+	}
 	switch {
-	case e.server.Rows > 0 && e.client.Rows > 0:
+	case client && server:
 		return "both"
-	case e.server.Rows > 0:
+	case server:
 		return "server"
 	}
 	return "client"

@@ -333,3 +333,65 @@ func TestSelfCalls(t *testing.T) {
 		t.Errorf("edge is %+v", e)
 	}
 }
+
+// A connection without a byte has an edge, and says which ends were seen.
+func TestConnectOnly(t *testing.T) {
+	s := loopback(t, 0)
+	e := onlyEdge(t, analyzed(t, Options{}, s))
+	if e.Kind != "connect-only" || e.Ends != "both" || e.Connections != 1 || e.Server != "cart" {
+		t.Errorf("edge is %+v", e)
+	}
+	s = newStory(t, "node1")
+	s.process(200, "cart")
+	s.socket(2, format.RoleServer, 200, second, "10.0.0.1 8080", "203.0.113.9 40000")
+	if e := onlyEdge(t, analyzed(t, Options{}, s)); e.Ends != "server" || e.Connections != 1 {
+		t.Errorf("edge is %+v", e)
+	}
+}
+
+// A port is used again and again: each server's end is paired with the client
+// of its own time, and every request with its own connection's.
+func TestPortReuse(t *testing.T) {
+	s := newStory(t, "node1")
+	for i := range int64(5) {
+		client, server := int32(100+i), int32(200)
+		s.process(client, "client-"+string(rune('a'+i)))
+		at := second + i*second
+		s.socket(2*i, format.RoleClient, client, at, "127.0.0.1 40000", "127.0.0.1 80")
+		s.socket(2*i+1, format.RoleServer, server, at+1000, "127.0.0.1 80", "127.0.0.1 40000")
+		s.exchange(2*i, client, at+ms, 0, 3*ms, 0, format.ExchangeClient)
+		s.exchange(2*i+1, server, at+2*ms, 0, ms, 0, 0)
+		s.close(2*i, at+10*ms, format.CloseLocal)
+		s.close(2*i+1, at+10*ms, format.ClosePeer)
+	}
+	s.process(200, "web")
+	a := analyzed(t, Options{}, s)
+	if len(a.Edges) != 5 {
+		t.Fatalf("%d edges, want 5", len(a.Edges))
+	}
+	for _, e := range a.Edges {
+		if e.Server != "web" || e.Requests != 1 || e.Matched != 1 || e.Connections != 1 || !near(e.Network.Max, 2*ms) {
+			t.Errorf("edge is %+v", e)
+		}
+	}
+}
+
+// A service of very many processes has that many instances up to a limit;
+// their requests are all counted.
+func TestManyInstances(t *testing.T) {
+	s := newStory(t, "node1")
+	s.socket(1, format.RoleServer, 1, second, "10.0.0.1 80", "203.0.113.9 40000")
+	for pid := int32(1); pid <= 1500; pid++ {
+		s.process(pid, "worker")
+		s.exchange(1, pid, second+int64(pid)*ms, 0, ms/2, 0, 0)
+	}
+	worker := serviceNamed(t, analyzed(t, Options{}, s), "worker")
+	requests, names := int64(0), map[string]bool{}
+	for _, i := range worker.Instances {
+		requests += i.Requests
+		names[i.Name] = true
+	}
+	if worker.Requests != 1500 || requests != 1500 || len(worker.Instances) != maxListed || !names["other processes"] {
+		t.Errorf("%d requests, %d on %d instances", worker.Requests, requests, len(worker.Instances))
+	}
+}

@@ -96,7 +96,11 @@ func (r *run) traffic(a *Analysis) string {
 	for _, e := range a.Edges {
 		requests += e.Requests
 	}
-	text := number(services) + plural(services, " service, ", " services, ")
+	text := ""
+	if len(r.options.Services) > 0 {
+		text = "of " + strings.Join(r.options.Services, ", ") + " only: "
+	}
+	text += number(services) + plural(services, " service, ", " services, ")
 	if external > 0 {
 		text += number(external) + plural(external, " external peer, ", " external peers, ")
 	}

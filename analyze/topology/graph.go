@@ -120,6 +120,8 @@ type instanceKey struct {
 
 // RouteStats is what the sockets themselves tell of a route.
 type RouteStats struct {
+	ClientEnds    int64 // recorded ends of connections, open at some time in the range
+	ServerEnds    int64
 	Connections   int64 // open at some time in the range
 	Failed        int64 // connects that ended without a connection
 	Resets        int64 // connections ended by a reset or timeout

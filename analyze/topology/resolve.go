@@ -73,6 +73,8 @@ func (g *Graph) Resolve(rows func(cell int32) int64) *Topology {
 
 // Add adds o to s.
 func (s *RouteStats) Add(o RouteStats) {
+	s.ClientEnds += o.ClientEnds
+	s.ServerEnds += o.ServerEnds
 	s.Connections += o.Connections
 	s.Failed += o.Failed
 	s.Resets += o.Resets

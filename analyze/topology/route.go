@@ -131,6 +131,11 @@ func (g *Graph) countSocket(c *replay.Capture, s *replay.Socket, stats *RouteSta
 	case stream:
 		stats.ServerStreams++
 	}
+	if s.Client() {
+		stats.ClientEnds++
+	} else {
+		stats.ServerEnds++
+	}
 	second := peer >= 0 && !s.Client()
 	reset := s.Reset() && closed <= g.to
 	if peer >= 0 && s.Client() {
