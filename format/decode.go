@@ -131,16 +131,26 @@ func unpackDeltas[T integer](dst []T, src []byte, width uint, minDelta, last int
 			last += minDelta
 			dst[i] = T(last)
 		}
+	case width <= 28: // two values and their bit offset fit in one load
+		mask := uint64(1)<<width - 1
+		bit := uint(0)
+		for len(dst) >= 2 {
+			v := load64(src, int(bit>>3)) >> (bit & 7)
+			last += minDelta + int64(v&mask)
+			dst[0] = T(last)
+			last += minDelta + int64(v>>width&mask)
+			dst[1] = T(last)
+			dst = dst[2:]
+			bit += 2 * width
+		}
+		if len(dst) > 0 {
+			last += minDelta + int64(load64(src, int(bit>>3))>>(bit&7)&mask)
+			dst[0] = T(last)
+		}
 	case width <= 56: // a value and its bit offset fit in one load
 		mask := uint64(1)<<width - 1
 		bit := uint(0)
-		i := 0
-		for ; i < len(dst) && int(bit>>3)+8 <= len(src); i++ {
-			last += minDelta + int64(le.Uint64(src[bit>>3:])>>(bit&7)&mask)
-			dst[i] = T(last)
-			bit += width
-		}
-		for ; i < len(dst); i++ {
+		for i := range dst {
 			last += minDelta + int64(load64(src, int(bit>>3))>>(bit&7)&mask)
 			dst[i] = T(last)
 			bit += width
@@ -163,9 +173,9 @@ func unpackWide(src []byte, bit, width uint) uint64 {
 	return v & (1<<width - 1)
 }
 
-// decodeIndexes reads len(dst) dictionary indexes: a byte with the
-// width, then runs (RLE) and bit-packed groups of eight.
-func decodeIndexes(dst []int32, src []byte) error {
+// decodeIndexes reads len(dst) dictionary indexes: a byte with the width, then
+// runs (RLE) and bit-packed groups of eight. All must be below size.
+func decodeIndexes(dst []int32, src []byte, size int) error {
 	if len(dst) == 0 {
 		return nil
 	}
@@ -174,33 +184,32 @@ func decodeIndexes(dst []int32, src []byte) error {
 	}
 	width := uint(src[0])
 	src = src[1:]
+	highest := uint32(0)
 	for len(dst) > 0 {
-		head, size := uvarint(src)
-		if size == 0 || head>>1 == 0 {
+		head, n := uvarint(src)
+		if n == 0 || head>>1 == 0 {
 			return corrupt("dictionary indexes cut short")
 		}
-		src = src[size:]
-		count := min(head>>1, uint64(len(dst)))
+		src = src[n:]
+		count, used, top := 0, 0, uint32(0)
 		if head&1 == 0 {
-			bytes := int(width+7) / 8
-			if len(src) < bytes {
-				return corrupt("dictionary indexes cut short")
-			}
-			fill(dst[:count], int32(load64(src, 0)&(1<<(8*bytes)-1)))
-			src = src[bytes:]
+			count = int(min(head>>1, uint64(len(dst))))
+			used = int(width+7) / 8
+			top = uint32(load64(src, 0) & (1<<(8*used) - 1))
+			fill(dst[:count], int32(top))
 		} else {
-			count = min(head>>1, uint64(len(dst)+7)/8) * 8
-			need := int(count) * int(width) / 8
-			if count > uint64(len(dst)) {
-				count = uint64(len(dst))
-			}
-			if len(src) < (int(count)*int(width)+7)/8 {
-				return corrupt("dictionary indexes cut short")
-			}
-			unpackIndexes(dst[:count], src, width)
-			src = src[min(need, len(src)):]
+			count = min(len(dst), int(min(head>>1, uint64(len(dst)+7)/8))*8)
+			used = (count*int(width) + 7) / 8
+			top = unpackIndexes(dst[:count], src, width)
 		}
-		dst = dst[count:]
+		if len(src) < used {
+			return corrupt("dictionary indexes cut short")
+		}
+		highest = max(highest, top)
+		dst, src = dst[count:], src[used:]
+	}
+	if int64(highest) >= int64(size) {
+		return corrupt("dictionary index %d, the dictionary has %d values", highest, size)
 	}
 	return nil
 }
@@ -211,30 +220,32 @@ func fill(dst []int32, v int32) {
 	}
 }
 
-// unpackIndexes reads len(dst) values of width bits, at most 32.
-func unpackIndexes(dst []int32, src []byte, width uint) {
+// unpackIndexes reads len(dst) values of width bits, at most 32, and gives the
+// highest. Bits past the end of src are zero.
+func unpackIndexes(dst []int32, src []byte, width uint) (highest uint32) {
 	mask := uint64(1)<<width - 1
-	bit, i := uint(0), 0
-	for ; i < len(dst) && int(bit>>3)+8 <= len(src); i++ {
-		dst[i] = int32(le.Uint64(src[bit>>3:]) >> (bit & 7) & mask)
+	bit := uint(0)
+	if width <= 8 { // eight values in one load
+		for len(dst) >= 8 && int(bit>>3)+8 <= len(src) {
+			v := le.Uint64(src[bit>>3:])
+			group := (*[8]int32)(dst)
+			for i := range group {
+				x := uint32(v & mask)
+				group[i] = int32(x)
+				highest = max(highest, x)
+				v >>= width
+			}
+			dst = dst[8:]
+			bit += 8 * width
+		}
+	}
+	for i := range dst {
+		x := uint32(load64(src, int(bit>>3)) >> (bit & 7) & mask)
+		dst[i] = int32(x)
+		highest = max(highest, x)
 		bit += width
 	}
-	for ; i < len(dst); i++ {
-		dst[i] = int32(load64(src, int(bit>>3)) >> (bit & 7) & mask)
-		bit += width
-	}
-}
-
-// checkIndexes makes sure that every index is below n.
-func checkIndexes(indexes []int32, n int) error {
-	var highest uint32
-	for _, i := range indexes {
-		highest = max(highest, uint32(i))
-	}
-	if len(indexes) > 0 && int64(highest) >= int64(n) {
-		return corrupt("dictionary index %d, the dictionary has %d values", highest, n)
-	}
-	return nil
+	return highest
 }
 
 // decodeTexts reads n length-prefixed values; the strings share one copy of src.

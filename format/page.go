@@ -161,10 +161,7 @@ func (p *page) indexes(dst []int32, size int) error {
 	if err != nil {
 		return err
 	}
-	if err := decodeIndexes(dst, data); err != nil {
-		return err
-	}
-	return checkIndexes(dst, size)
+	return decodeIndexes(dst, data, size)
 }
 
 // readNumbers fills dst, one value a row, from the column chunks.
