@@ -63,13 +63,13 @@ func (a *Accumulator) Partial() *Partial {
 
 // counter counts the rows of one cell. Counts but Requests, and the parts of
 // latencies, are of all batches since the last flush; the others are of the
-// current window.
+// current window. What most rows touch comes first, to be in one cache line.
 type counter struct {
-	Counts
-	cell     int32
-	active   bool // has rows in the batch
 	requests int64
 	errors   int64
+	cell     int32
+	active   bool // has rows in the batch
+	Counts
 	brief    stat.Builder // latencies of one message each way: upload and download are 0
 	latency  stat.Builder // all others, with their parts
 	upload   stat.Builder

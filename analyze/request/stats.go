@@ -19,6 +19,10 @@ const (
 // latencies and Untimed, Unanswered and InFlight.
 type Counts struct {
 	Rows         int64
+	RequestBytes int64
+	AnswerBytes  int64
+	Matched      int64 // server's end: requests also seen on the client's end
+	Reversed     int64 // matched, but faster for the client than for the server
 	Requests     int64
 	Unanswered   int64 // the connection ended without an answer
 	InFlight     int64 // no answer yet when the recording ended
@@ -26,10 +30,6 @@ type Counts struct {
 	OneWay       int64 // pushes, greetings and goodbyes outside of streams
 	MessagesIn   int64 // of streams: in the direction of requests
 	MessagesOut  int64 // of streams: in the direction of answers
-	RequestBytes int64
-	AnswerBytes  int64
-	Matched      int64 // server's end: requests also seen on the client's end
-	Reversed     int64 // matched, but faster for the client than for the server
 }
 
 // Stats is the counts of a cell and its distributions.

@@ -36,11 +36,11 @@ func (p *Pool) put(c *chunk) {
 // an index and an increment. It must be flushed before 2^32 values are in it.
 // The zero value is empty.
 type Builder struct {
-	chunks       [chunks]*chunk
-	used         uint64 // bit i: chunks[i] is set
 	count        int64
 	min, max     int64
-	sumHi, sumLo uint64
+	sumLo, sumHi uint64
+	used         uint64 // bit i: chunks[i] is set
+	chunks       [chunks]*chunk
 }
 
 // Count returns the number of values since the last Flush.
