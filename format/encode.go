@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
-	"unsafe"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/parquet-go/parquet-go"
@@ -175,14 +174,17 @@ func (*zstdCodec) Decode(_, _ []byte) ([]byte, error) { return nil, errors.ErrUn
 
 // mendTexts makes texts valid UTF-8, as Parquet wants them: one odd command
 // line would keep other tools from reading the whole table. Each run of invalid
-// bytes becomes U+FFFD.
+// bytes becomes U+FFFD. Texts beyond maxTextValue bytes are cut.
 func (b *batch[T]) mendTexts() {
 	for _, c := range b.table.info.columns {
 		if c.kind != kindText {
 			continue
 		}
 		for i := range b.rows {
-			text := (*string)(unsafe.Add(unsafe.Pointer(&b.rows[i]), c.offset))
+			text := textField(&b.rows[i], c)
+			if len(*text) > maxTextValue {
+				*text = (*text)[:maxTextValue]
+			}
 			if !utf8.ValidString(*text) {
 				*text = strings.ToValidUTF8(*text, string(utf8.RuneError))
 			}

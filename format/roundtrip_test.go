@@ -1,6 +1,7 @@
 package format
 
 import (
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"testing"
@@ -56,6 +57,36 @@ func TestInvalidTextIsMended(t *testing.T) {
 	if want := (Mark{Kind: "a\uFFFDb", Text: "ok"}); len(got) != 1 || got[0] != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
+}
+
+// TestLongTexts holds that a Writer makes nothing that a reader refuses.
+func TestLongTexts(t *testing.T) {
+	r := rand.New(rand.NewPCG(1, 1))
+	text := make([]byte, 2<<20)
+	for i := range text {
+		text[i] = "abcdefghijklmnopqrstuvwxyz"[r.IntN(26)]
+	}
+	w, path := create(t)
+	var want []Config
+	for i := range 400 {
+		row := Config{TsNs: int64(i), Text: string(text[i : i+100_000]), Path: "x"}
+		want = append(want, row)
+		must(t, Append(w, row))
+	}
+	must(t, Append(w, Config{TsNs: 400, Text: string(text)}))
+	want = append(want, Config{TsNs: 400, Text: string(text[:maxTextValue])})
+	must(t, w.Close(Final{}))
+	c := open(t, path)
+	got, err := All[Config](c)
+	if err != nil || !slices.Equal(got, want) {
+		t.Errorf("read %d of %d rows, %v", len(got), len(want), err)
+	}
+	for _, s := range c.Segments("config") {
+		if s.Size > maxEntryBytes/4 {
+			t.Errorf("%s has %d bytes", s.Name, s.Size)
+		}
+	}
+	noProblems(t, c)
 }
 
 func TestReadExchangesIsSortedAndWhole(t *testing.T) {

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"slices"
 	"sync/atomic"
 	"unsafe"
 
@@ -15,6 +16,13 @@ const (
 	// Append blocks: at 200,000 exchanges a second, 0.2 s.
 	queueBatches = 16
 
+	// batchTextBytes and segmentTextBytes do for texts what batchBytes and
+	// segmentRows do for rows; they keep segments far from what a reader takes.
+	batchTextBytes   = 1 << 20
+	segmentTextBytes = 4 << 20
+	// maxTextValue is the longest text kept; what is longer is cut.
+	maxTextValue = 1 << 20
+
 	// A table with at least busyRows unsealed rows is sealed after busyAgeNs,
 	// others after quietAgeNs: a segment costs 1.5 KB whatever it holds.
 	busyRows   = 1000
@@ -25,14 +33,16 @@ const (
 // sink collects the rows of one table. Fields above the line belong to the
 // goroutine that owns the Writer, those below to the encoder.
 type sink[T Row] struct {
-	info     *table
-	w        *Writer
-	current  *batch[T]
-	batches  int // that exist, at most queueBatches+2
-	full     int // rows of a full batch
-	appended int64
-	unsealed int64 // rows since the last seal
-	sinceNs  int64 // Tick that first saw unsealed rows; 0: none yet
+	info                    *table
+	w                       *Writer
+	current                 *batch[T]
+	batches                 int // that exist, at most queueBatches+2
+	full                    int // rows of a full batch
+	appended                int64
+	unsealed                int64 // rows since the last seal
+	texts                   bool  // the table has columns of text, counted here:
+	batchText, unsealedText int   // bytes in the current batch, and since the last seal
+	sinceNs                 int64 // Tick that first saw unsealed rows; 0: none yet
 	// before are sealed before this one: their rows are what rows here refer
 	// to, so that a file cut after this segment still knows them.
 	before []rowSink
@@ -59,9 +69,11 @@ type rowSink interface {
 }
 
 func newSink[T Row](w *Writer, order func(*encoder, *batch[T])) *sink[T] {
+	info := tableOf[T]()
 	return &sink[T]{
-		info:  tableOf[T](),
+		info:  info,
 		w:     w,
+		texts: slices.ContainsFunc(info.columns, func(c column) bool { return c.kind == kindText }),
 		full:  max(1, batchBytes/int(unsafe.Sizeof(*new(T)))),
 		free:  make(chan *batch[T], queueBatches+2),
 		order: order,
@@ -80,13 +92,40 @@ func (s *sink[T]) append(rows []T) {
 			s.current = s.take()
 		}
 		n := min(len(rows), s.full-len(s.current.rows))
+		if s.texts {
+			n = s.fit(rows[:n])
+		}
 		s.current.rows = append(s.current.rows, rows[:n]...)
 		rows = rows[n:]
 		s.unsealed += int64(n)
-		if len(s.current.rows) == s.full {
-			s.flush(s.unsealed >= segmentRows)
+		if len(s.current.rows) == s.full || s.batchText >= batchTextBytes {
+			s.flush(s.unsealed >= segmentRows || s.unsealedText >= segmentTextBytes)
 		}
 	}
+}
+
+// fit gives how many of the rows the current batch takes by their texts, at
+// least one.
+func (s *sink[T]) fit(rows []T) int {
+	for i := range rows {
+		size := 0
+		for _, c := range s.info.columns {
+			if c.kind == kindText {
+				size += min(len(*textField(&rows[i], c)), maxTextValue)
+			}
+		}
+		s.batchText += size
+		s.unsealedText += size
+		if s.batchText >= batchTextBytes {
+			return i + 1
+		}
+	}
+	return len(rows)
+}
+
+// textField is the text of column c in a row.
+func textField[T Row](row *T, c column) *string {
+	return (*string)(unsafe.Add(unsafe.Pointer(row), c.offset))
 }
 
 // take gives an empty batch, waiting for the encoder when all are under way.
@@ -105,7 +144,9 @@ func (s *sink[T]) take() *batch[T] {
 
 // recycle gives a batch back; text of its rows is let go.
 func (s *sink[T]) recycle(b *batch[T]) {
-	clear(b.rows)
+	if s.texts {
+		clear(b.rows)
+	}
 	b.rows = b.rows[:0]
 	s.free <- b
 }
@@ -124,10 +165,10 @@ func (s *sink[T]) flush(seal bool) {
 		s.current = s.take()
 	}
 	b := s.current
-	s.current = nil
+	s.current, s.batchText = nil, 0
 	b.seal, b.nowNs = seal, s.w.nowNs
 	if seal {
-		s.unsealed, s.sinceNs = 0, 0
+		s.unsealed, s.unsealedText, s.sinceNs = 0, 0, 0
 	}
 	s.w.queue <- b
 }
