@@ -49,16 +49,22 @@ func TestKilledWriter(t *testing.T) {
 		child := exec.Command(os.Args[0])
 		child.Env = append(os.Environ(), killEnv+"="+path)
 		must(t, child.Start())
-		time.Sleep(time.Duration(60+13*i) * time.Millisecond)
+		waitForSize(t, path+partSuffix, int64(20_000+31_013*i))
 		must(t, child.Process.Kill())
 		_ = child.Wait() // killed, as it should be
-		info, err := os.Stat(path + partSuffix)
-		if err != nil || info.Size() == 0 {
-			t.Logf("killed before the first write: %v", err)
-			continue
-		}
 		checkKilled(t, path+partSuffix)
 	}
+}
+
+// waitForSize waits until the file is at least so large.
+func waitForSize(t *testing.T, path string, size int64) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if info, err := os.Stat(path); err == nil && info.Size() >= size {
+			return
+		}
+	}
+	t.Fatalf("%s does not reach %d bytes", path, size)
 }
 
 func checkKilled(t *testing.T, path string) {

@@ -30,31 +30,35 @@ const (
 	quietAgeNs = 10e9
 )
 
-// sink collects the rows of one table. Fields above the line belong to the
-// goroutine that owns the Writer, those below to the encoder.
+// sink collects the rows of one table.
 type sink[T Row] struct {
-	info                    *table
-	w                       *Writer
-	current                 *batch[T]
-	batches                 int // that exist, at most queueBatches+2
-	full                    int // rows of a full batch
-	appended                int64
-	unsealed                int64 // rows since the last seal
-	texts                   bool  // the table has columns of text, counted here:
-	batchText, unsealedText int   // bytes in the current batch, and since the last seal
-	sinceNs                 int64 // Tick that first saw unsealed rows; 0: none yet
+	info  *table
+	w     *Writer
+	full  int            // rows of a full batch
+	texts bool           // the table has columns of text
+	free  chan *batch[T] // between the two goroutines
+
+	// Of the goroutine that owns the Writer:
+
+	current      *batch[T]
+	batches      int // that exist, at most queueBatches+2
+	batchText    int // bytes of text in the current batch
+	appended     int64
+	unsealed     int64 // rows since the last seal
+	unsealedText int   // bytes of text since then
+	sinceNs      int64 // Tick that first saw unsealed rows; 0: none yet
 	// before are sealed before this one: their rows are what rows here refer
 	// to, so that a file cut after this segment still knows them.
 	before []rowSink
 
-	free chan *batch[T]
+	// Of the encoder goroutine:
 
 	order       func(*encoder, *batch[T]) // sorts a batch, nil: as appended
 	segment     *parquet.GenericWriter[T]
 	output      entryWriter
 	segmentRows int64
 	sequence    int
-	sealed      atomic.Int64 // rows in the file
+	sealed      atomic.Int64 // rows in the file; read by both
 }
 
 // rowSink is a sink, whatever its row type.

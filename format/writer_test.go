@@ -166,6 +166,35 @@ func TestDirectoryOfManyEntries(t *testing.T) {
 	}
 }
 
+// TestOpenWithAStaleDirectory opens what a kill leaves of a long recording:
+// the last entries stand in no directory.
+func TestOpenWithAStaleDirectory(t *testing.T) {
+	m := &memoryFile{}
+	a := &archive{f: m}
+	add := func(name string, data []byte) {
+		_, err := a.add(name, append(entryBuffer(nil, name), data...), 1)
+		must(t, err)
+	}
+	add(manifestName, manifestJSON(t, nil))
+	segment := parquetOf(t, []Mark{{TsNs: 1}})
+	const n = lazyDirectoryEntries + 50
+	for i := range n {
+		add(tableOf[Mark]().entryName(i+1), segment)
+	}
+	if !a.dirStale {
+		t.Fatal("the directory is not stale")
+	}
+	c := open(t, rewrite(t, m.data))
+	if rows, err := All[Mark](c); len(rows) != n || err != nil {
+		t.Errorf("read %d of %d rows, %v", len(rows), n, err)
+	}
+	for _, p := range c.Problems() {
+		if p.Damage {
+			t.Errorf("problem: %s", p)
+		}
+	}
+}
+
 func TestDirectoryBeyond4GB(t *testing.T) {
 	m := &sparseFile{base: 5 << 30}
 	a := &archive{f: m, end: m.base}
