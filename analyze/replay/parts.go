@@ -12,8 +12,11 @@ const (
 	// socketsPerPart is about how many socket rows are read for a part: it
 	// bounds the memory, about 150 B each, whatever the capture's size.
 	socketsPerPart = 100_000
-	// segmentsPerPart is how many exchange segments a part has at most.
-	segmentsPerPart = 64
+	// segmentsPerPart is how many exchange segments a part of one capture has
+	// at most, and jointSegmentsPerPart one of several: requests between
+	// captures wait for their other end until the part ends, 20 B each.
+	segmentsPerPart      = 64
+	jointSegmentsPerPart = 16
 )
 
 // Parts divides captures into parts that are analyzed one after the other, so
@@ -36,7 +39,11 @@ type Parts struct {
 
 // NewParts gives the parts of captures that were just opened.
 func NewParts(captures []*Capture) *Parts {
-	return &Parts{captures: captures, Spent: true, sockets: socketsPerPart, segments: segmentsPerPart}
+	p := &Parts{captures: captures, Spent: true, sockets: socketsPerPart, segments: segmentsPerPart}
+	if len(captures) > 1 {
+		p.segments = jointSegmentsPerPart
+	}
+	return p
 }
 
 // Limit sets about how many socket rows are read for a part and how many

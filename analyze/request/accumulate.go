@@ -45,8 +45,7 @@ func New(frame Frame, places Places) *Accumulator {
 
 // Between parts, Drain moves the pairs that wait and the streams found to p.
 func (a *Accumulator) Drain(p *Partial) {
-	p.waiting = append(p.waiting, a.partial.waiting...)
-	a.partial.waiting = a.partial.waiting[:0]
+	p.takeWaiting(&a.partial)
 	for key := range a.partial.Streams {
 		p.addStream(key)
 	}
@@ -94,6 +93,7 @@ type socket struct {
 	last    span
 	shift   int64
 	pair    SocketKey
+	queue   *queue // pair's, once something waits
 }
 
 // Add counts the rows of a batch.
@@ -236,11 +236,14 @@ func (a *Accumulator) match(s *socket, record span) {
 
 // wait keeps a socket's record for other batches.
 func (a *Accumulator) wait(s *socket, record span) {
-	h := half{span: record, pair: s.pair, cell: -1}
-	if s.end == 0 {
-		h.cell = s.counter.cell
+	if s.queue == nil {
+		s.queue = a.partial.waitingOf(s.pair)
 	}
-	a.partial.waiting = append(a.partial.waiting, h)
+	if s.end != 0 {
+		s.queue.clients = append(s.queue.clients, record)
+		return
+	}
+	s.queue.servers = append(s.queue.servers, served{record, s.counter.cell})
 }
 
 // nextWindow closes the window and begins the one of a start time.

@@ -3,17 +3,24 @@ package request
 import (
 	"cmp"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // span is when a request was at one end, on the pair's clock.
 type span struct{ start, end int64 }
 
-// half is one end's record of a request whose other end was not in the same
-// batch.
-type half struct {
+// served is a server's record of a request.
+type served struct {
 	span
-	pair SocketKey
-	cell int32 // server's end: where the pair counts; -1: client's end
+	cell int32 // where the pair counts
+}
+
+// queue holds the records of a connection's two ends that were not in the
+// same batch.
+type queue struct {
+	clients []span
+	servers []served
 }
 
 // within says whether a server's record lies within a client's. The middle
@@ -35,39 +42,108 @@ func network(client, server span) (ns int64, ok bool) {
 	return max(ns, 0), true
 }
 
-// Pair pairs what waits, by the rule that holds within a segment: a
-// client's record takes the first server's record within it.
+// waitingOf gives the queue of a connection.
+func (p *Partial) waitingOf(pair SocketKey) *queue {
+	q := p.waiting[pair]
+	if q == nil {
+		if p.waiting == nil {
+			p.waiting = map[SocketKey]*queue{}
+		}
+		q = new(queue)
+		p.waiting[pair] = q
+	}
+	return q
+}
+
+// takeWaiting moves all records that wait from o to p.
+func (p *Partial) takeWaiting(o *Partial) {
+	for pair, from := range o.waiting {
+		to := p.waitingOf(pair)
+		to.clients = append(to.clients, from.clients...)
+		to.servers = append(to.servers, from.servers...)
+	}
+	o.waiting = nil
+}
+
+// Pair pairs what waits, by the rule that holds within a batch: a client's
+// record takes the first server's record within it.
 func (p *Partial) Pair() {
-	slices.SortFunc(p.waiting, func(a, b half) int {
-		return cmp.Or(cmp.Compare(a.pair.ID, b.pair.ID), cmp.Compare(a.pair.Capture, b.pair.Capture), cmp.Compare(a.start, b.start),
-			cmp.Compare(a.end, b.end), cmp.Compare(a.cell, b.cell))
-	})
-	left := p.waiting[:0]
-	var open half // the client's record at hand
-	waits := false
-	for _, h := range p.waiting {
-		if h.cell < 0 {
+	counts := pairing{partial: p, network: map[int32]*stat.Builder{}}
+	for pair, q := range p.waiting {
+		if len(q.clients) > 0 && len(q.servers) > 0 {
+			q.pair(&counts)
+		}
+		if len(q.clients)+len(q.servers) == 0 {
+			delete(p.waiting, pair)
+		}
+	}
+	for cell, b := range counts.network {
+		b.Flush(&p.Stats(cell).Network, &counts.pool)
+	}
+}
+
+// pairing counts pairs.
+type pairing struct {
+	partial *Partial
+	pool    stat.Pool
+	network map[int32]*stat.Builder // by cell
+}
+
+func (c *pairing) add(client span, server served) {
+	stats := c.partial.Stats(server.cell)
+	stats.Matched++
+	ns, ok := network(client, server.span)
+	if !ok {
+		stats.Reversed++
+		return
+	}
+	b := c.network[server.cell]
+	if b == nil {
+		b = new(stat.Builder)
+		c.network[server.cell] = b
+	}
+	b.Add(ns, &c.pool)
+}
+
+// pair pairs the two ends' records and keeps those without a partner.
+func (q *queue) pair(counts *pairing) {
+	sortBy(q.clients, func(s span) span { return s })
+	sortBy(q.servers, func(s served) span { return s.span })
+	clients, servers := q.clients[:0], q.servers[:0]
+	at, waits := -1, false // the last client's record that began before
+	open := span{}
+	for _, server := range q.servers {
+		for at+1 < len(q.clients) && q.clients[at+1].start <= server.start {
 			if waits {
-				left = append(left, open)
+				clients = append(clients, open)
 			}
-			open, waits = h, true
+			at++
+			open, waits = q.clients[at], true
+		}
+		if waits && server.within(open) {
+			counts.add(open, server)
+			waits = false
 			continue
 		}
-		if !waits || open.pair != h.pair || !h.within(open.span) {
-			left = append(left, h)
-			continue
-		}
-		stats := p.Stats(h.cell)
-		stats.Matched++
-		if ns, ok := network(open.span, h.span); ok {
-			stats.Network.Add(ns, 1)
-		} else {
-			stats.Reversed++
-		}
-		waits = false
+		servers = append(servers, server)
 	}
 	if waits {
-		left = append(left, open)
+		clients = append(clients, open)
 	}
-	p.waiting = left
+	q.clients = append(clients, q.clients[at+1:]...)
+	q.servers = servers
+}
+
+// sortBy sorts records by time. They mostly are.
+func sortBy[T any](list []T, of func(T) span) {
+	compare := func(a, b T) int {
+		x, y := of(a), of(b)
+		if x.start != y.start {
+			return cmp.Compare(x.start, y.start)
+		}
+		return cmp.Compare(x.end, y.end)
+	}
+	if !slices.IsSortedFunc(list, compare) {
+		slices.SortStableFunc(list, compare)
+	}
 }

@@ -149,7 +149,7 @@ type Partial struct {
 	Streams map[SocketKey]bool // sockets found to be pushed to
 	// Unlinked counts rows on sockets that their capture does not describe.
 	Unlinked int64
-	waiting  []half
+	waiting  map[SocketKey]*queue // by connection
 }
 
 // Stats gives the stats of a cell, never nil.
@@ -163,7 +163,7 @@ func (p *Partial) Stats(cell int32) *Stats {
 	return p.Cells[cell]
 }
 
-// Merge adds all of o to p.
+// Merge adds all of o to p. o must not be used afterwards.
 func (p *Partial) Merge(o *Partial) {
 	for cell, stats := range o.Cells {
 		if stats != nil {
@@ -174,7 +174,7 @@ func (p *Partial) Merge(o *Partial) {
 		p.addStream(key)
 	}
 	p.Unlinked += o.Unlinked
-	p.waiting = append(p.waiting, o.waiting...)
+	p.takeWaiting(o)
 }
 
 func (p *Partial) addStream(key SocketKey) {
