@@ -18,10 +18,15 @@ import (
 	"time"
 )
 
-const (
-	redisPort = 16379
-	nginxPort = 18080
-)
+// freePort gives a port that nothing listens on, so that the answers cannot be
+// those of another server.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
+}
 
 // load is a server and the generator that drives it.
 type load struct {
@@ -41,24 +46,27 @@ type load struct {
 
 // startLoad starts the server of a load and waits until it answers.
 func startLoad(ctx context.Context, name, dir string, o options) (*load, error) {
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
 	var l *load
-	var err error
 	switch name {
 	case "redis":
-		l, err = startRedis(dir, o.requests)
+		l, err = startRedis(dir, port, o.requests)
 	case "nginx":
-		l, err = startNginx(dir, o.duration)
+		l, err = startNginx(dir, port, o.duration)
 	case "nginx-close":
-		l, err = startNginx(dir, o.duration, "-H", "Connection: close")
+		l, err = startNginx(dir, port, o.duration, "-H", "Connection: close")
 	default:
 		return nil, errors.New("no such load: redis, nginx and nginx-close there are")
 	}
 	if err != nil {
 		return nil, err
 	}
-	l.name = name
+	l.name, l.port = name, port
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err = l.served(); err == nil {
+		if _, err = l.served(); err == nil && !l.server.ended() {
 			return l, nil
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil || l.server.ended() {
@@ -68,16 +76,16 @@ func startLoad(ctx context.Context, name, dir string, o options) (*load, error) 
 	}
 }
 
-func startRedis(dir string, requests int) (*load, error) {
-	port := strconv.Itoa(redisPort)
-	server, err := start(filepath.Join(dir, "server.log"), "redis-server", "--bind", "127.0.0.1", "--port", port,
+func startRedis(dir string, port, requests int) (*load, error) {
+	server, err := start(filepath.Join(dir, "server.log"), "redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port),
 		"--save", "", "--appendonly", "no", "--daemonize", "no", "--dir", dir)
 	if err != nil {
 		return nil, err
 	}
 	// redis-benchmark begins with two questions for settings in one write.
-	return &load{port: redisPort, server: server, parse: parseRedis, served: redisServed, together: 1,
-		command: []string{"redis-benchmark", "-h", "127.0.0.1", "-p", port, "-c", "50", "-P", "1", "-n", strconv.Itoa(requests), "-t", "get", "--csv"}}, nil
+	return &load{server: server, parse: parseRedis, together: 1,
+		served:  func() (int64, error) { return redisServed(port) },
+		command: []string{"redis-benchmark", "-h", "127.0.0.1", "-p", strconv.Itoa(port), "-c", "50", "-P", "1", "-n", strconv.Itoa(requests), "-t", "get", "--csv"}}, nil
 }
 
 // parseRedis reads the last line of redis-benchmark --csv: test, rps, …
@@ -91,8 +99,8 @@ func parseRedis(output string) (float64, int64, error) {
 }
 
 // redisServed asks redis how many commands it has answered, this one not yet.
-func redisServed() (int64, error) {
-	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", redisPort), time.Second)
+func redisServed(port int) (int64, error) {
+	conn, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", port), time.Second)
 	if err != nil {
 		return 0, err
 	}
@@ -127,9 +135,9 @@ http {
 }
 `
 
-func startNginx(dir string, duration time.Duration, header ...string) (*load, error) {
+func startNginx(dir string, port int, duration time.Duration, header ...string) (*load, error) {
 	config := filepath.Join(dir, "nginx.conf")
-	err := errors.Join(os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, nginxPort), 0o600), os.Mkdir(filepath.Join(dir, "www"), 0o700),
+	err := errors.Join(os.WriteFile(config, fmt.Appendf(nil, nginxConfig, dir, port), 0o600), os.Mkdir(filepath.Join(dir, "www"), 0o700),
 		os.WriteFile(filepath.Join(dir, "www", "f.txt"), []byte(strings.Repeat("x", 1024)), 0o600))
 	if err != nil {
 		return nil, err
@@ -139,8 +147,9 @@ func startNginx(dir string, duration time.Duration, header ...string) (*load, er
 		return nil, err
 	}
 	command := append([]string{"wrk", "-t1", "-c32", fmt.Sprintf("-d%ds", max(1, int(duration.Seconds())))}, header...)
-	return &load{port: nginxPort, server: server, parse: parseWrk, served: nginxServed,
-		command: append(command, fmt.Sprintf("http://127.0.0.1:%d/f.txt", nginxPort))}, nil
+	return &load{server: server, parse: parseWrk,
+		served:  func() (int64, error) { return nginxServed(port) },
+		command: append(command, fmt.Sprintf("http://127.0.0.1:%d/f.txt", port))}, nil
 }
 
 var (
@@ -161,9 +170,9 @@ func parseWrk(output string) (float64, int64, error) {
 }
 
 // nginxServed asks nginx how many requests it has taken before this one.
-func nginxServed() (int64, error) {
+func nginxServed(port int) (int64, error) {
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Second}
-	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/status", nginxPort))
+	response, err := client.Get(fmt.Sprintf("http://127.0.0.1:%d/status", port))
 	if err != nil {
 		return 0, err
 	}
