@@ -12,6 +12,9 @@ const (
 	// long that there would be more than maxWindows.
 	DefaultWindowNs = 1e9
 	maxWindows      = 600
+	// maxWindowWords bounds the memory of the windows of all edges, for each
+	// worker: 48 MB.
+	maxWindowWords = 6 << 20
 )
 
 // ParseMoment gives the Unix time, in nanoseconds, that a text means for a
@@ -82,6 +85,10 @@ func (r *run) setWindows() {
 		base, n = windows(r.start, r.end, width)
 	}
 	r.frame.BaseNs, r.frame.WidthNs, r.frame.Windows = base, width, int32(n)
+	r.frame.MaxWords = maxWindowWords
+	if r.options.maxWords > 0 {
+		r.frame.MaxWords = r.options.maxWords
+	}
 }
 
 // windows gives the start of the first window and their number.

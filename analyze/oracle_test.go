@@ -362,21 +362,27 @@ func TestSameBytesWithAnyWorkers(t *testing.T) {
 	third := randomStory(t, 99)
 	third.manifest.Host.Name = "node3"
 	paths := []string{client.write(), server.write(), third.write()}
-	var want []byte
-	for round := range 12 {
-		a, err := Run(t.Context(), paths, Options{Workers: 1 + round%6})
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := json.Marshal(a)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want == nil {
-			want = got
-		}
-		if string(got) != string(want) {
-			t.Fatalf("%d workers give other bytes than 1", 1+round%6)
+	for _, words := range []int{0, 5000} { // with room for the windows, and without
+		var want []byte
+		for round := range 9 {
+			a, err := Run(t.Context(), paths, Options{Workers: 1 + round%6, maxWords: words})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if wide := a.WindowNs > second; wide != (words > 0) {
+				t.Fatalf("%d words: windows are %d ns wide", words, a.WindowNs)
+			}
+			checkConsistent(t, a)
+			got, err := json.Marshal(a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got
+			}
+			if string(got) != string(want) {
+				t.Fatalf("%d workers give other bytes than 1", 1+round%6)
+			}
 		}
 	}
 }

@@ -27,8 +27,9 @@ type Options struct {
 	Version  string   // of kmon, for Analysis.Version
 	Progress *Progress
 
-	// For tests: rows of sockets and segments of exchanges in a part.
-	partSockets, partSegments int
+	// For tests: rows of sockets and segments of exchanges in a part, and
+	// memory for windows.
+	partSockets, partSegments, maxWords int
 }
 
 // Progress tells how far a run is. Its methods may be called while Run runs.
@@ -138,7 +139,7 @@ func (r *run) count(ctx context.Context) error {
 	for i := range workers {
 		workers[i] = request.New(r.frame, places{r.graph})
 	}
-	r.total = new(request.Partial)
+	r.total = &request.Partial{Frame: r.frame}
 	for r.parts.Next() {
 		if r.parts.Read {
 			r.graph.Begin()
@@ -164,6 +165,7 @@ func (r *run) count(ctx context.Context) error {
 	for _, w := range workers {
 		r.total.Merge(w.Partial())
 	}
+	r.frame = r.total.Frame // its windows may have become wider
 	r.topology = r.graph.Resolve(func(cell int32) int64 { return r.total.Stats(cell).Rows })
 	return nil
 }

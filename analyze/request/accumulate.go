@@ -26,7 +26,6 @@ const (
 // of several.
 type Accumulator struct {
 	partial  Partial
-	frame    Frame
 	places   Places
 	pool     stat.Pool
 	sockets  []socket   // of the batch, by index of SocketIDs
@@ -40,7 +39,7 @@ type Accumulator struct {
 
 // New gives an empty Accumulator.
 func New(frame Frame, places Places) *Accumulator {
-	return &Accumulator{frame: frame, places: places}
+	return &Accumulator{partial: Partial{Frame: frame}, places: places}
 }
 
 // Between parts, Drain moves the pairs that wait and the streams found to p.
@@ -56,7 +55,7 @@ func (a *Accumulator) Drain(p *Partial) {
 func (a *Accumulator) Partial() *Partial {
 	a.flush()
 	p := a.partial
-	a.partial = Partial{}
+	a.partial = Partial{Frame: p.Frame}
 	return &p
 }
 
@@ -157,11 +156,11 @@ func (a *Accumulator) rowsOf(starts []int64, offset int64) (first, last int) {
 		return 0, 0
 	}
 	last = len(starts)
-	if starts[0]+offset < a.frame.FromNs {
-		first, _ = slices.BinarySearch(starts, a.frame.FromNs-offset)
+	if starts[0]+offset < a.partial.Frame.FromNs {
+		first, _ = slices.BinarySearch(starts, a.partial.Frame.FromNs-offset)
 	}
-	if starts[last-1]+offset >= a.frame.ToNs {
-		last, _ = slices.BinarySearch(starts, a.frame.ToNs-offset)
+	if starts[last-1]+offset >= a.partial.Frame.ToNs {
+		last, _ = slices.BinarySearch(starts, a.partial.Frame.ToNs-offset)
 	}
 	return first, last
 }
@@ -249,9 +248,9 @@ func (a *Accumulator) wait(s *socket, record span) {
 // nextWindow closes the window and begins the one of a start time.
 func (a *Accumulator) nextWindow(start, offset int64) {
 	a.closeWindow()
-	a.window = a.frame.Window(start + offset)
-	a.until = a.frame.BaseNs + int64(a.window+1)*a.frame.WidthNs - offset
-	if a.window == a.frame.Windows-1 {
+	a.window = a.partial.Frame.Window(start + offset)
+	a.until = a.partial.Frame.BaseNs + int64(a.window+1)*a.partial.Frame.WidthNs - offset
+	if a.window == a.partial.Frame.Windows-1 {
 		a.until = math.MaxInt64
 	}
 }
@@ -264,7 +263,9 @@ func (a *Accumulator) closeWindow() {
 		}
 		stats := a.partial.Stats(c.cell)
 		stats.Requests += c.requests
+		windows := len(stats.Windows)
 		w := stats.window(a.window)
+		a.partial.words += windowWords*(len(stats.Windows)-windows) - w.Latency.Size()
 		w.Requests += c.requests
 		w.Errors += c.errors
 		c.requests, c.errors = 0, 0
@@ -274,6 +275,7 @@ func (a *Accumulator) closeWindow() {
 		c.latency.AddTo(&c.brief, &a.pool)
 		c.latency.Reset(&a.pool)
 		c.brief.Flush(&w.Latency, &a.pool)
+		a.partial.words += w.Latency.Size()
 	}
 }
 

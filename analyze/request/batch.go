@@ -109,6 +109,7 @@ func (a *Accumulator) end(b *replay.Batch) {
 		c.active = false
 	}
 	a.active = a.active[:0]
+	a.partial.limit()
 	a.counted += int64(len(b.Columns.StartNs))
 	if a.pool.Bytes() > maxCounterBytes || len(a.counters) > maxCounters || a.counted > maxCounted {
 		a.flush()

@@ -20,7 +20,7 @@ func (fixed) Place(_ int, socket int32) Place {
 
 func (fixed) Cell(_ int, socket, _ int32, _ int64, _ bool) int32 { return socket }
 
-var frame = Frame{FromNs: -1 << 62, ToNs: 1 << 62, WidthNs: 1e6, Windows: 20}
+var frame = Frame{FromNs: -1 << 62, ToNs: 1 << 62, WidthNs: 1e6, Windows: 20, MaxWords: 1 << 20}
 
 // batches gives n successive segments of some connections, the two ends'
 // records of a request often in different ones.
@@ -64,8 +64,12 @@ func batches(seed uint64, n int) []*replay.Batch {
 // Any order and any partition of the batches adds up to the same: requests,
 // distributions, windows, and pairs whose two records are batches apart.
 func TestMergeInAnyOrder(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(12) {
 		list := batches(seed, 12)
+		frame := frame
+		if seed > 5 { // so little memory that windows must become wider
+			frame.MaxWords = 1000 + 300*int(seed-6)
+		}
 		all := New(frame, fixed{})
 		for _, b := range list {
 			all.Add(b)
@@ -81,14 +85,17 @@ func TestMergeInAnyOrder(t *testing.T) {
 			for _, i := range r.Perm(len(list)) {
 				parts[r.IntN(len(parts))].Add(list[i])
 			}
-			var got Partial
+			got := Partial{Frame: frame}
 			for _, i := range r.Perm(len(parts)) {
 				got.Merge(parts[i].Partial())
 			}
 			got.Pair()
-			if !reflect.DeepEqual(got.Cells, want.Cells) || !reflect.DeepEqual(got.Streams, want.Streams) || !sameWaiting(got.waiting, want.waiting) {
+			if !reflect.DeepEqual(got.Cells, want.Cells) || got.Frame != want.Frame || !reflect.DeepEqual(got.Streams, want.Streams) || !sameWaiting(got.waiting, want.waiting) {
 				t.Fatalf("seed %d: another order gives another result", seed)
 			}
+		}
+		if widened := want.Frame.WidthNs > frame.WidthNs; widened != (seed > 5) {
+			t.Errorf("seed %d: windows are %d ns wide", seed, want.Frame.WidthNs)
 		}
 		matched, network := int64(0), int64(0)
 		for _, s := range want.Cells {
@@ -145,5 +152,24 @@ func TestNetworkWithinClockPrecision(t *testing.T) {
 		if got != test.want || ok != test.ok {
 			t.Errorf("client %d, server %d: %d, %v, want %d, %v", test.client, test.server, got, ok, test.want, test.ok)
 		}
+	}
+}
+
+// Windows made wider are as if counted into wide windows from the start.
+func TestWiden(t *testing.T) {
+	list := batches(3, 6)
+	narrow := frame
+	narrow.BaseNs = 1e6 // odd: the first wide window begins before it
+	count := func(f Frame) *Partial {
+		a := New(f, fixed{})
+		for _, b := range list {
+			a.Add(b)
+		}
+		return a.Partial()
+	}
+	got, want := count(narrow), count(narrow.wider())
+	got.widen()
+	if got.Frame != want.Frame || want.Frame.BaseNs != 0 || want.Frame.Windows != 11 || got.words != want.words || !reflect.DeepEqual(got.Cells, want.Cells) {
+		t.Errorf("widened to %+v, %d words, want %+v, %d words", got.Frame, got.words, want.Frame, want.words)
 	}
 }

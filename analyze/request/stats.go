@@ -106,19 +106,6 @@ func (s *Stats) window(index int32) *Window {
 	return &s.Windows[at]
 }
 
-// Frame is the time that is analyzed, in Unix nanoseconds.
-type Frame struct {
-	FromNs, ToNs int64 // requests that began in [FromNs, ToNs) count
-	BaseNs       int64 // start of window 0
-	WidthNs      int64
-	Windows      int32
-}
-
-// Window gives the window of a time, the first or last for times outside.
-func (f Frame) Window(ns int64) int32 {
-	return int32(min(max((ns-f.BaseNs)/f.WidthNs, 0), int64(f.Windows)-1))
-}
-
 // Place is the connection of a socket.
 type Place struct {
 	Paired  bool      // the other end was recorded too
@@ -143,13 +130,16 @@ type SocketKey struct {
 	ID      int64
 }
 
-// Partial is the result of some batches. The zero value is none.
+// Partial is the result of some batches. With its Frame set and nothing else
+// it is that of none.
 type Partial struct {
+	Frame   Frame
 	Cells   []*Stats           // by cell; nil: no rows
 	Streams map[SocketKey]bool // sockets found to be pushed to
 	// Unlinked counts rows on sockets that their capture does not describe.
 	Unlinked int64
 	waiting  map[SocketKey]*queue // by connection
+	words    int                  // size of all windows, about, in 8 bytes
 }
 
 // Stats gives the stats of a cell, never nil.
@@ -165,6 +155,12 @@ func (p *Partial) Stats(cell int32) *Stats {
 
 // Merge adds all of o to p. o must not be used afterwards.
 func (p *Partial) Merge(o *Partial) {
+	for p.Frame.WidthNs < o.Frame.WidthNs {
+		p.widen()
+	}
+	for o.Frame.WidthNs < p.Frame.WidthNs {
+		o.widen()
+	}
 	for cell, stats := range o.Cells {
 		if stats != nil {
 			p.Stats(int32(cell)).Merge(stats)
@@ -175,6 +171,8 @@ func (p *Partial) Merge(o *Partial) {
 	}
 	p.Unlinked += o.Unlinked
 	p.takeWaiting(o)
+	p.measure()
+	p.limit()
 }
 
 func (p *Partial) addStream(key SocketKey) {

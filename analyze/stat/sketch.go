@@ -32,6 +32,9 @@ func makeEntry(bucket int, count int64) entry {
 // Count returns the number of values.
 func (s *Sketch) Count() int64 { return s.count }
 
+// Size returns the number of buckets, 8 bytes each.
+func (s *Sketch) Size() int { return len(s.buckets) }
+
 // Max returns the largest value, exactly; 0 when empty.
 func (s *Sketch) Max() int64 { return s.max }
 
