@@ -276,6 +276,7 @@ const (
 	KmonProgTcpStateByAddress        = "tcp_state_by_address"
 	KmonVarCgroupV1                  = "cgroup_v1"
 	KmonVarLastSweep                 = "last_sweep"
+	KmonVarListed                    = "listed"
 	KmonVarReaderTgid                = "reader_tgid"
 	KmonVarUnusedCloseReason         = "unused_close_reason"
 	KmonVarUnusedControlFlags        = "unused_control_flags"
@@ -377,6 +378,7 @@ type KmonMapSpecs struct {
 type KmonVariableSpecs struct {
 	CgroupV1            *ebpf.VariableSpec `ebpf:"cgroup_v1"`
 	LastSweep           *ebpf.VariableSpec `ebpf:"last_sweep"`
+	Listed              *ebpf.VariableSpec `ebpf:"listed"`
 	ReaderTgid          *ebpf.VariableSpec `ebpf:"reader_tgid"`
 	UnusedCloseReason   *ebpf.VariableSpec `ebpf:"unused_close_reason"`
 	UnusedControlFlags  *ebpf.VariableSpec `ebpf:"unused_control_flags"`
@@ -447,6 +449,7 @@ func (m *KmonMaps) Close() error {
 type KmonVariables struct {
 	CgroupV1            *ebpf.Variable `ebpf:"cgroup_v1"`
 	LastSweep           *ebpf.Variable `ebpf:"last_sweep"`
+	Listed              *ebpf.Variable `ebpf:"listed"`
 	ReaderTgid          *ebpf.Variable `ebpf:"reader_tgid"`
 	UnusedCloseReason   *ebpf.Variable `ebpf:"unused_close_reason"`
 	UnusedControlFlags  *ebpf.Variable `ebpf:"unused_control_flags"`

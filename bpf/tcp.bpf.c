@@ -88,6 +88,8 @@ static __always_inline void find(struct sock *sk, enum place place, bool create,
 		struct socket_slot *slot = bpf_sk_storage_get(&sockets, sk, NULL,
 			create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
 
+		if (!slot && create) /* another CPU may have been first */
+			slot = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 		if (slot) {
 			found->lock = &slot->lock;
 			found->state = &slot->state;
@@ -228,7 +230,13 @@ static __always_inline void learn_role(struct sock *sk, struct socket_state *s)
 			s->owner_tgid = listener->tgid;
 		return;
 	}
-	s->role = local_port(sk) < remote_port(sk) ? ROLE_SERVER : ROLE_CLIENT;
+	/* A guess: a port that somebody listens on is the server's (both ends may
+	 * be on this host), else the lower one. */
+	key.port = remote_port(sk);
+	if (bpf_map_lookup_elem(&listeners, &key))
+		s->role = ROLE_CLIENT;
+	else
+		s->role = local_port(sk) < key.port ? ROLE_SERVER : ROLE_CLIENT;
 	s->role_source = ROLE_SOURCE_PORT;
 }
 
@@ -353,7 +361,11 @@ static __always_inline void step_back(struct tcp_sock *tp, struct view *v, bool 
 		v->received_seq = tp->rcv_nxt - (u32)tp->bytes_received;
 }
 
-static __always_inline bool handle_tcp(struct sock *sk, enum place place, bool received)
+/* Set by the recorder once it has read existing_sockets: until then sockets older
+ * than the recording are left to that, which knows their owners and roles. */
+bool listed = false;
+
+static __always_inline int handle_tcp(struct sock *sk, enum place place, bool received)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
 	struct locked_state l;
@@ -364,11 +376,13 @@ static __always_inline bool handle_tcp(struct sock *sk, enum place place, bool r
 	look(sk, tp, &v);
 	find(sk, place, false, &l);
 	if (!l.state) {
-		if (v.tcp_state == TCP_SYN_SENT || v.tcp_state == TCP_CLOSE)
+		if (!listed || v.tcp_state == TCP_SYN_SENT || v.tcp_state == TCP_CLOSE)
 			return 0;
 		find(sk, place, true, &l);
 		if (!l.state)
 			return 0;
+	}
+	if (!l.state->cookie) {
 		struct view before = v;
 
 		step_back(tp, &before, received);

@@ -154,6 +154,9 @@ func (s *Session) listExisting() error {
 	if err := reader.Get(&s.value.SelfTgid); err != nil {
 		return fmt.Errorf("read own pid from the kernel: %w", err)
 	}
+	if err := s.collection.Variables[bpf.KmonVarListed].Set(true); err != nil {
+		return fmt.Errorf("set %s: %w", bpf.KmonVarListed, err)
+	}
 	return s.updateControl()
 }
 
