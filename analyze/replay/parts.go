@@ -106,20 +106,19 @@ func (p *Parts) takeJobs() {
 type staging struct {
 	next      func() ([]format.Socket, bool)
 	stop      func()
-	offsets   []int64 // of the segments of sockets, in the file
-	read      int     // segments of sockets read
-	ended     bool    // all were read
-	reachedNs int64   // latest time read, monotonic
-	taken     int     // segments of exchanges handed out
+	sockets   []format.Segment
+	read      int   // segments of sockets read
+	rows      int64 // rows read
+	through   int64 // rows of the segments up to the one at hand
+	ended     bool  // all were read
+	reachedNs int64 // latest time read, monotonic
+	taken     int   // segments of exchanges handed out
 }
 
 var errStopped = errors.New("stopped")
 
 func newStaging(c *Capture) staging {
-	s := staging{reachedNs: math.MinInt64 / 2}
-	for _, segment := range c.file.Segments("sockets") {
-		s.offsets = append(s.offsets, segment.Offset)
-	}
+	s := staging{reachedNs: math.MinInt64 / 2, sockets: c.file.Segments("sockets")}
 	s.next, s.stop = iter.Pull(func(yield func([]format.Socket) bool) {
 		_ = format.ReadRows(c.file, func(rows []format.Socket) error { // fails with errStopped only
 			if !yield(rows) {
@@ -132,19 +131,33 @@ func newStaging(c *Capture) staging {
 }
 
 // readSockets reads the next segment of sockets and gives its number of rows.
+// Rows come without their segment: the segments' row counts tell. Where one is
+// damaged and its rows are left out, later rows are read in its place.
 func (c *Capture) readSockets() int {
-	rows, ok := c.next()
-	if !ok {
-		c.ended = true
-		return 0
+	if c.read < len(c.sockets) {
+		rows, err := c.sockets[c.read].Rows()
+		if err == nil {
+			c.through += rows
+		}
+		c.read++
+	} else {
+		c.through = math.MaxInt64
 	}
-	c.read++
-	for i := range rows {
-		c.reachedNs = max(c.reachedNs, rows[i].TsNs)
+	before := c.rows
+	for c.rows < c.through {
+		rows, ok := c.next()
+		if !ok {
+			c.ended = true
+			break
+		}
+		for i := range rows {
+			c.reachedNs = max(c.reachedNs, rows[i].TsNs)
+		}
+		c.Sockets.add(rows)
+		c.rows += int64(len(rows))
 	}
-	c.Sockets.add(rows)
-	c.Rows["sockets"] += int64(len(rows))
-	return len(rows)
+	c.Rows["sockets"] = c.rows
+	return int(c.rows - before)
 }
 
 // described gives the number of exchange segments whose sockets were read:
@@ -155,11 +168,11 @@ func (c *Capture) described() int {
 	if c.ended {
 		return len(c.segments)
 	}
-	if c.read == 0 || len(c.segments) > 0 && c.segments[0].Offset < c.offsets[0] {
+	if c.read == 0 || len(c.segments) > 0 && c.segments[0].Offset < c.sockets[0].Offset {
 		return 0
 	}
 	n := c.taken
-	for n < len(c.segments) && c.segments[n].Offset < c.offsets[c.read-1] {
+	for n < len(c.segments) && c.segments[n].Offset < c.sockets[c.read-1].Offset {
 		n++
 	}
 	return n
