@@ -10,7 +10,7 @@ import (
 // finish takes everything out of the kernel, closes the capture and says how it
 // went. cause is why the loop ended: errStop, or what went wrong.
 func (r *recorder) finish(cause error) (Result, error) {
-	if cause == errStop {
+	if errors.Is(cause, errStop) {
 		cause = nil
 	}
 	err := errors.Join(cause, r.session.Detach())

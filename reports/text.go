@@ -15,10 +15,9 @@ const rowsOnTerminal = 40
 // Terminal colours (ECMA-48 SGR).
 var colors = map[tone]string{toneWarn: "\x1b[33m", toneBad: "\x1b[31m", toneHead: "\x1b[1m"}
 
-const (
-	toneHead  tone = "head"
-	colorsOff      = "\x1b[0m"
-)
+const toneHead tone = "head"
+
+const colorsOff = "\x1b[0m"
 
 // textWriter writes lines for a terminal. Its errors are those of the
 // bufio.Writer, reported by Flush.

@@ -203,11 +203,6 @@ func (m *Match) matches(f facts) bool {
 		holds(m.pod, f.pod) && holds(m.unit, f.unit) && (m.Port == 0 || slices.Contains(f.ports, m.Port)) && holds(m.cmdline, f.cmdline)
 }
 
-// usesPorts says whether naming depends on who listens where.
-func (c *Config) usesPorts() bool {
-	return c != nil && slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.Match.Port != 0 })
-}
-
 // configKeys are all the keys of the file, to suggest one for a typo.
 var configKeys = []string{"targets", "pids", "services", "cgroups", "ports", "rules", "service", "match", "exe", "cmdline", "comm",
 	"cgroup", "port", "container", "pod", "unit", "collectors"}
