@@ -3,7 +3,8 @@
  * The only way out of the kernel: two ring buffers, and a count of every
  * record that found no room. Data may lose under overload; control (identity
  * of sockets and processes) has a ring of its own so that bursts of data
- * never crowd it out.
+ * never crowd it out. The reader is never woken, it comes by: a wake-up costs
+ * more than all the rest of an event.
  */
 #ifndef KMON_EMIT_H
 #define KMON_EMIT_H
@@ -40,10 +41,6 @@ struct {
 	__uint(max_entries, LOSS_SLOTS);
 } losses SEC(".maps");
 
-/* Backlog above which the reader is woken instead of waiting for its next
- * poll: a wake-up costs more than all the rest of an event. */
-const volatile u64 wakeup_bytes = 256 * 1024;
-
 static __always_inline void count_loss(u32 slot)
 {
 	u64 *n = bpf_map_lookup_elem(&losses, &slot);
@@ -52,16 +49,10 @@ static __always_inline void count_loss(u32 slot)
 		*n += 1;
 }
 
-static __always_inline u64 wakeup_flag(void *ring)
-{
-	return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= wakeup_bytes ?
-		BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
-}
-
 /* emit copies size bytes of record to ring, or counts the loss. */
 static __always_inline void emit(void *ring, const void *record, u64 size, u32 loss)
 {
-	if (bpf_ringbuf_output(ring, (void *)record, size, wakeup_flag(ring)))
+	if (bpf_ringbuf_output(ring, (void *)record, size, BPF_RB_NO_WAKEUP))
 		count_loss(loss);
 }
 

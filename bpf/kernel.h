@@ -70,6 +70,7 @@ enum {
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262 /* does not fit in 8 bits: keep sk_protocol u16 */
 #define SOCK_DONE 1 /* bit of skc_flags: the peer's FIN was received (include/net/sock.h) */
+#define SK_PACING_NONE 0
 #define RCV_SHUTDOWN 1
 #define SEND_SHUTDOWN 2
 #define EPIPE 32
@@ -112,6 +113,7 @@ struct sock {
 	struct sock_common __sk_common;
 	u16 sk_protocol;
 	u8 sk_shutdown;
+	u32 sk_pacing_status;
 	int sk_err;
 	u32 sk_max_ack_backlog;
 };

@@ -291,7 +291,6 @@ const (
 	KmonVarUnusedRoleSource          = "unused_role_source"
 	KmonVarUnusedSocket              = "unused_socket"
 	KmonVarUnusedSocketEvent         = "unused_socket_event"
-	KmonVarWakeupBytes               = "wakeup_bytes"
 )
 
 // LoadKmon returns the embedded CollectionSpec for Kmon.
@@ -393,7 +392,6 @@ type KmonVariableSpecs struct {
 	UnusedRoleSource    *ebpf.VariableSpec `ebpf:"unused_role_source"`
 	UnusedSocket        *ebpf.VariableSpec `ebpf:"unused_socket"`
 	UnusedSocketEvent   *ebpf.VariableSpec `ebpf:"unused_socket_event"`
-	WakeupBytes         *ebpf.VariableSpec `ebpf:"wakeup_bytes"`
 }
 
 // KmonObjects contains all objects after they have been loaded into the kernel.
@@ -464,7 +462,6 @@ type KmonVariables struct {
 	UnusedRoleSource    *ebpf.Variable `ebpf:"unused_role_source"`
 	UnusedSocket        *ebpf.Variable `ebpf:"unused_socket"`
 	UnusedSocketEvent   *ebpf.Variable `ebpf:"unused_socket_event"`
-	WakeupBytes         *ebpf.Variable `ebpf:"wakeup_bytes"`
 }
 
 // KmonPrograms contains all programs after they have been loaded into the kernel.

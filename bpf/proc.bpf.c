@@ -38,7 +38,7 @@ static __always_inline void emit_short(struct task_struct *task, u32 event, s32 
 	r->exit_code = exit_code;
 	r->exe_len = 0;
 	r->args_len = 0;
-	bpf_ringbuf_submit(r, wakeup_flag(&control_ring));
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -81,6 +81,6 @@ int BPF_PROG(proc_exec, struct task_struct *task, int old_pid, struct linux_binp
 		length = PROC_ARGS_MAX;
 	if (!bpf_probe_read_user(r->args, length, (void *)start))
 		r->args_len = length;
-	bpf_ringbuf_submit(r, wakeup_flag(&control_ring));
+	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }

@@ -40,6 +40,7 @@ struct view {
 	u32 sent_seq;
 	u32 received_seq;
 	u64 departed_ns; /* when everything written had left; 0: something has not */
+	bool paced;      /* departed_ns may lie ahead of now */
 	bool unacked;    /* something sent was not yet acknowledged */
 	bool unread;     /* something received was not yet taken by the process */
 	u8 tcp_state;
@@ -47,7 +48,7 @@ struct view {
 
 static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt, u32 snd_una,
 				      u32 copied_seq, u32 rcv_nxt, u64 wstamp_ns, u8 shutdown,
-				      unsigned long flags, u8 tcp_state)
+				      unsigned long flags, u8 tcp_state, u32 pacing)
 {
 	/* A FIN takes one position of the stream and is no byte. */
 	u32 sent = write_seq - ((shutdown & SEND_SHUTDOWN) ? 1 : 0);
@@ -57,6 +58,7 @@ static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt
 	v->sent_seq = sent;
 	v->received_seq = unread < 0 ? end : copied_seq;
 	v->departed_ns = snd_nxt == write_seq ? wstamp_ns : 0;
+	v->paced = pacing != SK_PACING_NONE;
 	v->unread = unread > 0;
 	v->unacked = (s32)(sent - snd_una) > 0;
 	v->tcp_state = tcp_state;
@@ -67,7 +69,7 @@ static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt
 static __always_inline void look(struct sock *sk, struct tcp_sock *tp, struct view *v)
 {
 	fill_view(v, tp->write_seq, tp->snd_nxt, tp->snd_una, tp->copied_seq, tp->rcv_nxt, tp->tcp_wstamp_ns,
-		  sk->sk_shutdown, sk->__sk_common.skc_flags, sk->__sk_common.skc_state);
+		  sk->sk_shutdown, sk->__sk_common.skc_flags, sk->__sk_common.skc_state, sk->sk_pacing_status);
 }
 
 static __always_inline void look_probed(struct sock *sk, struct view *v)
@@ -77,7 +79,7 @@ static __always_inline void look_probed(struct sock *sk, struct view *v)
 	fill_view(v, BPF_CORE_READ(tp, write_seq), BPF_CORE_READ(tp, snd_nxt), BPF_CORE_READ(tp, snd_una),
 		  BPF_CORE_READ(tp, copied_seq), BPF_CORE_READ(tp, rcv_nxt), BPF_CORE_READ(tp, tcp_wstamp_ns),
 		  BPF_CORE_READ(sk, sk_shutdown), BPF_CORE_READ(sk, __sk_common.skc_flags),
-		  BPF_CORE_READ(sk, __sk_common.skc_state));
+		  BPF_CORE_READ(sk, __sk_common.skc_state), BPF_CORE_READ(sk, sk_pacing_status));
 }
 
 static __always_inline void find(struct sock *sk, enum place place, bool create, struct locked_state *found)
@@ -290,10 +292,16 @@ static __always_inline void count(struct locked_state *l, bool sent, u32 seq, u6
  * send returns, after loopback has delivered it and the peer may have
  * answered; the socket itself knows when its last segment departed
  * (tcp_wstamp_ns, tcp_output.c: same clock as bpf_ktime_get_ns). That is used
- * when all that was written has left since the last message, else now.
+ * when all that was written has left since the last message, else now. A paced
+ * socket (fq, BBR) keeps the time its next segment may leave: at most now.
  */
-static __always_inline u64 sent_at(const struct socket_state *s, const struct view *v, u64 now_ns)
+static __always_inline u64 sent_at(const struct socket_state *s, const struct view *v)
 {
+	u64 now_ns;
+
+	if (v->departed_ns > s->last_ns && !v->paced)
+		return v->departed_ns;
+	now_ns = bpf_ktime_get_ns();
 	return v->departed_ns > s->last_ns && v->departed_ns < now_ns ? v->departed_ns : now_ns;
 }
 
@@ -325,7 +333,6 @@ static __always_inline void handle_message(struct sock *sk, struct locked_state 
 {
 	struct socket_state *s = l->state;
 	u64 pid_tgid = bpf_get_current_pid_tgid();
-	u64 now_ns;
 
 	if (s->subflow)
 		return;
@@ -335,13 +342,12 @@ static __always_inline void handle_message(struct sock *sk, struct locked_state 
 		forget(l, v);
 		return;
 	}
-	now_ns = bpf_ktime_get_ns();
 	/* A send whose own hook has not fired yet comes before what answers it;
 	 * closed has counted the last one. */
 	if (v->sent_seq != s->sent_seq && !s->closed)
-		count(l, true, v->sent_seq, sent_at(s, v, now_ns), false, pid_tgid);
+		count(l, true, v->sent_seq, sent_at(s, v), false, pid_tgid);
 	if (received && v->received_seq != s->received_seq)
-		count(l, false, v->received_seq, now_ns, v->unacked, pid_tgid);
+		count(l, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid);
 }
 
 /*
@@ -605,7 +611,7 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 		look(sk, tp, &v);
 		/* The hook of the last send may not have fired yet. */
 		if (s->wanted && !s->subflow && v.sent_seq != s->sent_seq)
-			count(l, true, v.sent_seq, sent_at(s, &v, now_ns), false, 0);
+			count(l, true, v.sent_seq, sent_at(s, &v), false, 0);
 		s->closed = reason;
 		if (!v.unread)
 			end_exchange(l, now_ns);

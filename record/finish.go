@@ -30,7 +30,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	if len(r.options.Command) > 0 {
 		final.ExitCode = &r.exitCode
 	}
-	err = errors.Join(err, r.writer.Close(final), r.waiter.Close(), r.session.Close())
+	err = errors.Join(err, r.writer.Close(final), r.session.Close())
 	cpuNs, maxRSS = usage()
 	for table, n := range r.writer.Unwritten() {
 		r.losses[table+"/"+format.LossWrite.String()] += n

@@ -159,9 +159,6 @@ func (r *recorder) begin(plan probe.Plan) error {
 	if err != nil {
 		return errors.Join(err, writer.Discard())
 	}
-	if r.waiter, err = probe.NewWaiter(r.session.Data(), r.session.Control()); err != nil {
-		return errors.Join(err, r.session.Close(), writer.Discard())
-	}
 	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
 	r.began = time.Now()
 	r.lastLossNs, r.targets = clock.MonotonicNs, targets

@@ -12,10 +12,12 @@ import (
 )
 
 const (
-	// pollMs is how long records may lie in a ring. Waking up costs more than
-	// reading, so the recorder comes by on its own time; a ring a quarter full
-	// calls it earlier.
-	pollMs = 40
+	// pollEvery is how long records may lie in a ring. The kernel never wakes
+	// the recorder: a wake-up costs more than an event, and the recorder comes
+	// by often enough. A ring more than 1/busyShare full brings it back sooner.
+	pollEvery     = 40 * time.Millisecond
+	pollEveryBusy = 4 * time.Millisecond
+	busyShare     = 8
 	// drainRecords bounds one visit to a ring, so that the clock is looked at.
 	drainRecords = 16384
 	// tickEvery is the rhythm of losses, sweeps and self rows.
@@ -32,7 +34,6 @@ type recorder struct {
 	startNs     int64
 	provider    *provider.Provider
 	session     *probe.Session
-	waiter      *probe.Waiter
 	writer      *format.Writer
 	decoder     probe.Decoder
 	stopSources context.CancelFunc
@@ -63,15 +64,15 @@ func (r *recorder) loop(ctx context.Context) error {
 		return err
 	}
 	next := time.Now().Add(tickEvery)
-	for more := false; ; {
-		if !more {
-			if err := r.waiter.Wait(pollMs); err != nil {
-				return err
-			}
-		}
-		var err error
-		if more, err = r.drain(); err != nil {
+	for pause := pollEvery; ; {
+		time.Sleep(pause)
+		pause = r.nextPause()
+		more, err := r.drain()
+		if err != nil {
 			return err
+		}
+		if more {
+			pause = 0
 		}
 		if err := r.takeSightings(); err != nil {
 			return err
@@ -86,6 +87,16 @@ func (r *recorder) loop(ctx context.Context) error {
 			return errStop
 		}
 	}
+}
+
+// nextPause decides by how full the rings have become.
+func (r *recorder) nextPause() time.Duration {
+	for _, ring := range []*probe.Ring{r.session.Data(), r.session.Control()} {
+		if ring.BacklogBytes() > ring.SizeBytes()/busyShare {
+			return pollEveryBusy
+		}
+	}
+	return pollEvery
 }
 
 // shouldStop looks for the reasons to end and notes the first.

@@ -22,7 +22,6 @@ const (
 // offers, which halves what it counts as resident memory; a record that wraps
 // around its end is copied. (Layout: kernel/bpf/ringbuf.c.)
 type Ring struct {
-	fd       int
 	consumer []byte
 	producer []byte
 	data     []byte
@@ -42,7 +41,7 @@ func NewRing(m *ebpf.Map) (*Ring, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("map data of ring buffer: %w", err), unix.Munmap(consumer))
 	}
-	return &Ring{fd: m.FD(), consumer: consumer, producer: producer, data: producer[page:], mask: uint64(size - 1)}, nil
+	return &Ring{consumer: consumer, producer: producer, data: producer[page:], mask: uint64(size - 1)}, nil
 }
 
 // Close unmaps the ring. No record handed out may be used afterwards.
@@ -92,35 +91,3 @@ func (r *Ring) record(start, length uint64) []byte {
 	r.wrapped = append(r.wrapped, r.data[:length-(uint64(len(r.data))-start)]...)
 	return r.wrapped
 }
-
-// Waiter waits for ring buffers that ask to be read.
-type Waiter struct{ epoll int }
-
-// NewWaiter watches rings, which stay the caller's.
-func NewWaiter(rings ...*Ring) (*Waiter, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
-	if err != nil {
-		return nil, fmt.Errorf("epoll for ring buffers: %w", err)
-	}
-	for _, r := range rings {
-		// Edge triggered: a ring with data in it is always "readable", but only
-		// one above its wake-up level signals.
-		event := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: int32(r.fd)}
-		if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, r.fd, &event); err != nil {
-			return nil, errors.Join(fmt.Errorf("watch ring buffer: %w", err), unix.Close(epoll))
-		}
-	}
-	return &Waiter{epoll}, nil
-}
-
-// Wait returns when a ring signals, or after timeoutMs.
-func (w *Waiter) Wait(timeoutMs int) error {
-	var events [2]unix.EpollEvent
-	if _, err := unix.EpollWait(w.epoll, events[:], timeoutMs); err != nil && !errors.Is(err, unix.EINTR) {
-		return fmt.Errorf("wait for ring buffers: %w", err)
-	}
-	return nil
-}
-
-// Close stops watching.
-func (w *Waiter) Close() error { return unix.Close(w.epoll) }

@@ -103,9 +103,6 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	if err := spec.Variables[bpf.KmonVarCgroupV1].Set(o.CgroupV1); err != nil {
 		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarCgroupV1, err)
 	}
-	if err := spec.Variables[bpf.KmonVarWakeupBytes].Set(uint64(o.DataRingBytes / 4)); err != nil {
-		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarWakeupBytes, err)
-	}
 	return spec, nil
 }
 
