@@ -97,29 +97,6 @@ func recordAndAnalyze(t *testing.T, command ...string) analyze.Analysis {
 	return a
 }
 
-func service(t *testing.T, a analyze.Analysis, name string) analyze.Service {
-	t.Helper()
-	for _, s := range a.Services {
-		if s.Name == name {
-			return s
-		}
-	}
-	t.Fatalf("no service %s in the report", name)
-	return analyze.Service{}
-}
-
-// edgeTo is the edge between two services.
-func edgeTo(t *testing.T, a analyze.Analysis, client, server string) analyze.Edge {
-	t.Helper()
-	for _, e := range a.Edges {
-		if e.Client == client && e.Server == server {
-			return e
-		}
-	}
-	t.Fatalf("no edge %s → %s in the report", client, server)
-	return analyze.Edge{}
-}
-
 func TestTruthOfRedis(t *testing.T) {
 	need(t, "redis-server", "redis-benchmark", "redis-cli")
 	port := freePort(t)
@@ -205,20 +182,6 @@ func lines(t *testing.T, path string) (n int64) {
 	return n
 }
 
-// shopTruth is what cmd/workload's shop counts and times in its own processes.
-type shopTruth struct {
-	Services []struct {
-		Name     string                        `json:"name"`
-		Requests int64                         `json:"requests"`
-		Latency  struct{ P50, P95, P99 int64 } `json:"latency_ns"`
-	} `json:"services"`
-	Edges []struct {
-		Client   string `json:"client"`
-		Server   string `json:"server"`
-		Requests int64  `json:"requests"`
-	} `json:"edges"`
-}
-
 func TestTruthOfTheShop(t *testing.T) {
 	need(t, "go")
 	dir := t.TempDir()
@@ -229,35 +192,7 @@ func TestTruthOfTheShop(t *testing.T) {
 	a := recordAndAnalyze(t, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
 	var truth shopTruth
 	check(t, json.Unmarshal(read(t, truthPath), &truth))
-	if len(truth.Services) != 5 || len(truth.Edges) != 6 {
-		t.Fatalf("the shop told of %d services and %d edges", len(truth.Services), len(truth.Edges))
-	}
-	for _, want := range truth.Services {
-		got := service(t, a, want.Name)
-		if got.Requests != want.Requests || got.Latency.Count != want.Requests {
-			t.Errorf("%s: kmon counts %d requests and times %d, the service %d", want.Name, got.Requests, got.Latency.Count, want.Requests)
-		}
-		near(t, want.Name+" p50", got.Latency.P50, want.Latency.P50, 0.03)
-		near(t, want.Name+" p99", got.Latency.P99, want.Latency.P99, 0.05)
-	}
-	for _, want := range truth.Edges {
-		got := edgeTo(t, a, want.Client, want.Server)
-		if got.Requests != want.Requests || got.Matched != want.Requests {
-			t.Errorf("%s → %s: kmon counts %d requests, %d at both ends; the client %d", want.Client, want.Server, got.Requests, got.Matched, want.Requests)
-		}
-	}
-}
-
-// near holds two durations to a relative tolerance or 50 µs.
-func near(t *testing.T, what string, got, want int64, tolerance float64) {
-	t.Helper()
-	diff := got - want
-	if diff < 0 {
-		diff = -diff
-	}
-	if diff > 50_000 && float64(diff) > tolerance*float64(want) {
-		t.Errorf("%s: kmon says %v, the service measured %v", what, time.Duration(got), time.Duration(want))
-	}
+	truth.compare(t, a, 0.03, 0.05)
 }
 
 // killRounds is how often TestKilledRecorders ends a recorder; KMON_KILLS

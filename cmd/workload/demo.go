@@ -42,7 +42,7 @@ func runDemo(ctx context.Context, out io.Writer, args []string) error {
 		return ctx.Err()
 	}
 	if err != nil {
-		fmt.Fprintf(out, "\nNothing was recorded here: %v (its message is above).\nAnalyzing the bundled recording of the same shop instead: %s\n", err, d.bundled)
+		fmt.Fprintf(out, "\nNothing was recorded here: %v (its message is above).\nAnalyzing a recording of the same shop instead that comes with the source: %s\n(made in an emulator, where everything takes many times as long, kmon too)\n", err, d.bundled)
 		capture = d.bundled
 	}
 	html, markdown := filepath.Join(d.dir, "demo.html"), filepath.Join(d.dir, "demo.md")
