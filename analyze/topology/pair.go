@@ -71,8 +71,14 @@ func (g *Graph) listEnds() (clients, servers []end) {
 			}
 		}
 	}
-	order := func(a, b end) int {
-		return cmp.Or(cmp.Compare(a.key, b.key), cmp.Compare(a.open, b.open), cmp.Compare(a.number, b.number))
+	order := func(a, b end) int { // cmp.Or would compare all three each time
+		if a.key != b.key {
+			return cmp.Compare(a.key, b.key)
+		}
+		if a.open != b.open {
+			return cmp.Compare(a.open, b.open)
+		}
+		return cmp.Compare(a.number, b.number)
 	}
 	slices.SortFunc(clients, order)
 	slices.SortFunc(servers, order)
