@@ -20,6 +20,7 @@ enum loss_slot {
 	LOSS_PROC_RING = 2,
 	LOSS_LISTENER_RING = 3,
 	LOSS_SOCKET_STATE = 4, /* no memory or no room for a socket's state */
+	LOSS_SOCKET_BUSY = 5,  /* a socket's state could not be locked */
 	LOSS_SLOTS = 8,
 };
 
@@ -41,19 +42,95 @@ struct {
 	__uint(max_entries, LOSS_SLOTS);
 } losses SEC(".maps");
 
-static __always_inline void count_loss(u32 slot)
+static __always_inline void count_loss(u32 slot, u32 count)
 {
 	u64 *n = bpf_map_lookup_elem(&losses, &slot);
 
 	if (n)
-		*n += 1;
+		*n += count;
 }
 
-/* emit copies size bytes of record to ring, or counts the loss. */
-static __always_inline void emit(void *ring, const void *record, u64 size, u32 loss)
+/* emit copies a record to the control ring, or counts the loss. */
+static __always_inline void emit(const void *record, u64 size, u32 loss)
 {
-	if (bpf_ringbuf_output(ring, (void *)record, size, BPF_RB_NO_WAKEUP))
-		count_loss(loss);
+	if (bpf_ringbuf_output(&control_ring, (void *)record, size, BPF_RB_NO_WAKEUP))
+		count_loss(loss, 1);
+}
+
+/*
+ * Exchanges leave in batches, one a CPU: a ring buffer is one lock and a few
+ * cache lines that all CPUs fight for, which costs an exchange more than all
+ * its bookkeeping. What waits in a batch is fetched by the recorder, which
+ * runs fetch_batch on every CPU about once a second.
+ */
+#define BATCH_RECORDS 16
+
+struct exchange_batch {
+	u32 busy; /* this CPU is at work on it: whoever interrupts must keep off */
+	u32 count;
+	struct exchange_record records[BATCH_RECORDS];
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, u32);
+	__type(value, struct exchange_batch);
+	__uint(max_entries, 1);
+} batches SEC(".maps");
+
+#define compiler_barrier() asm volatile("" ::: "memory")
+
+static __always_inline void emit_records(const struct exchange_record *records, u32 count)
+{
+	if (bpf_ringbuf_output(&data_ring, (void *)records, count * sizeof(*records), BPF_RB_NO_WAKEUP))
+		count_loss(LOSS_EXCHANGE_RING, count);
+}
+
+static __always_inline struct exchange_batch *current_batch(void)
+{
+	u32 zero = 0;
+
+	return bpf_map_lookup_elem(&batches, &zero);
+}
+
+static __always_inline void emit_exchange(const struct exchange_record *record)
+{
+	struct exchange_batch *batch = current_batch();
+
+	if (!batch)
+		return;
+	if (batch->busy) {
+		emit_records(record, 1);
+		return;
+	}
+	batch->busy = 1;
+	compiler_barrier();
+	batch->records[batch->count % BATCH_RECORDS] = *record;
+	batch->count++;
+	if (batch->count >= BATCH_RECORDS) {
+		emit_records(batch->records, BATCH_RECORDS);
+		batch->count = 0;
+	}
+	compiler_barrier();
+	batch->busy = 0;
+}
+
+/* emit_batch empties this CPU's batch. */
+static __always_inline void emit_batch(void)
+{
+	struct exchange_batch *batch = current_batch();
+	u32 count;
+
+	if (!batch || batch->busy)
+		return;
+	batch->busy = 1;
+	compiler_barrier();
+	count = batch->count;
+	if (count > 0 && count < BATCH_RECORDS)
+		emit_records(batch->records, count);
+	batch->count = 0;
+	compiler_barrier();
+	batch->busy = 0;
 }
 
 #endif

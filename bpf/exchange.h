@@ -36,36 +36,46 @@ static __always_inline void clear_exchange(struct socket_state *s)
 	s->exchange_flags &= EXCHANGE_STREAM;
 }
 
+/* pack makes a duration fit 32 bits; shift says by how much it was cut. */
+static __always_inline u32 pack(u64 duration_ns, u8 *shift)
+{
+	*shift = !(duration_ns >> 32) ? 0 : !(duration_ns >> 42) ? 10 : 20;
+	return duration_ns >> *shift;
+}
+
 /* take copies the exchange in progress to out; now_ns bounds the wait for an
  * answer that has not come. */
 static __always_inline void take(const struct socket_state *s, u32 flags, u64 now_ns,
 				 struct exchange_record *out)
 {
+	u64 server_ns = 0;
+
 	flags |= s->exchange_flags;
 	if (s->role == ROLE_CLIENT)
 		flags |= EXCHANGE_CLIENT;
-	out->kind = RECORD_EXCHANGE;
-	out->cookie = s->cookie;
-	out->start_ns = s->start_ns;
-	out->upload_ns = s->request_last_ns - s->request_first_ns;
-	out->download_ns = s->answer_last_ns - s->answer_first_ns;
-	out->server_ns = 0;
 	if (!s->request_first_ns) {
 		flags |= EXCHANGE_NO_REQUEST;
 	} else if (!s->answer_first_ns) {
 		flags |= EXCHANGE_NO_ANSWER;
 		if (now_ns > s->request_last_ns)
-			out->server_ns = now_ns - s->request_last_ns;
+			server_ns = now_ns - s->request_last_ns;
 	} else {
-		out->server_ns = s->answer_first_ns - s->request_last_ns;
+		server_ns = s->answer_first_ns - s->request_last_ns;
 	}
+	out->kind = RECORD_EXCHANGE;
 	out->flags = flags;
+	out->tgid = s->tgid;
+	out->cookie = s->cookie;
+	out->start_ns = s->start_ns;
+	out->tid = s->tid;
+	out->upload = pack(s->request_last_ns - s->request_first_ns, &out->upload_shift);
+	out->server = pack(server_ns, &out->server_shift);
+	out->download = pack(s->answer_last_ns - s->answer_first_ns, &out->download_shift);
 	out->request_bytes = s->request_bytes;
 	out->answer_bytes = s->answer_bytes;
 	out->request_messages = s->request_messages;
 	out->answer_messages = s->answer_messages;
-	out->tgid = s->tgid;
-	out->tid = s->tid;
+	out->pad = 0;
 }
 
 /* take_part emits what the exchange in progress has so far and lets it go on. */
@@ -82,6 +92,16 @@ static __always_inline void mark_interleaved(struct socket_state *s)
 	s->interleaved++;
 	if (s->interleaved >= STREAM_AFTER)
 		s->exchange_flags |= EXCHANGE_STREAM;
+}
+
+/* part_is_full says whether the burst that goes on is due, by its age or
+ * because a record could not count more. */
+static __always_inline bool part_is_full(const struct socket_state *s, bool request, u64 ts_ns)
+{
+	u32 messages = request ? s->request_messages : s->answer_messages;
+	u32 bytes = request ? s->request_bytes : s->answer_bytes;
+
+	return messages && (ts_ns - s->part_ns > PART_NS || messages == 0xffff || bytes >= 1U << 31);
 }
 
 /*
@@ -107,8 +127,7 @@ static __always_inline bool add_message(struct socket_state *s, bool request, u3
 		take(s, 0, ts_ns, out);
 		clear_exchange(s);
 		ended = true;
-	} else if (ts_ns - s->part_ns > PART_NS &&
-		   (request ? s->request_messages : s->answer_messages)) {
+	} else if (part_is_full(s, request, ts_ns)) {
 		take_part(s, ts_ns, out);
 		s->part_ns = ts_ns;
 		ended = true;

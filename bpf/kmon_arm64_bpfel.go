@@ -41,6 +41,13 @@ const (
 	KmonControlFlagsCONTROL_BY_PORT    KmonControlFlags = 2
 )
 
+type KmonExchangeBatch struct {
+	_       structs.HostLayout
+	Busy    uint32
+	Count   uint32
+	Records [16]KmonExchangeRecord
+}
+
 type KmonExchangeFlags uint32
 
 const (
@@ -61,19 +68,23 @@ const (
 
 type KmonExchangeRecord struct {
 	_               structs.HostLayout
-	Kind            uint32
-	Flags           uint32
+	Kind            uint16
+	Flags           uint16
+	Tgid            uint32
 	Cookie          uint64
 	StartNs         uint64
-	UploadNs        uint64
-	ServerNs        uint64
-	DownloadNs      uint64
+	Tid             uint32
+	Upload          uint32
+	Server          uint32
+	Download        uint32
 	RequestBytes    uint32
 	AnswerBytes     uint32
-	RequestMessages uint32
-	AnswerMessages  uint32
-	Tgid            uint32
-	Tid             uint32
+	RequestMessages uint16
+	AnswerMessages  uint16
+	UploadShift     uint8
+	ServerShift     uint8
+	DownloadShift   uint8
+	Pad             uint8
 }
 
 type KmonListenerKey struct {
@@ -85,7 +96,8 @@ type KmonListenerKey struct {
 
 type KmonListenerRecord struct {
 	_        structs.HostLayout
-	Kind     uint32
+	Kind     uint16
+	Unused   uint16
 	NetnsId  uint32
 	TsNs     uint64
 	Addr     [4]uint32
@@ -111,6 +123,7 @@ const (
 	KmonLossSlotLOSS_PROC_RING     KmonLossSlot = 2
 	KmonLossSlotLOSS_LISTENER_RING KmonLossSlot = 3
 	KmonLossSlotLOSS_SOCKET_STATE  KmonLossSlot = 4
+	KmonLossSlotLOSS_SOCKET_BUSY   KmonLossSlot = 5
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 8
 )
 
@@ -124,7 +137,8 @@ const (
 
 type KmonProcRecord struct {
 	_               structs.HostLayout
-	Kind            uint32
+	Kind            uint16
+	Unused          uint16
 	Event           uint32
 	TsNs            uint64
 	StartBoottimeNs uint64
@@ -178,7 +192,8 @@ const (
 
 type KmonSocketRecord struct {
 	_             structs.HostLayout
-	Kind          uint32
+	Kind          uint16
+	Unused        uint16
 	NetnsId       uint32
 	TsNs          uint64
 	Cookie        uint64
@@ -198,18 +213,10 @@ type KmonSocketRecord struct {
 	Pad           [6]uint8
 }
 
-type KmonSocketSlot struct {
-	_    structs.HostLayout
-	Lock struct {
-		_   structs.HostLayout
-		Val uint32
-	}
-	Pad   uint32
-	State KmonSocketState
-}
-
 type KmonSocketState struct {
 	_               structs.HostLayout
+	Busy            uint32
+	OwnerTgid       uint32
 	Cookie          uint64
 	OpenNs          uint64
 	LastNs          uint64
@@ -229,7 +236,6 @@ type KmonSocketState struct {
 	Interleaved     uint32
 	SentSeq         uint32
 	ReceivedSeq     uint32
-	OwnerTgid       uint32
 	DecidedTgid     uint32
 	Generation      uint32
 	Wanted          uint8
@@ -240,12 +246,14 @@ type KmonSocketState struct {
 	Ended           uint8
 	Subflow         uint8
 	Pad             [5]uint8
+	_               [4]byte
 }
 
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	KmonMapBatches                   = "batches"
 	KmonMapControl                   = "control"
 	KmonMapControlRing               = "control_ring"
 	KmonMapDataRing                  = "data_ring"
@@ -259,6 +267,7 @@ const (
 	KmonProgExistingListeners        = "existing_listeners"
 	KmonProgExistingSockets          = "existing_sockets"
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
+	KmonProgFetchBatch               = "fetch_batch"
 	KmonProgProcExec                 = "proc_exec"
 	KmonProgProcExit                 = "proc_exit"
 	KmonProgProcFork                 = "proc_fork"
@@ -338,6 +347,7 @@ type KmonProgramSpecs struct {
 	ExistingListeners        *ebpf.ProgramSpec `ebpf:"existing_listeners"`
 	ExistingSockets          *ebpf.ProgramSpec `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
+	FetchBatch               *ebpf.ProgramSpec `ebpf:"fetch_batch"`
 	ProcExec                 *ebpf.ProgramSpec `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.ProgramSpec `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.ProgramSpec `ebpf:"proc_fork"`
@@ -359,6 +369,7 @@ type KmonProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonMapSpecs struct {
+	Batches          *ebpf.MapSpec `ebpf:"batches"`
 	Control          *ebpf.MapSpec `ebpf:"control"`
 	ControlRing      *ebpf.MapSpec `ebpf:"control_ring"`
 	DataRing         *ebpf.MapSpec `ebpf:"data_ring"`
@@ -414,6 +425,7 @@ func (o *KmonObjects) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonMaps struct {
+	Batches          *ebpf.Map `ebpf:"batches"`
 	Control          *ebpf.Map `ebpf:"control"`
 	ControlRing      *ebpf.Map `ebpf:"control_ring"`
 	DataRing         *ebpf.Map `ebpf:"data_ring"`
@@ -428,6 +440,7 @@ type KmonMaps struct {
 
 func (m *KmonMaps) Close() error {
 	return _KmonClose(
+		m.Batches,
 		m.Control,
 		m.ControlRing,
 		m.DataRing,
@@ -471,6 +484,7 @@ type KmonPrograms struct {
 	ExistingListeners        *ebpf.Program `ebpf:"existing_listeners"`
 	ExistingSockets          *ebpf.Program `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
+	FetchBatch               *ebpf.Program `ebpf:"fetch_batch"`
 	ProcExec                 *ebpf.Program `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.Program `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.Program `ebpf:"proc_fork"`
@@ -493,6 +507,7 @@ func (p *KmonPrograms) Close() error {
 		p.ExistingListeners,
 		p.ExistingSockets,
 		p.ExistingSocketsByAddress,
+		p.FetchBatch,
 		p.ProcExec,
 		p.ProcExit,
 		p.ProcFork,

@@ -31,7 +31,7 @@ static __always_inline void emit_short(struct task_struct *task, u32 event, s32 
 	struct proc_record *r = bpf_ringbuf_reserve(&control_ring, PROC_SHORT_SIZE, 0);
 
 	if (!r) {
-		count_loss(LOSS_PROC_RING);
+		count_loss(LOSS_PROC_RING, 1);
 		return;
 	}
 	describe(r, task, event);
@@ -66,7 +66,7 @@ int BPF_PROG(proc_exec, struct task_struct *task, int old_pid, struct linux_binp
 	long n;
 
 	if (!r) {
-		count_loss(LOSS_PROC_RING);
+		count_loss(LOSS_PROC_RING, 1);
 		return 0;
 	}
 	describe(r, task, PROC_EXEC);

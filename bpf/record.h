@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Records as they leave the kernel: what record/probe decodes. Layout rules:
- * every record begins with its kind; 8-byte fields before smaller ones;
+ * every record begins with its kind (16 bits); 8-byte fields before smaller ones;
  * explicit padding; sizes asserted here and compared with the generated Go
  * types in layout_test.go. Times are CLOCK_MONOTONIC nanoseconds.
  */
@@ -18,7 +18,7 @@ enum record_kind {
 };
 
 /* The same numbers as format.ExchangeFlags. */
-enum exchange_flags {
+enum exchange_flags { /* 16 bits in a record */
 	EXCHANGE_CLIENT = 1 << 0,
 	EXCHANGE_PARTIAL = 1 << 1,
 	EXCHANGE_CONTINUED = 1 << 2,
@@ -34,23 +34,31 @@ enum exchange_flags {
 	EXCHANGE_SERVER_CLOSED = 1 << 12,
 };
 
-/* One exchange, or a part of one: table exchanges. */
+/*
+ * One exchange, or a part of one: table exchanges. It is kept small because a
+ * record is copied twice. A duration is its field shifted left by its shift:
+ * nanoseconds up to 4.29 s, beyond with a precision of 1 µs or 1 ms.
+ */
 struct exchange_record {
-	u32 kind;
-	u32 flags;
+	u16 kind;
+	u16 flags;
+	u32 tgid;
 	u64 cookie;
 	u64 start_ns;
-	u64 upload_ns;
-	u64 server_ns;
-	u64 download_ns;
+	u32 tid;
+	u32 upload;
+	u32 server;
+	u32 download;
 	u32 request_bytes;
 	u32 answer_bytes;
-	u32 request_messages;
-	u32 answer_messages;
-	u32 tgid;
-	u32 tid;
+	u16 request_messages;
+	u16 answer_messages;
+	u8 upload_shift;
+	u8 server_shift;
+	u8 download_shift;
+	u8 pad;
 };
-_Static_assert(sizeof(struct exchange_record) == 72, "exchange_record");
+_Static_assert(sizeof(struct exchange_record) == 56, "exchange_record");
 
 /* The same numbers as format.SocketEvent. */
 enum socket_event {
@@ -85,7 +93,8 @@ enum close_reason {
 /* A socket begins or ends: table sockets. Addresses are in network order,
  * ports in host order. IPv4 addresses are in the first word. */
 struct socket_record {
-	u32 kind;
+	u16 kind;
+	u16 unused;
 	u32 netns_id;
 	u64 ts_ns;
 	u64 cookie;
@@ -108,7 +117,8 @@ _Static_assert(sizeof(struct socket_record) == 96, "socket_record");
 
 /* A socket begins to listen: snapshot listeners. */
 struct listener_record {
-	u32 kind;
+	u16 kind;
+	u16 unused;
 	u32 netns_id;
 	u64 ts_ns;
 	u32 addr[4];
@@ -130,7 +140,8 @@ enum proc_event { PROC_FORK = 1, PROC_EXEC = 2, PROC_EXIT = 3 };
 /* A process begins, execs or ends: table procs. Fork and exit stop before
  * exe; start_boottime_ns is the task's own, in CLOCK_BOOTTIME. */
 struct proc_record {
-	u32 kind;
+	u16 kind;
+	u16 unused;
 	u32 event;
 	u64 ts_ns;
 	u64 start_boottime_ns;

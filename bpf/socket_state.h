@@ -9,6 +9,8 @@
 #include "emit.h"
 
 struct socket_state {
+	u32 busy; /* see lock */
+	u32 owner_tgid; /* as known at open */
 	u64 cookie;
 	u64 open_ns; /* established; 0 for a socket older than the recording */
 	u64 last_ns; /* latest message: times of a socket never go backwards */
@@ -30,7 +32,6 @@ struct socket_state {
 	/* Positions in the byte streams up to which messages were counted. */
 	u32 sent_seq;
 	u32 received_seq;
-	u32 owner_tgid; /* as known at open */
 	u32 decided_tgid;
 	u32 generation; /* of the control that decided wanted; 0: undecided */
 	u8 wanted;
@@ -43,25 +44,16 @@ struct socket_state {
 	u8 pad[5];
 };
 
-/* A socket's storage lives and dies with the socket. Its messages are not
- * serialized (one thread may send while another receives), hence the lock. */
-struct socket_slot {
-	struct bpf_spin_lock lock;
-	u32 pad;
-	struct socket_state state;
-};
-
+/* A socket's state lives and dies with the socket. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
-	__type(value, struct socket_slot);
+	__type(value, struct socket_state);
 } sockets SEC(".maps");
 
 /* The same state by address of the socket, for kernels where sends can only be
- * seen by a kprobe: such programs may use neither socket storage nor locks.
- * The hooks of that variant all fire while the socket itself is locked, so that
- * only a sweep can meet one of them. */
+ * seen by a kprobe: such programs may not use socket storage. */
 #define SOCKETS_BY_ADDRESS_MAX 65536
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -75,11 +67,35 @@ struct {
  * compiled with one of the two and no branch. */
 enum place { IN_STORAGE, BY_ADDRESS };
 
-/* A state with its lock; lock is NULL where there is none. */
-struct locked_state {
-	struct socket_state *state;
-	struct bpf_spin_lock *lock;
-};
+/*
+ * Messages of a socket are not serialized: one thread may send while another
+ * receives, and the end comes from anywhere. Whoever changes the exchange in
+ * progress holds the state's busy word. It is taken for some 30 ns, by one
+ * instruction each way (bpf_spin_lock costs three times that, and kprobes may
+ * not use it), and tried a bounded number of times, so nothing can hang: who
+ * does not get it counts the loss and leaves. Bytes are not lost then, the next
+ * look at the socket's positions finds them.
+ */
+#define LOCK_TRIES 256
+
+static __always_inline bool lock(struct socket_state *s)
+{
+	for (int i = 0; i < LOCK_TRIES; i++)
+		if (!__sync_val_compare_and_swap(&s->busy, 0, 1))
+			return true;
+	count_loss(LOSS_SOCKET_BUSY, 1);
+	return false;
+}
+
+static __always_inline void unlock(struct socket_state *s)
+{
+#if defined(__TARGET_ARCH_x86) /* stores are seen in order there */
+	asm volatile("" ::: "memory");
+	*(volatile u32 *)&s->busy = 0;
+#else
+	__sync_lock_test_and_set(&s->busy, 0);
+#endif
+}
 
 static __always_inline struct socket_state *find_by_address(struct sock *sk, bool create)
 {

@@ -82,25 +82,20 @@ static __always_inline void look_probed(struct sock *sk, struct view *v)
 		  BPF_CORE_READ(sk, __sk_common.skc_state), BPF_CORE_READ(sk, sk_pacing_status));
 }
 
-static __always_inline void find(struct sock *sk, enum place place, bool create, struct locked_state *found)
+static __always_inline struct socket_state *find(struct sock *sk, enum place place, bool create)
 {
-	found->lock = NULL;
-	found->state = NULL;
-	if (place == IN_STORAGE) {
-		struct socket_slot *slot = bpf_sk_storage_get(&sockets, sk, NULL,
-			create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+	struct socket_state *s;
 
-		if (!slot && create) /* another CPU may have been first */
-			slot = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-		if (slot) {
-			found->lock = &slot->lock;
-			found->state = &slot->state;
-		}
+	if (place == IN_STORAGE) {
+		s = bpf_sk_storage_get(&sockets, sk, NULL, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
+		if (!s && create) /* another CPU may have been first */
+			s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
 	} else {
-		found->state = find_by_address(sk, create);
+		s = find_by_address(sk, create);
 	}
-	if (create && !found->state)
-		count_loss(LOSS_SOCKET_STATE);
+	if (create && !s)
+		count_loss(LOSS_SOCKET_STATE, 1);
+	return s;
 }
 
 static __always_inline u16 local_port(struct sock *sk)
@@ -159,7 +154,7 @@ static __always_inline void emit_socket(struct sock *sk, const struct socket_sta
 			r.bytes_received--; /* the peer's FIN counts as one */
 		r.retransmits = BPF_CORE_READ(tp, total_retrans);
 	}
-	emit(&control_ring, &r, sizeof(r), LOSS_SOCKET_RING);
+	emit(&r, sizeof(r), LOSS_SOCKET_RING);
 }
 
 /* announce emits the row that says what this socket is, once. */
@@ -258,15 +253,14 @@ static __always_inline void adopt(struct sock *sk, struct socket_state *s, const
 /* count adds what moved in one direction since the last look and emits the
  * exchange that this ended, if any. pid_tgid is 0 where the current process is
  * just whoever was interrupted. */
-static __always_inline void count(struct locked_state *l, bool sent, u32 seq, u64 ts_ns, bool unacked,
+static __always_inline void count(struct socket_state *s, bool sent, u32 seq, u64 ts_ns, bool unacked,
 				  u64 pid_tgid)
 {
-	struct socket_state *s = l->state;
 	struct exchange_record out;
 	bool ended = false;
 
-	if (l->lock)
-		bpf_spin_lock(l->lock);
+	if (!lock(s))
+		return;
 	s32 bytes = seq - (sent ? s->sent_seq : s->received_seq);
 	if (bytes > 0) {
 		bool request = sent == (s->role == ROLE_CLIENT);
@@ -281,10 +275,9 @@ static __always_inline void count(struct locked_state *l, bool sent, u32 seq, u6
 			s->tid = pid_tgid;
 		}
 	}
-	if (l->lock)
-		bpf_spin_unlock(l->lock);
+	unlock(s);
 	if (ended)
-		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+		emit_exchange(&out);
 }
 
 /*
@@ -307,14 +300,13 @@ static __always_inline u64 sent_at(const struct socket_state *s, const struct vi
 
 /* forget passes over what moved on a socket that is not recorded, and ends the
  * exchange that was in progress when it left the targets. */
-static __always_inline void forget(struct locked_state *l, const struct view *v)
+static __always_inline void forget(struct socket_state *s, const struct view *v)
 {
-	struct socket_state *s = l->state;
 	struct exchange_record out;
 	bool ended = false;
 
-	if (l->lock)
-		bpf_spin_lock(l->lock);
+	if (!lock(s))
+		return;
 	s->sent_seq = v->sent_seq;
 	s->received_seq = v->received_seq;
 	if (in_progress(s)) {
@@ -322,16 +314,14 @@ static __always_inline void forget(struct locked_state *l, const struct view *v)
 		clear_exchange(s);
 		ended = true;
 	}
-	if (l->lock)
-		bpf_spin_unlock(l->lock);
+	unlock(s);
 	if (ended)
-		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+		emit_exchange(&out);
 }
 
 /* handle_message is every hook's way in: bytes may have moved on this socket. */
-static __always_inline void handle_message(struct sock *sk, struct locked_state *l, struct view *v, bool received)
+static __always_inline void handle_message(struct sock *sk, struct socket_state *s, struct view *v, bool received)
 {
-	struct socket_state *s = l->state;
 	u64 pid_tgid = bpf_get_current_pid_tgid();
 
 	if (s->subflow)
@@ -339,15 +329,15 @@ static __always_inline void handle_message(struct sock *sk, struct locked_state 
 	if (v->tcp_state == TCP_SYN_SENT)
 		return; /* a send that came too early; the streams have not begun */
 	if (!decide(sk, s, pid_tgid >> 32, NULL)) {
-		forget(l, v);
+		forget(s, v);
 		return;
 	}
 	/* A send whose own hook has not fired yet comes before what answers it;
 	 * closed has counted the last one. */
 	if (v->sent_seq != s->sent_seq && !s->closed)
-		count(l, true, v->sent_seq, sent_at(s, v), false, pid_tgid);
+		count(s, true, v->sent_seq, sent_at(s, v), false, pid_tgid);
 	if (received && v->received_seq != s->received_seq)
-		count(l, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid);
+		count(s, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid);
 }
 
 /*
@@ -374,27 +364,27 @@ bool listed = false;
 static __always_inline int handle_tcp(struct sock *sk, enum place place, bool received)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct locked_state l;
+	struct socket_state *s;
 	struct view v;
 
 	if (!tp)
 		return 0;
 	look(sk, tp, &v);
-	find(sk, place, false, &l);
-	if (!l.state) {
+	s = find(sk, place, false);
+	if (!s) {
 		if (!listed || v.tcp_state == TCP_SYN_SENT || v.tcp_state == TCP_CLOSE)
 			return 0;
-		find(sk, place, true, &l);
-		if (!l.state)
+		s = find(sk, place, true);
+		if (!s)
 			return 0;
 	}
-	if (!l.state->cookie) {
+	if (!s->cookie) {
 		struct view before = v;
 
 		step_back(tp, &before, received);
-		adopt(sk, l.state, &before, bpf_get_socket_cookie(sk), 0);
+		adopt(sk, s, &before, bpf_get_socket_cookie(sk), 0);
 	}
-	handle_message(sk, &l, &v, received);
+	handle_message(sk, s, &v, received);
 	return 0;
 }
 
@@ -439,15 +429,15 @@ SEC("kprobe/release_sock")
 int tcp_send_kprobe(struct pt_regs *ctx)
 {
 	struct sock *sk = (struct sock *)FIRST_ARGUMENT(ctx);
-	struct locked_state l = {};
+	struct socket_state *s;
 	struct view v;
 
-	l.state = find_by_address(sk, false);
-	if (!l.state)
+	s = find_by_address(sk, false);
+	if (!s)
 		return 0; /* the first receive, or the end of the socket, makes it */
 	look_probed(sk, &v);
-	if (v.sent_seq != l.state->sent_seq)
-		handle_message(sk, &l, &v, false);
+	if (v.sent_seq != s->sent_seq)
+		handle_message(sk, s, &v, false);
 	return 0;
 }
 
@@ -465,7 +455,7 @@ static __always_inline void emit_listener(struct sock *sk, u32 tgid)
 	r.protocol = BPF_CORE_READ(sk, sk_protocol);
 	r.backlog = BPF_CORE_READ(sk, sk_max_ack_backlog);
 	read_addresses(sk, r.family, r.addr, unused);
-	emit(&control_ring, &r, sizeof(r), LOSS_LISTENER_RING);
+	emit(&r, sizeof(r), LOSS_LISTENER_RING);
 }
 
 static __always_inline void listener_begins(struct sock *sk, u32 tgid)
@@ -477,7 +467,7 @@ static __always_inline void listener_begins(struct sock *sk, u32 tgid)
 	if (known)
 		__sync_fetch_and_add(&known->count, 1);
 	else if (bpf_map_update_elem(&listeners, &key, &first, BPF_ANY))
-		count_loss(LOSS_SOCKET_STATE);
+		count_loss(LOSS_SOCKET_STATE, 1);
 	emit_listener(sk, tgid);
 }
 
@@ -493,47 +483,47 @@ static __always_inline void listener_ends(struct sock *sk)
 /* A connect begins: the only moment with the client's process at hand. */
 static __always_inline void connect_begins(struct sock *sk, enum place place)
 {
-	struct locked_state l;
+	struct socket_state *s;
 
-	find(sk, place, true, &l);
-	if (!l.state)
+	s = find(sk, place, true);
+	if (!s)
 		return;
-	__builtin_memset(l.state, 0, sizeof(*l.state)); /* it may have failed to connect before */
-	l.state->role = ROLE_CLIENT;
-	l.state->role_source = ROLE_SOURCE_CONNECT;
-	l.state->owner_tgid = bpf_get_current_pid_tgid() >> 32;
-	l.state->cookie = bpf_get_socket_cookie(sk);
-	l.state->open_ns = bpf_ktime_get_ns();
-	judge(sk, l.state, l.state->owner_tgid, NULL); /* announced when it has its addresses */
+	__builtin_memset(s, 0, sizeof(*s)); /* it may have failed to connect before */
+	s->role = ROLE_CLIENT;
+	s->role_source = ROLE_SOURCE_CONNECT;
+	s->owner_tgid = bpf_get_current_pid_tgid() >> 32;
+	s->cookie = bpf_get_socket_cookie(sk);
+	s->open_ns = bpf_ktime_get_ns();
+	judge(sk, s, s->owner_tgid, NULL); /* announced when it has its addresses */
 }
 
 static __always_inline void established(struct sock *sk, struct tcp_sock *tp, enum place place, int oldstate)
 {
 	struct listener_key key = { .netns_id = netns_id(sk), .port = local_port(sk) };
 	struct listener_value *listener;
-	struct locked_state l;
+	struct socket_state *s;
 	struct view v;
 
-	find(sk, place, true, &l);
-	if (!l.state)
+	s = find(sk, place, true);
+	if (!s)
 		return;
 	look(sk, tp, &v);
-	l.state->sent_seq = v.sent_seq;
-	l.state->received_seq = v.received_seq;
-	l.state->open_ns = bpf_ktime_get_ns();
-	l.state->cookie = bpf_get_socket_cookie(sk);
-	l.state->subflow = is_subflow(tp);
+	s->sent_seq = v.sent_seq;
+	s->received_seq = v.received_seq;
+	s->open_ns = bpf_ktime_get_ns();
+	s->cookie = bpf_get_socket_cookie(sk);
+	s->subflow = is_subflow(tp);
 	if (oldstate == TCP_SYN_RECV) {
-		l.state->role = ROLE_SERVER;
-		l.state->role_source = ROLE_SOURCE_ACCEPT;
+		s->role = ROLE_SERVER;
+		s->role_source = ROLE_SOURCE_ACCEPT;
 		listener = bpf_map_lookup_elem(&listeners, &key);
 		if (listener)
-			l.state->owner_tgid = listener->tgid;
-	} else if (!l.state->role) {
-		l.state->role = ROLE_CLIENT;
-		l.state->role_source = ROLE_SOURCE_CONNECT;
+			s->owner_tgid = listener->tgid;
+	} else if (!s->role) {
+		s->role = ROLE_CLIENT;
+		s->role_source = ROLE_SOURCE_CONNECT;
 	}
-	decide(sk, l.state, 0, NULL);
+	decide(sk, s, 0, NULL);
 }
 
 /* close_reason reads how a socket ended from the state it left and its error
@@ -577,30 +567,27 @@ static __always_inline u32 close_flags(const struct socket_state *s, u8 reason)
 }
 
 /* end_exchange emits the exchange in progress of a socket that has closed. */
-static __always_inline void end_exchange(struct locked_state *l, u64 now_ns)
+static __always_inline void end_exchange(struct socket_state *s, u64 now_ns)
 {
-	struct socket_state *s = l->state;
 	struct exchange_record out;
 	bool ended = false;
 
-	if (l->lock)
-		bpf_spin_lock(l->lock);
+	if (!lock(s))
+		return;
 	if (in_progress(s)) {
 		take(s, close_flags(s, s->closed), now_ns, &out);
 		clear_exchange(s);
 		ended = true;
 	}
-	if (l->lock)
-		bpf_spin_unlock(l->lock);
+	unlock(s);
 	if (ended && s->wanted)
-		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+		emit_exchange(&out);
 }
 
 /* closed emits the end of the socket, once it is known to be wanted, and of its
  * exchange, unless the process may still read something that belongs to it. */
-static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct locked_state *l, u8 reason)
+static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct socket_state *s, u8 reason)
 {
-	struct socket_state *s = l->state;
 	u64 now_ns = bpf_ktime_get_ns();
 	struct view v;
 
@@ -611,10 +598,10 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 		look(sk, tp, &v);
 		/* The hook of the last send may not have fired yet. */
 		if (s->wanted && !s->subflow && v.sent_seq != s->sent_seq)
-			count(l, true, v.sent_seq, sent_at(s, &v), false, 0);
+			count(s, true, v.sent_seq, sent_at(s, &v), false, 0);
 		s->closed = reason;
 		if (!v.unread)
-			end_exchange(l, now_ns);
+			end_exchange(s, now_ns);
 	}
 	if (s->wanted && !s->ended) {
 		s->ended = 1;
@@ -622,9 +609,8 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 	}
 }
 
-static __always_inline void connect_failed(struct sock *sk, struct locked_state *l)
+static __always_inline void connect_failed(struct sock *sk, struct socket_state *s)
 {
-	struct socket_state *s = l->state;
 	u8 reason = close_reason(sk, TCP_SYN_SENT);
 
 	s->closed = reason;
@@ -636,7 +622,7 @@ static __always_inline void connect_failed(struct sock *sk, struct locked_state 
 static __always_inline int handle_state(struct sock *sk, enum place place, int oldstate, int newstate)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct locked_state l;
+	struct socket_state *s;
 
 	if (newstate == TCP_LISTEN && (tp || sk->sk_protocol == IPPROTO_MPTCP)) {
 		listener_begins(sk, bpf_get_current_pid_tgid() >> 32);
@@ -653,13 +639,13 @@ static __always_inline int handle_state(struct sock *sk, enum place place, int o
 	} else if (newstate == TCP_ESTABLISHED) {
 		established(sk, tp, place, oldstate);
 	} else if (newstate == TCP_CLOSE) {
-		find(sk, place, false, &l);
-		if (!l.state)
+		s = find(sk, place, false);
+		if (!s)
 			return 0;
 		if (oldstate == TCP_SYN_SENT)
-			connect_failed(sk, &l);
+			connect_failed(sk, s);
 		else
-			closed(sk, tp, &l, close_reason(sk, oldstate));
+			closed(sk, tp, s, close_reason(sk, oldstate));
 	}
 	return 0;
 }
@@ -681,13 +667,13 @@ int BPF_PROG(tcp_state_by_address, struct sock *sk, int oldstate, int newstate)
 static __always_inline void handle_destroy(struct sock *sk, enum place place)
 {
 	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct locked_state l;
+	struct socket_state *s;
 
-	find(sk, place, false, &l);
-	if (!l.state || !tp)
+	s = find(sk, place, false);
+	if (!s || !tp)
 		return;
-	closed(sk, tp, &l, CLOSE_OTHER);
-	end_exchange(&l, bpf_ktime_get_ns());
+	closed(sk, tp, s, CLOSE_OTHER);
+	end_exchange(s, bpf_ktime_get_ns());
 }
 
 SEC("tp_btf/tcp_destroy_sock")
@@ -752,7 +738,7 @@ static __always_inline int existing_socket(struct bpf_iter__task_file *ctx, enum
 	struct sock *sk = socket_of(ctx->file);
 	struct tcp_sock *tp = sk ? bpf_skc_to_tcp_sock(sk) : NULL;
 	struct task_struct *task = ctx->task;
-	struct locked_state l;
+	struct socket_state *s;
 	struct view v;
 	u8 state;
 
@@ -761,12 +747,12 @@ static __always_inline int existing_socket(struct bpf_iter__task_file *ctx, enum
 	state = sk->__sk_common.skc_state;
 	if (state == TCP_LISTEN || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		return 0;
-	find(sk, place, true, &l);
-	if (!l.state || l.state->cookie)
+	s = find(sk, place, true);
+	if (!s || s->cookie)
 		return 0; /* seen opening, or already adopted through another descriptor */
 	look(sk, tp, &v);
-	adopt(sk, l.state, &v, bpf_get_socket_cookie(sk), task->tgid);
-	decide(sk, l.state, task->tgid, task);
+	adopt(sk, s, &v, bpf_get_socket_cookie(sk), task->tgid);
+	decide(sk, s, task->tgid, task);
 	return 0;
 }
 
@@ -786,49 +772,56 @@ int existing_sockets_by_address(struct bpf_iter__task_file *ctx)
  * empties every state. */
 bool last_sweep = false;
 
-static __always_inline void sweep_state(struct locked_state *l)
+static __always_inline void sweep_state(struct socket_state *s)
 {
 	struct exchange_record out;
 	u64 now_ns = bpf_ktime_get_ns();
 	bool filled;
 
-	if (!l->state->wanted)
+	if (!s->wanted)
 		return;
-	if (l->lock)
-		bpf_spin_lock(l->lock);
-	filled = sweep(l->state, last_sweep, now_ns, &out);
-	if (l->lock)
-		bpf_spin_unlock(l->lock);
+	if (!lock(s))
+		return;
+	filled = sweep(s, last_sweep, now_ns, &out);
+	unlock(s);
 	if (filled)
-		emit(&data_ring, &out, sizeof(out), LOSS_EXCHANGE_RING);
+		emit_exchange(&out);
 }
 
 SEC("iter/bpf_sk_storage_map")
 int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
 	struct sock *sk = ctx->sk;
-	struct locked_state l;
+	struct socket_state *s;
 
 	if (!sk || !ctx->value)
 		return 0;
-	find(sk, IN_STORAGE, false, &l);
-	if (l.state)
-		sweep_state(&l);
+	s = find(sk, IN_STORAGE, false);
+	if (s)
+		sweep_state(s);
 	return 0;
 }
 
 SEC("iter/bpf_map_elem")
 int sweep_sockets_by_address(struct bpf_iter__bpf_map_elem *ctx)
 {
-	struct locked_state l = {};
+	struct socket_state *s;
 	u64 *address = ctx->key;
 	u64 key;
 
 	if (!address)
 		return 0;
 	key = *address;
-	l.state = bpf_map_lookup_elem(&sockets_by_address, &key);
-	if (l.state)
-		sweep_state(&l);
+	s = bpf_map_lookup_elem(&sockets_by_address, &key);
+	if (s)
+		sweep_state(s);
+	return 0;
+}
+
+/* Run by the recorder on every CPU. */
+SEC("raw_tp")
+int fetch_batch(void *ctx)
+{
+	emit_batch();
 	return 0;
 }

@@ -18,8 +18,9 @@ const (
 	pollEvery     = 40 * time.Millisecond
 	pollEveryBusy = 4 * time.Millisecond
 	busyShare     = 8
-	// drainRecords bounds one visit to a ring, so that the clock is looked at.
-	drainRecords = 16384
+	// drainRecords bounds one visit to a ring: rows are handed on while they are
+	// in the cache, and the clock is looked at.
+	drainRecords = 256
 	// tickEvery is the rhythm of losses, sweeps and self rows.
 	tickEvery = time.Second
 )
@@ -123,7 +124,7 @@ func (r *recorder) shouldStop(ctx context.Context) bool {
 // records.
 func (r *recorder) drain() (more bool, err error) {
 	more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
-	more = r.session.Data().Drain(drainRecords, r.takeExchange) == drainRecords || more
+	more = r.session.Data().Drain(drainRecords, r.takeExchanges) == drainRecords || more
 	return more, r.appendBatches()
 }
 
@@ -136,11 +137,8 @@ func (r *recorder) drainAll() error {
 	}
 }
 
-func (r *recorder) takeExchange(record []byte) {
-	r.exchanges = append(r.exchanges, format.Exchange{})
-	if !r.decoder.Exchange(record, &r.exchanges[len(r.exchanges)-1]) {
-		r.exchanges = r.exchanges[:len(r.exchanges)-1]
-	}
+func (r *recorder) takeExchanges(record []byte) {
+	r.exchanges = r.decoder.Exchanges(r.exchanges, record)
 }
 
 func (r *recorder) takeControl(record []byte) {

@@ -21,7 +21,7 @@ const (
 const shortProc = int(unsafe.Offsetof(bpf.KmonProcRecord{}.Exe))
 
 // Decoder turns kernel records into rows: the only place that knows both
-// shapes. The rows of one call to Control or Exchange are the caller's.
+// shapes. Rows are the caller's.
 type Decoder struct {
 	// BootOffsetNs is CLOCK_BOOTTIME − CLOCK_MONOTONIC: start times of
 	// processes are kept by the kernel in the former.
@@ -30,18 +30,32 @@ type Decoder struct {
 	Undecodable int64
 }
 
-// Exchange decodes a record of the data ring; ok is false when it is not one.
-func (d *Decoder) Exchange(record []byte, row *format.Exchange) (ok bool) {
-	if kindOf(record) != bpf.KmonRecordKindRECORD_EXCHANGE || len(record) < int(unsafe.Sizeof(bpf.KmonExchangeRecord{})) {
-		d.Undecodable++
-		return false
+// exchangeSize is the size of one exchange in a record of the data ring, which
+// holds a batch of them.
+const exchangeSize = int(unsafe.Sizeof(bpf.KmonExchangeRecord{}))
+
+// Exchanges decodes a record of the data ring and appends its rows to rows.
+func (d *Decoder) Exchanges(rows []format.Exchange, record []byte) []format.Exchange {
+	for ; len(record) >= exchangeSize; record = record[exchangeSize:] {
+		if kindOf(record) != bpf.KmonRecordKindRECORD_EXCHANGE {
+			d.Undecodable++
+			continue
+		}
+		rows = append(rows, format.Exchange{})
+		exchangeRow(&rows[len(rows)-1], (*bpf.KmonExchangeRecord)(unsafe.Pointer(&record[0])))
 	}
-	r := (*bpf.KmonExchangeRecord)(unsafe.Pointer(&record[0]))
+	if len(record) > 0 {
+		d.Undecodable++
+	}
+	return rows
+}
+
+func exchangeRow(row *format.Exchange, r *bpf.KmonExchangeRecord) {
 	row.SocketID = int64(r.Cookie)
 	row.StartNs = int64(r.StartNs)
-	row.UploadNs = int64(r.UploadNs)
-	row.ServerNs = int64(r.ServerNs)
-	row.DownloadNs = int64(r.DownloadNs)
+	row.UploadNs = int64(r.Upload) << (r.UploadShift & 31)
+	row.ServerNs = int64(r.Server) << (r.ServerShift & 31)
+	row.DownloadNs = int64(r.Download) << (r.DownloadShift & 31)
 	row.RequestBytes = int64(r.RequestBytes)
 	row.AnswerBytes = int64(r.AnswerBytes)
 	row.RequestMessages = int32(r.RequestMessages)
@@ -49,7 +63,6 @@ func (d *Decoder) Exchange(record []byte, row *format.Exchange) (ok bool) {
 	row.PID = int32(r.Tgid)
 	row.TID = int32(r.Tid)
 	row.Flags = format.ExchangeFlags(r.Flags)
-	return true
 }
 
 // Control decodes a record of the control ring to a format.Socket,
@@ -68,10 +81,10 @@ func (d *Decoder) Control(record []byte) any {
 }
 
 func kindOf(record []byte) bpf.KmonRecordKind {
-	if len(record) < 4 {
+	if len(record) < 2 {
 		return 0
 	}
-	return bpf.KmonRecordKind(binary.NativeEndian.Uint32(record))
+	return bpf.KmonRecordKind(binary.NativeEndian.Uint16(record))
 }
 
 func socketRow(r *bpf.KmonSocketRecord) format.Socket {

@@ -33,20 +33,23 @@ func setText(to []int8, text string) {
 
 func TestDecodeExchange(t *testing.T) {
 	in := bpf.KmonExchangeRecord{
-		Kind: 1, Flags: 65, Cookie: 7, StartNs: 1, UploadNs: 2, ServerNs: 3, DownloadNs: 4,
+		Kind: 1, Flags: 65, Cookie: 7, StartNs: 1, Upload: 2, Server: 3, ServerShift: 10, Download: 1<<32 - 1, DownloadShift: 20,
 		RequestBytes: 5, AnswerBytes: 6, RequestMessages: 8, AnswerMessages: 9, Tgid: 10, Tid: 11,
 	}
 	want := format.Exchange{
-		SocketID: 7, StartNs: 1, UploadNs: 2, ServerNs: 3, DownloadNs: 4, RequestBytes: 5, AnswerBytes: 6,
+		SocketID: 7, StartNs: 1, UploadNs: 2, ServerNs: 3072, DownloadNs: (1<<32 - 1) << 20, RequestBytes: 5, AnswerBytes: 6,
 		RequestMessages: 8, AnswerMessages: 9, PID: 10, TID: 11, Flags: format.ExchangeClient | format.ExchangeClosed,
 	}
 	var d Decoder
-	var got format.Exchange
-	if !d.Exchange(bytesOf(&in), &got) || got != want {
-		t.Errorf("got %+v, want %+v", got, want)
+	batch := append(append([]byte{}, bytesOf(&in)...), bytesOf(&in)...)
+	if got := d.Exchanges(nil, batch); len(got) != 2 || got[0] != want || got[1] != want || d.Undecodable != 0 {
+		t.Errorf("got %+v, want twice %+v", got, want)
+	}
+	if got := d.Exchanges(nil, batch[:len(batch)-1]); len(got) != 1 || d.Undecodable != 1 {
+		t.Errorf("a cut batch gives %d rows, %d undecodable", len(got), d.Undecodable)
 	}
 	in.Kind = 2
-	if d.Exchange(bytesOf(&in), &got) || d.Undecodable != 1 {
+	if got := d.Exchanges(nil, bytesOf(&in)); len(got) != 0 || d.Undecodable != 2 {
 		t.Errorf("a record of another kind was taken for an exchange")
 	}
 }
@@ -148,7 +151,7 @@ func TestEnumerationsAgree(t *testing.T) {
 
 // Every loss counter of the kernel is told as some table's loss.
 func TestEveryLossHasAName(t *testing.T) {
-	for slot := bpf.KmonLossSlot(0); slot <= bpf.KmonLossSlotLOSS_SOCKET_STATE; slot++ {
+	for slot := bpf.KmonLossSlot(0); slot <= bpf.KmonLossSlotLOSS_SOCKET_BUSY; slot++ {
 		if what, ok := lossSlots[slot]; !ok || what.Collector == "" || what.Table == "" || what.Cause == 0 {
 			t.Errorf("loss counter %d is told as %+v", slot, what)
 		}
@@ -166,8 +169,7 @@ func FuzzDecode(f *testing.F) {
 		b := unsafe.Slice((*byte)(unsafe.Pointer(&aligned[0])), len(record))
 		copy(b, record)
 		var d Decoder
-		var row format.Exchange
-		d.Exchange(b, &row)
+		d.Exchanges(nil, b)
 		d.Control(b)
 	})
 }

@@ -22,6 +22,7 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_LISTENER_RING: {"tcp", "listeners", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_PROC_RING:     {"proc", "procs", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_STATE:  {"tcp", "sockets", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_SOCKET_BUSY:   {"tcp", "exchanges", format.LossMissedHit, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -57,7 +58,7 @@ func (s *Session) missedRuns() []Lost {
 	var lost []Lost
 	for _, h := range s.plan.hooks {
 		prog := s.collection.Programs[h.program]
-		if prog == nil || h.kind == kindIterator {
+		if prog == nil || !h.attached() {
 			continue
 		}
 		stats, err := prog.Stats()

@@ -16,9 +16,10 @@ const (
 	kindFexit
 	kindKprobe
 	kindIterator
+	kindRun // not attached: run by the recorder
 )
 
-var kindPrefix = [...]string{"tp_btf", "fexit", "kprobe", "iter"}
+var kindPrefix = [...]string{"tp_btf", "fexit", "kprobe", "iter", "run"}
 
 // hook is one program and what it hangs on.
 type hook struct {
@@ -29,6 +30,9 @@ type hook struct {
 	// that a newer kernel has merged into others.
 	optional bool
 }
+
+// attached says whether the program hangs on the kernel's hook by itself.
+func (h hook) attached() bool { return h.kind != kindIterator && h.kind != kindRun }
 
 // place is where a variant's programs keep the state of a socket.
 type place int
@@ -61,6 +65,9 @@ func iterator(program, target string) hook {
 	return hook{program: program, kind: kindIterator, target: target}
 }
 
+// fetchBatch empties the batch of the CPU it is run on.
+var fetchBatch = hook{program: bpf.KmonProgFetchBatch, kind: kindRun}
+
 // pair is a variant for each place with the same kind of hook.
 func pair(kind, target, stored, addressed string, h func(program, target string) hook) []variant {
 	name := kind + ":" + target
@@ -92,8 +99,8 @@ var indicators = []indicator{
 	}},
 	{"tcp", "existing", pair("iter", "task_file", bpf.KmonProgExistingSockets, bpf.KmonProgExistingSocketsByAddress, iterator)},
 	{"tcp", "sweep", []variant{
-		{name: "iter:bpf_sk_storage_map", hooks: []hook{iterator(bpf.KmonProgSweepSockets, "bpf_sk_storage_map")}, place: inStorage},
-		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem")}, place: byAddress},
+		{name: "iter:bpf_sk_storage_map", hooks: []hook{iterator(bpf.KmonProgSweepSockets, "bpf_sk_storage_map"), fetchBatch}, place: inStorage},
+		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem"), fetchBatch}, place: byAddress},
 	}},
 	{"proc", "fork", []variant{{name: "tp_btf:sched_process_fork", hooks: []hook{tracepoint(bpf.KmonProgProcFork, "sched_process_fork")}}}},
 	{"proc", "exec", []variant{{name: "tp_btf:sched_process_exec", hooks: []hook{tracepoint(bpf.KmonProgProcExec, "sched_process_exec")}}}},

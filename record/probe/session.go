@@ -10,6 +10,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
 
 	"kmon/bpf"
 )
@@ -108,7 +109,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 
 func (s *Session) attach() error {
 	for _, h := range s.plan.hooks {
-		if h.kind == kindIterator {
+		if !h.attached() {
 			continue
 		}
 		l, err := attach(s.collection.Programs[h.program], h)
@@ -219,7 +220,8 @@ func replace[K comparable](m *ebpf.Map, have, want []K) error {
 }
 
 // Sweep walks over the live sockets and emits the exchanges that have waited
-// long enough; with last, all of them. After the last sweep nothing more
+// long enough, with last all of them, and moves what waits in batches to the
+// ring. After the last sweep nothing more
 // comes from sockets that stay silent; detach first.
 func (s *Session) Sweep(last bool) error {
 	name, m := bpf.KmonProgSweepSockets, s.collection.Maps[bpf.KmonMapSockets]
@@ -244,6 +246,22 @@ func (s *Session) Sweep(last bool) error {
 	}
 	if err := readIterator(s.sweeper); err != nil {
 		return fmt.Errorf("sweep sockets: %w", err)
+	}
+	return s.fetchBatches()
+}
+
+// fetchBatches moves the exchanges that wait in the CPUs' batches to the ring.
+func (s *Session) fetchBatches() error {
+	prog := s.collection.Programs[bpf.KmonProgFetchBatch]
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	for cpu := range cpus {
+		_, err := prog.Run(&ebpf.RunOptions{CPU: uint32(cpu), Flags: unix.BPF_F_TEST_RUN_ON_CPU})
+		if err != nil && !errors.Is(err, unix.ENXIO) { // ENXIO: offline
+			return fmt.Errorf("fetch the batch of CPU %d: %w", cpu, err)
+		}
 	}
 	return nil
 }
