@@ -41,7 +41,7 @@ test: ## run all tests (under 5 minutes on 2 cores)
 	go test ./...
 
 .PHONY: generate
-generate: clang ## compile the BPF programs; needs clang-19 and llvm-19
+generate: clang ## compile the BPF programs; needs clang-19, llvm-19, libbpf-dev
 	go generate ./bpf/...
 
 .PHONY: generate-check
@@ -51,7 +51,7 @@ generate-check: generate ## check that the committed BPF objects are those of th
 .PHONY: clang
 clang:
 	@$(CLANG) --version 2>/dev/null | grep -qF 'version $(CLANG_VERSION)' || { \
-	  echo 'generate needs $(CLANG) $(CLANG_VERSION) and llvm-strip-19; on Debian 12: apt-get install clang-19 llvm-19'; \
+	  echo 'generate needs $(CLANG) $(CLANG_VERSION) and llvm-strip-19; on Debian 12: apt-get install clang-19 llvm-19 libbpf-dev'; \
 	  $(CLANG) --version; exit 1; }
 
 .PHONY: fmt

@@ -166,7 +166,7 @@ const (
 	LossStateFull LossCause = 2 // no room for a socket's state in the kernel
 	LossDecode    LossCause = 3 // a record the recorder could not decode
 	LossWrite     LossCause = 4 // rows that could not be written (disk full, I/O error)
-	LossMissedHit LossCause = 5 // the kernel skipped the program (recursion or no return probe free)
+	LossMissedHit LossCause = 5 // the kernel skipped the program, or it found a socket's state busy
 	LossDamage    LossCause = 6 // rows were in the file, but it is damaged (written by Repair)
 )
 
