@@ -38,7 +38,7 @@ demo: build ## record a small shop for 10 s and analyze it: demo.html, demo.md
 
 .PHONY: test
 test: ## run all tests (under 5 minutes on 2 cores)
-	go test ./...
+	go test -p 1 ./... # one package at a time: some measure what the machine does
 
 .PHONY: generate
 generate: clang ## compile the BPF programs; needs clang-19, llvm-19, libbpf-dev
@@ -72,7 +72,7 @@ $(GOLANGCI):
 
 .PHONY: race
 race: ## run all tests under the race detector; needs a C compiler
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -race ./...
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -race ./...
 
 .PHONY: golden
 golden: ## write the golden files anew; look at the diff before you commit
