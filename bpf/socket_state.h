@@ -73,8 +73,8 @@ enum place { IN_STORAGE, BY_ADDRESS };
  * progress holds the state's busy word. It is taken for some 30 ns, by one
  * instruction each way (bpf_spin_lock costs three times that, and kprobes may
  * not use it), and tried a bounded number of times, so nothing can hang: who
- * does not get it counts the loss and leaves. Bytes are not lost then, the next
- * look at the socket's positions finds them.
+ * does not get it leaves. Bytes are not lost then, the next look at the socket's
+ * positions finds them.
  */
 #define LOCK_TRIES 256
 
@@ -83,7 +83,6 @@ static __always_inline bool lock(struct socket_state *s)
 	for (int i = 0; i < LOCK_TRIES; i++)
 		if (!__sync_val_compare_and_swap(&s->busy, 0, 1))
 			return true;
-	count_loss(LOSS_SOCKET_BUSY, 1);
 	return false;
 }
 

@@ -259,8 +259,10 @@ static __always_inline void count(struct socket_state *s, bool sent, u32 seq, u6
 	struct exchange_record out;
 	bool ended = false;
 
-	if (!lock(s))
+	if (!lock(s)) {
+		count_loss(LOSS_SOCKET_BUSY, 1);
 		return;
+	}
 	s32 bytes = seq - (sent ? s->sent_seq : s->received_seq);
 	if (bytes > 0) {
 		bool request = sent == (s->role == ROLE_CLIENT);
@@ -572,8 +574,10 @@ static __always_inline void end_exchange(struct socket_state *s, u64 now_ns)
 	struct exchange_record out;
 	bool ended = false;
 
-	if (!lock(s))
+	if (!lock(s)) {
+		count_loss(LOSS_SOCKET_BUSY, 1);
 		return;
+	}
 	if (in_progress(s)) {
 		take(s, close_flags(s, s->closed), now_ns, &out);
 		clear_exchange(s);

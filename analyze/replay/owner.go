@@ -47,9 +47,7 @@ func NewOwners(snapshots []format.Process, events []format.Proc) *Owners {
 	found := make(map[int32][]Owner, len(lives))
 	for i := range lives {
 		l := &lives[i]
-		for _, owner := range o.resolve(l, found) {
-			found[l.pid] = append(found[l.pid], owner)
-		}
+		found[l.pid] = append(found[l.pid], o.resolve(l, found)...)
 	}
 	for _, owners := range found {
 		o.list = append(o.list, owners...)

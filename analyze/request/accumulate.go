@@ -42,7 +42,7 @@ func New(frame Frame, places Places) *Accumulator {
 	return &Accumulator{partial: Partial{Frame: frame}, places: places}
 }
 
-// Between parts, Drain moves the pairs that wait and the streams found to p.
+// Drain moves the pairs that wait and the streams found to p, between parts.
 func (a *Accumulator) Drain(p *Partial) {
 	p.takeWaiting(&a.partial)
 	for key := range a.partial.Streams {
