@@ -348,9 +348,9 @@ func startLoad(t *testing.T, args ...string) (load *exec.Cmd, wait func() truth)
 
 func TestSocketsOlderThanTheRecording(t *testing.T) {
 	requireBPF(t)
-	_, wait := startLoad(t, "echo", "-requests", "20", "-connections", "3", "-hold", "1500ms")
+	_, wait := startLoad(t, "echo", "-requests", "20", "-connections", "3", "-hold", "3s")
 	time.Sleep(500 * time.Millisecond) // connected, not yet asked
-	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Duration: 2500 * time.Millisecond})
+	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Duration: 5 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,8 +378,8 @@ func TestSocketsOlderThanTheRecording(t *testing.T) {
 
 func TestInFlightAtTheEndIsMarked(t *testing.T) {
 	requireBPF(t)
-	_, wait := startLoad(t, "echo", "-requests", "1", "-hold", "700ms", "-sleep", "3s")
-	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Duration: 2 * time.Second})
+	_, wait := startLoad(t, "echo", "-requests", "1", "-hold", "2s", "-sleep", "4s")
+	result, err := Run(t.Context(), Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Duration: 4 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
