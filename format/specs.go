@@ -112,7 +112,7 @@ var specs = []tableSpec{
 		{"pidns_id", unitID, "not known", "inode of its pid namespace"},
 		{"netns_id", unitID, "not known", "inode of its network namespace"},
 		{"mntns_id", unitID, "not known", "inode of its mount namespace"},
-		{"uid", unitID, "root, or not known", "effective user"},
+		{"uid", unitID, "root", "effective user; -1: not known"},
 		{"service", unitText, "not known", "the service it belongs to"},
 		{"service_source", unitText, "not known", "rule, kubernetes, container, systemd or executable"},
 		{"instance", unitText, "host and pid are the instance", "pod, container or unit"},
