@@ -36,11 +36,9 @@ func (p *Pool) put(c *chunk) {
 // an index and an increment. It must be flushed before 2^32 values are in it.
 // The zero value is empty.
 type Builder struct {
-	count        int64
-	min, max     int64
-	sumLo, sumHi uint64
-	used         uint64 // bit i: chunks[i] is set
-	chunks       [chunks]*chunk
+	totals
+	used   uint64 // bit i: chunks[i] is set
+	chunks [chunks]*chunk
 }
 
 // Count returns the number of values since the last Flush.
@@ -92,7 +90,7 @@ func (b *Builder) AddTo(o *Builder, p *Pool) {
 			to[j] += from[j]
 		}
 	}
-	o.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+	o.add(b.totals)
 }
 
 // AddZeros counts n times the value 0.
@@ -104,18 +102,7 @@ func (b *Builder) AddZeros(n int64, p *Pool) {
 		b.grow(0, p)
 	}
 	b.chunks[0][0] += uint32(n)
-	b.addTotals(n, 0, 0, 0, 0)
-}
-
-func (b *Builder) addTotals(count, least, most int64, sumHi, sumLo uint64) {
-	if b.count == 0 {
-		b.min, b.max = least, most
-	}
-	b.min, b.max = min(b.min, least), max(b.max, most)
-	b.count += count
-	var carry uint64
-	b.sumLo, carry = bits.Add64(b.sumLo, sumLo, 0)
-	b.sumHi, _ = bits.Add64(b.sumHi, sumHi, carry)
+	b.add(totals{count: n})
 }
 
 // Flush adds what b holds to s, empties b and gives its counters back to p.
@@ -128,7 +115,7 @@ func (b *Builder) Flush(s *Sketch, p *Pool) {
 	} else {
 		s.buckets = mergeEntries(s.buckets, entries)
 	}
-	s.addTotals(b.count, b.min, b.max, b.sumHi, b.sumLo)
+	s.add(b.totals)
 	*b = Builder{}
 }
 

@@ -9,11 +9,27 @@ import (
 // value is the empty set. Buckets are kept sorted and only where something
 // was counted, 8 bytes each.
 type Sketch struct {
-	buckets  []entry
-	count    int64
-	min, max int64
-	sumHi    uint64 // the exact sum, 128 bits: hostile values must not wrap it
-	sumLo    uint64
+	buckets []entry
+	totals
+}
+
+// totals are what a set of values adds up to.
+type totals struct {
+	count        int64
+	min, max     int64
+	sumLo, sumHi uint64 // the exact sum, 128 bits: hostile values must not wrap it
+}
+
+// add adds the totals of another set that is not empty.
+func (t *totals) add(o totals) {
+	if t.count == 0 {
+		t.min, t.max = o.min, o.max
+	}
+	t.min, t.max = min(t.min, o.min), max(t.max, o.max)
+	t.count += o.count
+	var carry uint64
+	t.sumLo, carry = bits.Add64(t.sumLo, o.sumLo, 0)
+	t.sumHi, _ = bits.Add64(t.sumHi, o.sumHi, carry)
 }
 
 // entry is a bucket and its count in one word: 12 bits bucket, 52 bits count,
@@ -76,7 +92,7 @@ func (s *Sketch) Add(v, n int64) {
 	v = max(v, 0)
 	hi, lo := bits.Mul64(uint64(v), uint64(n))
 	s.buckets = mergeEntries(s.buckets, []entry{makeEntry(bucketOf(v), n)})
-	s.addTotals(n, v, v, hi, lo)
+	s.add(totals{count: n, min: v, max: v, sumHi: hi, sumLo: lo})
 }
 
 // Merge adds all values of o to s. o is unchanged and shares nothing with s
@@ -86,19 +102,7 @@ func (s *Sketch) Merge(o *Sketch) {
 		return
 	}
 	s.buckets = mergeEntries(s.buckets, o.buckets)
-	s.addTotals(o.count, o.min, o.max, o.sumHi, o.sumLo)
-}
-
-// addTotals adds the totals of count values, at least one.
-func (s *Sketch) addTotals(count, least, most int64, sumHi, sumLo uint64) {
-	if s.count == 0 {
-		s.min, s.max = least, most
-	}
-	s.min, s.max = min(s.min, least), max(s.max, most)
-	s.count += count
-	var carry uint64
-	s.sumLo, carry = bits.Add64(s.sumLo, sumLo, 0)
-	s.sumHi, _ = bits.Add64(s.sumHi, sumHi, carry)
+	s.add(o.totals)
 }
 
 // mergeEntries returns the bucket-wise sum of two sorted lists, reusing a's
