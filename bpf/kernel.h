@@ -44,11 +44,6 @@ enum {
 	BPF_F_NO_PREALLOC = 1,
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
 	BPF_RB_NO_WAKEUP = 1,
-	BPF_RB_FORCE_WAKEUP = 2,
-	BPF_RB_AVAIL_DATA = 0,
-};
-struct bpf_spin_lock {
-	__u32 val;
 };
 
 /* include/net/tcp_states.h */
@@ -138,7 +133,6 @@ struct socket {
 	struct sock *sk;
 };
 struct file;
-struct msghdr;
 
 struct kernfs_node {
 	u64 id;
@@ -155,9 +149,6 @@ struct css_set {
 };
 enum cgroup_subsys_id {
 	memory_cgrp_id = 4,
-};
-struct pid_namespace {
-	unsigned int level;
 };
 struct upid {
 	int nr;
