@@ -28,7 +28,6 @@ static __always_inline void clear_counts(struct socket_state *s)
 static __always_inline void clear_exchange(struct socket_state *s)
 {
 	clear_counts(s);
-	s->start_ns = 0;
 	s->request_first_ns = 0;
 	s->request_last_ns = 0;
 	s->answer_first_ns = 0;
@@ -66,7 +65,7 @@ static __always_inline void take(const struct socket_state *s, u32 flags, u64 no
 	out->flags = flags;
 	out->tgid = s->tgid;
 	out->cookie = s->cookie;
-	out->start_ns = s->start_ns;
+	out->start_ns = s->request_first_ns ? s->request_first_ns : s->answer_first_ns;
 	out->tid = s->tid;
 	out->upload = pack(s->request_last_ns - s->request_first_ns, &out->upload_shift);
 	out->server = pack(server_ns, &out->server_shift);
@@ -89,8 +88,9 @@ static __always_inline void take_part(struct socket_state *s, u64 now_ns, struct
 static __always_inline void mark_interleaved(struct socket_state *s)
 {
 	s->exchange_flags |= EXCHANGE_INTERLEAVED;
-	s->interleaved++;
-	if (s->interleaved >= STREAM_AFTER)
+	if (s->interleaved < STREAM_AFTER)
+		s->interleaved++;
+	if (s->interleaved == STREAM_AFTER)
 		s->exchange_flags |= EXCHANGE_STREAM;
 }
 
@@ -132,8 +132,6 @@ static __always_inline bool add_message(struct socket_state *s, bool request, u3
 		s->part_ns = ts_ns;
 		ended = true;
 	}
-	if (!s->start_ns)
-		s->start_ns = ts_ns;
 	if (request) {
 		if (!s->request_first_ns)
 			s->request_first_ns = s->part_ns = ts_ns;

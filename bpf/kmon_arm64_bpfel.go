@@ -216,11 +216,11 @@ type KmonSocketRecord struct {
 type KmonSocketState struct {
 	_               structs.HostLayout
 	Busy            uint32
-	OwnerTgid       uint32
+	SentSeq         uint32
+	ReceivedSeq     uint32
+	Generation      uint32
 	Cookie          uint64
-	OpenNs          uint64
 	LastNs          uint64
-	StartNs         uint64
 	RequestFirstNs  uint64
 	RequestLastNs   uint64
 	AnswerFirstNs   uint64
@@ -228,25 +228,23 @@ type KmonSocketState struct {
 	PartNs          uint64
 	RequestBytes    uint32
 	AnswerBytes     uint32
-	RequestMessages uint32
-	AnswerMessages  uint32
+	RequestMessages uint16
+	AnswerMessages  uint16
+	ExchangeFlags   uint16
+	Interleaved     uint8
+	Wanted          uint8
 	Tgid            uint32
 	Tid             uint32
-	ExchangeFlags   uint32
-	Interleaved     uint32
-	SentSeq         uint32
-	ReceivedSeq     uint32
 	DecidedTgid     uint32
-	Generation      uint32
-	Wanted          uint8
+	OwnerTgid       uint32
+	OpenNs          uint64
 	Announced       uint8
 	Role            uint8
 	RoleSource      uint8
 	Closed          uint8
 	Ended           uint8
 	Subflow         uint8
-	Pad             [5]uint8
-	_               [4]byte
+	Pad             [2]uint8
 }
 
 // Names of all BPF objects in the ELF.

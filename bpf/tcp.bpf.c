@@ -39,16 +39,13 @@ struct {
 struct view {
 	u32 sent_seq;
 	u32 received_seq;
-	u64 departed_ns; /* when everything written had left; 0: something has not */
-	bool paced;      /* departed_ns may lie ahead of now */
-	bool unacked;    /* something sent was not yet acknowledged */
-	bool unread;     /* something received was not yet taken by the process */
+	bool unacked; /* something sent was not yet acknowledged */
+	bool unread;  /* something received was not yet taken by the process */
 	u8 tcp_state;
 };
 
-static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt, u32 snd_una,
-				      u32 copied_seq, u32 rcv_nxt, u64 wstamp_ns, u8 shutdown,
-				      unsigned long flags, u8 tcp_state, u32 pacing)
+static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_una, u32 copied_seq, u32 rcv_nxt,
+				      u8 shutdown, unsigned long flags, u8 tcp_state)
 {
 	/* A FIN takes one position of the stream and is no byte. */
 	u32 sent = write_seq - ((shutdown & SEND_SHUTDOWN) ? 1 : 0);
@@ -57,8 +54,6 @@ static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt
 
 	v->sent_seq = sent;
 	v->received_seq = unread < 0 ? end : copied_seq;
-	v->departed_ns = snd_nxt == write_seq ? wstamp_ns : 0;
-	v->paced = pacing != SK_PACING_NONE;
 	v->unread = unread > 0;
 	v->unacked = (s32)(sent - snd_una) > 0;
 	v->tcp_state = tcp_state;
@@ -68,18 +63,18 @@ static __always_inline void fill_view(struct view *v, u32 write_seq, u32 snd_nxt
  * for programs that have a bare address. */
 static __always_inline void look(struct sock *sk, struct tcp_sock *tp, struct view *v)
 {
-	fill_view(v, tp->write_seq, tp->snd_nxt, tp->snd_una, tp->copied_seq, tp->rcv_nxt, tp->tcp_wstamp_ns,
-		  sk->sk_shutdown, sk->__sk_common.skc_flags, sk->__sk_common.skc_state, sk->sk_pacing_status);
+	fill_view(v, tp->write_seq, tp->snd_una, tp->copied_seq, tp->rcv_nxt,
+		  sk->sk_shutdown, sk->__sk_common.skc_flags, sk->__sk_common.skc_state);
 }
 
 static __always_inline void look_probed(struct sock *sk, struct view *v)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 
-	fill_view(v, BPF_CORE_READ(tp, write_seq), BPF_CORE_READ(tp, snd_nxt), BPF_CORE_READ(tp, snd_una),
-		  BPF_CORE_READ(tp, copied_seq), BPF_CORE_READ(tp, rcv_nxt), BPF_CORE_READ(tp, tcp_wstamp_ns),
+	fill_view(v, BPF_CORE_READ(tp, write_seq), BPF_CORE_READ(tp, snd_una),
+		  BPF_CORE_READ(tp, copied_seq), BPF_CORE_READ(tp, rcv_nxt),
 		  BPF_CORE_READ(sk, sk_shutdown), BPF_CORE_READ(sk, __sk_common.skc_flags),
-		  BPF_CORE_READ(sk, __sk_common.skc_state), BPF_CORE_READ(sk, sk_pacing_status));
+		  BPF_CORE_READ(sk, __sk_common.skc_state));
 }
 
 static __always_inline struct socket_state *find(struct sock *sk, enum place place, bool create)
@@ -289,15 +284,21 @@ static __always_inline void count(struct socket_state *s, bool sent, u32 seq, u6
  * (tcp_wstamp_ns, tcp_output.c: same clock as bpf_ktime_get_ns). That is used
  * when all that was written has left since the last message, else now. A paced
  * socket (fq, BBR) keeps the time its next segment may leave: at most now.
+ * tp is NULL in programs that have a bare address and must probe.
  */
-static __always_inline u64 sent_at(const struct socket_state *s, const struct view *v)
+static __always_inline u64 sent_at(const struct socket_state *s, struct sock *sk, struct tcp_sock *tp)
 {
+	struct tcp_sock *bare = (struct tcp_sock *)sk;
+	u64 departed_ns = tp ? tp->tcp_wstamp_ns : BPF_CORE_READ(bare, tcp_wstamp_ns);
+	bool gone = tp ? tp->snd_nxt == tp->write_seq : BPF_CORE_READ(bare, snd_nxt) == BPF_CORE_READ(bare, write_seq);
+	u32 pacing = tp ? sk->sk_pacing_status : BPF_CORE_READ(sk, sk_pacing_status);
+	bool known = gone && departed_ns > s->last_ns;
 	u64 now_ns;
 
-	if (v->departed_ns > s->last_ns && !v->paced)
-		return v->departed_ns;
+	if (known && pacing == SK_PACING_NONE)
+		return departed_ns;
 	now_ns = bpf_ktime_get_ns();
-	return v->departed_ns > s->last_ns && v->departed_ns < now_ns ? v->departed_ns : now_ns;
+	return known && departed_ns < now_ns ? departed_ns : now_ns;
 }
 
 /* forget passes over what moved on a socket that is not recorded, and ends the
@@ -321,8 +322,10 @@ static __always_inline void forget(struct socket_state *s, const struct view *v)
 		emit_exchange(&out);
 }
 
-/* handle_message is every hook's way in: bytes may have moved on this socket. */
-static __always_inline void handle_message(struct sock *sk, struct socket_state *s, struct view *v, bool received)
+/* handle_message is every hook's way in: bytes may have moved on this socket. tp
+ * as for sent_at. */
+static __always_inline void handle_message(struct sock *sk, struct tcp_sock *tp, struct socket_state *s,
+					   struct view *v, bool received)
 {
 	u64 pid_tgid = bpf_get_current_pid_tgid();
 
@@ -337,7 +340,7 @@ static __always_inline void handle_message(struct sock *sk, struct socket_state 
 	/* A send whose own hook has not fired yet comes before what answers it;
 	 * closed has counted the last one. */
 	if (v->sent_seq != s->sent_seq && !s->closed)
-		count(s, true, v->sent_seq, sent_at(s, v), false, pid_tgid);
+		count(s, true, v->sent_seq, sent_at(s, sk, tp), false, pid_tgid);
 	if (received && v->received_seq != s->received_seq)
 		count(s, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid);
 }
@@ -386,7 +389,7 @@ static __always_inline int handle_tcp(struct sock *sk, enum place place, bool re
 		step_back(tp, &before, received);
 		adopt(sk, s, &before, bpf_get_socket_cookie(sk), 0);
 	}
-	handle_message(sk, s, &v, received);
+	handle_message(sk, tp, s, &v, received);
 	return 0;
 }
 
@@ -439,7 +442,7 @@ int tcp_send_kprobe(struct pt_regs *ctx)
 		return 0; /* the first receive, or the end of the socket, makes it */
 	look_probed(sk, &v);
 	if (v.sent_seq != s->sent_seq)
-		handle_message(sk, s, &v, false);
+		handle_message(sk, NULL, s, &v, false);
 	return 0;
 }
 
@@ -602,7 +605,7 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 		look(sk, tp, &v);
 		/* The hook of the last send may not have fired yet. */
 		if (s->wanted && !s->subflow && v.sent_seq != s->sent_seq)
-			count(s, true, v.sent_seq, sent_at(s, &v), false, 0);
+			count(s, true, v.sent_seq, sent_at(s, sk, tp), false, 0);
 		s->closed = reason;
 		if (!v.unread)
 			end_exchange(s, now_ns);
