@@ -77,6 +77,7 @@ func (w *Writer) stop(seal bool) {
 			s.flush(true)
 		}
 	}
+	w.pace.hurry()
 	close(w.queue)
 	<-w.encoded
 	w.syncing.Wait()

@@ -23,7 +23,7 @@ func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
 	}
 	w.nowNs = m.Clock.MonotonicNs
 	w.syncedNs = w.nowNs
-	go w.encodeAll()
+	w.startEncoder()
 	return w, nil
 }
 

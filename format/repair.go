@@ -35,7 +35,7 @@ func Repair(src, dst string) (Report, error) {
 	if err := w.copySegments(c); err != nil {
 		return Report{}, errors.Join(err, w.archive.f.Close(), os.Remove(dst+partSuffix))
 	}
-	go w.encodeAll()
+	w.startEncoder()
 	final := c.finalForRepair()
 	err = errors.Join(
 		Append(w, Mark{TsNs: final.EndNs, Kind: "repair", Text: final.Error}),

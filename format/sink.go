@@ -174,7 +174,7 @@ func (s *sink[T]) flush(seal bool) {
 	if seal {
 		s.unsealed, s.unsealedText, s.sinceNs = 0, 0, 0
 	}
-	s.w.queue <- b
+	s.w.enqueue(b)
 }
 
 // tick notes when unsealed rows were first there.

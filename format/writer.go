@@ -41,6 +41,8 @@ type Writer struct {
 	encoder  *encoder
 	queue    chan work
 	encoded  chan struct{} // closed when the encoder goroutine has ended
+	pace     pace          // of the encoder goroutine
+	waited   bool          // the last Tick left work in the queue
 	syncing  sync.WaitGroup
 	syncBusy atomic.Bool
 	syncedNs int64
@@ -60,10 +62,21 @@ func (w *Writer) addEntry(name string, data []byte) error {
 	return err
 }
 
-// encodeAll is the encoder goroutine. After an error it takes batches and
-// drops them, so that the owner never waits for ever.
+// startEncoder runs the encoder goroutine.
+func (w *Writer) startEncoder() {
+	begun := make(chan struct{})
+	go func() {
+		defer close(w.encoded)
+		w.pace.begin()
+		close(begun)
+		w.encodeAll()
+	}()
+	<-begun
+}
+
+// encodeAll encodes what comes. After an error it takes batches and drops
+// them, so that the owner never waits for ever.
 func (w *Writer) encodeAll() {
-	defer close(w.encoded)
 	for b := range w.queue {
 		if w.err() != nil {
 			b.drop()
@@ -72,7 +85,16 @@ func (w *Writer) encodeAll() {
 		if err := encodeSafely(b, w.encoder); err != nil {
 			w.fail(err)
 		}
+		w.pace.ease(w.queue)
 	}
+}
+
+// enqueue hands a batch to the encoder, waiting while the queue is full.
+func (w *Writer) enqueue(b work) {
+	if len(w.queue) >= hurryBatches {
+		w.pace.hurry()
+	}
+	w.queue <- b
 }
 
 // encodeSafely turns a panic of the Parquet library into an error: the
@@ -140,6 +162,13 @@ func (w *Writer) Tick(nowMonotonicNs int64) error {
 		return err
 	}
 	w.nowNs = nowMonotonicNs
+	if len(w.queue) == 0 {
+		w.waited = false
+	} else if w.waited {
+		w.pace.hurry() // no CPU is free: what is due must reach the file all the same
+	} else {
+		w.waited = true
+	}
 	for _, s := range w.sinks {
 		s.tick(w.nowNs)
 	}
