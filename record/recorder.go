@@ -12,12 +12,16 @@ import (
 )
 
 const (
-	// pollEvery is how long records may lie in a ring. The kernel never wakes
-	// the recorder: a wake-up costs more than an event, and the recorder comes
-	// by often enough. A ring more than 1/busyShare full brings it back sooner.
+	// pollEvery is how long records may lie in the control ring. The kernel never
+	// wakes the recorder: a wake-up costs more than an event, and the recorder
+	// comes by often enough. A ring more than 1/busyShare full brings it back
+	// sooner.
 	pollEvery     = 40 * time.Millisecond
 	pollEveryBusy = 4 * time.Millisecond
 	busyShare     = 8
+	// dataEvery is how long exchanges may lie in the data ring. Each visit costs
+	// a recorded program the contents of its caches, so few long ones are better.
+	dataEvery = 200 * time.Millisecond
 	// drainRecords bounds one visit to a ring: rows are handed on while they are
 	// in the cache, and the clock is looked at.
 	drainRecords = 256
@@ -65,15 +69,23 @@ func (r *recorder) loop(ctx context.Context) error {
 		return err
 	}
 	next := time.Now().Add(tickEvery)
+	nextData := time.Now()
 	for pause := pollEvery; ; {
 		time.Sleep(pause)
-		pause = r.nextPause()
-		more, err := r.drain()
+		busy := r.busy()
+		pause = pollEvery
+		if busy {
+			pause = pollEveryBusy
+		}
+		dataDue := busy || time.Now().After(nextData)
+		more, err := r.drain(dataDue)
 		if err != nil {
 			return err
 		}
 		if more {
 			pause = 0
+		} else if dataDue {
+			nextData = time.Now().Add(dataEvery)
 		}
 		if err := r.takeSightings(); err != nil {
 			return err
@@ -90,14 +102,14 @@ func (r *recorder) loop(ctx context.Context) error {
 	}
 }
 
-// nextPause decides by how full the rings have become.
-func (r *recorder) nextPause() time.Duration {
+// busy says whether a ring fills faster than the recorder comes by.
+func (r *recorder) busy() bool {
 	for _, ring := range []*probe.Ring{r.session.Data(), r.session.Control()} {
 		if ring.BacklogBytes() > ring.SizeBytes()/busyShare {
-			return pollEveryBusy
+			return true
 		}
 	}
-	return pollEvery
+	return false
 }
 
 // shouldStop looks for the reasons to end and notes the first.
@@ -119,19 +131,21 @@ func (r *recorder) shouldStop(ctx context.Context) bool {
 	return false
 }
 
-// drain reads both rings, control first so that a socket's row comes before its
-// exchanges. It returns whether it stopped for its bound and not for want of
-// records.
-func (r *recorder) drain() (more bool, err error) {
+// drain reads the rings, control first so that a socket's row comes before its
+// exchanges, and data only if that is due. It returns whether it stopped for its
+// bound and not for want of records.
+func (r *recorder) drain(data bool) (more bool, err error) {
 	more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
-	more = r.session.Data().Drain(drainRecords, r.takeExchanges) == drainRecords || more
+	if data {
+		more = r.session.Data().Drain(drainRecords, r.takeExchanges) == drainRecords || more
+	}
 	return more, r.appendBatches()
 }
 
 // drainAll reads the rings until nothing is left; the hooks must be detached.
 func (r *recorder) drainAll() error {
 	for {
-		if more, err := r.drain(); err != nil || !more {
+		if more, err := r.drain(true); err != nil || !more {
 			return err
 		}
 	}
