@@ -86,10 +86,23 @@ func (w *Writer) addSinks() {
 	w.exchanges = newSink(w, func(e *encoder, b *batch[Exchange]) { b.rows, e.spare = e.order.sortExchanges(b.rows, e.spare) })
 	sockets, processes := newSink[Socket](w, nil), newSink[Process](w, nil)
 	w.exchanges.before = []rowSink{sockets, processes}
+	stacks, frames := newSink[Stack](w, nil), newSink[Frame](w, nil)
+	stacks.before = []rowSink{frames}
+	offCPU, onCPU, netEvents := newSink[OffCPU](w, nil), newSink[OnCPU](w, nil), newSink[NetEvent](w, nil)
+	offCPU.before, onCPU.before, netEvents.before = []rowSink{stacks}, []rowSink{stacks}, []rowSink{stacks}
 	w.sinks = []rowSink{
 		w.exchanges,
 		sockets,
 		newSink[Proc](w, nil),
+		netEvents,
+		newSink[AcceptQueue](w, nil),
+		newSink[Interval](w, nil),
+		newSink[Wake](w, nil),
+		offCPU,
+		onCPU,
+		newSink[IO](w, nil),
+		newSink[Syscall](w, nil),
+		newSink[Memory](w, nil),
 		newSink[Loss](w, nil),
 		newSink[Self](w, nil),
 		newSink[Mark](w, nil),
@@ -97,6 +110,10 @@ func (w *Writer) addSinks() {
 		newSink[Listener](w, nil),
 		newSink[Container](w, nil),
 		newSink[Interface](w, nil),
+		newSink[Disk](w, nil),
+		newSink[Mount](w, nil),
+		stacks,
+		frames,
 		newSink[Config](w, nil),
 	}
 }

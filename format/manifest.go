@@ -37,9 +37,10 @@ type ClockPair struct {
 // Collector is one family of events and the hook variant behind each of its
 // indicators.
 type Collector struct {
-	Name     string            `json:"name"`              // tcp, proc, …
-	Variants map[string]string `json:"variants"`          // indicator → variant, as "send": "tp_btf:sock_send_length"
-	Missing  map[string]string `json:"missing,omitempty"` // indicator → why it is not recorded
+	Name     string            `json:"name"`               // tcp, proc, …
+	Variants map[string]string `json:"variants"`           // indicator → variant, as "send": "tp_btf:sock_send_length"
+	Missing  map[string]string `json:"missing,omitempty"`  // indicator → why it is not recorded
+	Settings map[string]string `json:"settings,omitempty"` // what the rows depend on, as "sample_hz": "99"
 }
 
 // Final is final.json, the last entry: only a recording that was stopped in

@@ -45,6 +45,19 @@ func TestRoundTripOfEveryTable(t *testing.T) {
 		roundTrip[Container](t, n)
 		roundTrip[Interface](t, n)
 		roundTrip[Config](t, n)
+		roundTrip[Interval](t, n)
+		roundTrip[Wake](t, n)
+		roundTrip[OffCPU](t, n)
+		roundTrip[OnCPU](t, n)
+		roundTrip[Stack](t, n)
+		roundTrip[Frame](t, n)
+		roundTrip[IO](t, n)
+		roundTrip[Disk](t, n)
+		roundTrip[Mount](t, n)
+		roundTrip[NetEvent](t, n)
+		roundTrip[AcceptQueue](t, n)
+		roundTrip[Syscall](t, n)
+		roundTrip[Memory](t, n)
 	}
 }
 

@@ -132,6 +132,7 @@ type Socket struct {
 	BytesSent     int64       `parquet:"bytes_sent,delta"`     // life total at close, from the kernel's own counters
 	BytesReceived int64       `parquet:"bytes_received,delta"` // life total at close
 	Retransmits   int64       `parquet:"retransmits,dict"`     // segments, life total at close
+	SRTTNs        int64       `parquet:"srtt_ns,delta"`        // smoothed round trip time at close; 0: not known
 }
 
 // ProcEvent is what happened to a process. Stored numbers.

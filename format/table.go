@@ -8,7 +8,8 @@ import (
 
 // Row is any row of a capture.
 type Row interface {
-	Exchange | Socket | Proc | Loss | Self | Mark | Process | Listener | Container | Interface | Config
+	Exchange | Socket | Proc | Loss | Self | Mark | Process | Listener | Container | Interface | Config |
+		Interval | Wake | OffCPU | OnCPU | Stack | Frame | IO | Disk | Mount | NetEvent | AcceptQueue | Syscall | Memory
 }
 
 // kind is the physical type of a column.
@@ -43,6 +44,15 @@ var tables = []*table{
 	newTable[Exchange]("events", "exchanges"),
 	newTable[Socket]("events", "sockets"),
 	newTable[Proc]("events", "procs"),
+	newTable[NetEvent]("events", "netevents"),
+	newTable[AcceptQueue]("events", "acceptqueues"),
+	newTable[Interval]("events", "intervals"),
+	newTable[Wake]("events", "wakes"),
+	newTable[OffCPU]("events", "offcpu"),
+	newTable[OnCPU]("events", "oncpu"),
+	newTable[IO]("events", "ios"),
+	newTable[Syscall]("events", "syscalls"),
+	newTable[Memory]("events", "memory"),
 	newTable[Loss]("events", "losses"),
 	newTable[Self]("events", "self"),
 	newTable[Mark]("events", "marks"),
@@ -50,6 +60,10 @@ var tables = []*table{
 	newTable[Listener]("snapshots", "listeners"),
 	newTable[Container]("snapshots", "containers"),
 	newTable[Interface]("snapshots", "interfaces"),
+	newTable[Disk]("snapshots", "disks"),
+	newTable[Mount]("snapshots", "mounts"),
+	newTable[Stack]("snapshots", "stacks"),
+	newTable[Frame]("snapshots", "frames"),
 	newTable[Config]("snapshots", "config"),
 }
 

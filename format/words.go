@@ -162,6 +162,56 @@ func (e ProcEvent) String() string { return procEventWords.text(int64(e)) }
 // String gives the cause as a word.
 func (c LossCause) String() string { return lossCauseWords.text(int64(c)) }
 
+var threadStateWords = &words{names: []word{
+	{int64(StateSleep), "sleep"},
+	{int64(StateDisk), "disk"},
+	{int64(StateRunnable), "runnable"},
+}}
+
+var operationWords = &words{names: []word{
+	{int64(OperationRead), "read"},
+	{int64(OperationWrite), "write"},
+	{int64(OperationFlush), "flush"},
+	{int64(OperationDiscard), "discard"},
+	{int64(OperationOther), "other"},
+}}
+
+var ioFlagWords = &words{flags: true, names: []word{
+	{int64(IOSync), "sync"},
+	{int64(IOMeta), "meta"},
+	{int64(IOReadahead), "readahead"},
+	{int64(IOPreflush), "preflush"},
+	{int64(IOFUA), "fua"},
+}}
+
+var netEventKindWords = &words{names: []word{
+	{int64(NetRetransmit), "retransmit"},
+	{int64(NetResetSent), "reset-sent"},
+	{int64(NetResetReceived), "reset-received"},
+	{int64(NetDrop), "drop"},
+}}
+
+var counterKindWords = &words{names: []word{
+	{int64(CounterSyscall), "syscall"},
+	{int64(CounterTracepoint), "tracepoint"},
+	{int64(CounterFunction), "function"},
+}}
+
+var frameKindWords = &words{names: []word{
+	{int64(FrameKernel), "kernel"},
+	{int64(FrameUser), "user"},
+}}
+
+var symbolSourceWords = &words{names: []word{
+	{int64(SymbolNone), "none"},
+	{int64(SymbolKallsyms), "kallsyms"},
+	{int64(SymbolTable), "symtab"},
+	{int64(SymbolDynamic), "dynsym"},
+	{int64(SymbolGo), "go"},
+	{int64(SymbolPerfMap), "perf-map"},
+	{int64(SymbolDebugFile), "debug-file"},
+}}
+
 // wordsOf gives the words of each enum type.
 var wordsOf = map[string]*words{
 	"ExchangeFlags": exchangeFlagWords,
@@ -171,4 +221,11 @@ var wordsOf = map[string]*words{
 	"CloseReason":   closeReasonWords,
 	"ProcEvent":     procEventWords,
 	"LossCause":     lossCauseWords,
+	"ThreadState":   threadStateWords,
+	"Operation":     operationWords,
+	"IOFlags":       ioFlagWords,
+	"NetEventKind":  netEventKindWords,
+	"CounterKind":   counterKindWords,
+	"FrameKind":     frameKindWords,
+	"SymbolSource":  symbolSourceWords,
 }
