@@ -10,17 +10,30 @@ type Analysis struct {
 	Version  string    `json:"kmon_version"`
 	Captures []Capture `json:"captures"`
 	// StartNs and EndNs bound what was analyzed (after --since and --until).
-	StartNs   int64     `json:"start_ns"`
-	EndNs     int64     `json:"end_ns"`
-	WindowNs  int64     `json:"window_ns"` // width of a window of the series
-	Filter    Filter    `json:"filter"`
-	Verdict   string    `json:"verdict"` // one sentence, what to know first
-	Services  []Service `json:"services"`
-	Edges     []Edge    `json:"edges"`
-	Losses    []Loss    `json:"losses"`
-	Marks     []Mark    `json:"marks"`
-	Warnings  []string  `json:"warnings"`  // what the reader should know before trusting the numbers
-	Quantiles string    `json:"quantiles"` // how quantiles were computed and their relative error
+	StartNs  int64     `json:"start_ns"`
+	EndNs    int64     `json:"end_ns"`
+	WindowNs int64     `json:"window_ns"` // width of a window of the series
+	Filter   Filter    `json:"filter"`
+	Verdict  string    `json:"verdict"` // one sentence, what to know first
+	Services []Service `json:"services"`
+	Edges    []Edge    `json:"edges"`
+	// From here to Losses: absent when no capture recorded them.
+	Threads      []Thread       `json:"threads,omitzero"` // busiest first, at most 50
+	Wakes        []WakePair     `json:"wakes,omitzero"`   // most frequent first, at most 50
+	Syscalls     []SyscallCount `json:"syscalls,omitzero"`
+	Disks        []Disk         `json:"disks,omitzero"`
+	Drops        []Drop         `json:"drops,omitzero"`
+	Network      []NetworkCount `json:"network,omitzero"`
+	AcceptQueues []AcceptQueue  `json:"accept_queues,omitzero"`
+	Flames       []FlameTree    `json:"flames,omitzero"`
+	HeatMaps     []HeatMap      `json:"heatmaps,omitzero"`
+	// Profile is what the HTML report draws flame graphs of any moment from.
+	// nil: no stacks were recorded.
+	Profile   *Profile `json:"-"`
+	Losses    []Loss   `json:"losses"`
+	Marks     []Mark   `json:"marks"`
+	Warnings  []string `json:"warnings"`  // what the reader should know before trusting the numbers
+	Quantiles string   `json:"quantiles"` // how quantiles were computed and their relative error
 }
 
 // Filter is the part of the captures that was analyzed.
@@ -113,6 +126,9 @@ type Service struct {
 	Untimed    int64        `json:"untimed"`    // requests counted without a latency (joined or interleaved)
 	Resets     int64        `json:"resets"`
 	Streams    Streams      `json:"streams"`
+	CPU        *CPU         `json:"cpu,omitempty"`
+	OffCPU     []Wait       `json:"off_cpu,omitzero"` // sorted by total, largest first
+	Memory     *Memory      `json:"memory,omitempty"`
 	Coverage   float64      `json:"coverage"`
 	Series     []Point      `json:"series"`
 }
@@ -125,6 +141,8 @@ type Instance struct {
 	Requests int64        `json:"requests"`
 	RatePerS float64      `json:"rate_per_s"`
 	Latency  Distribution `json:"latency_ns"`
+	CPU      *CPU         `json:"cpu,omitempty"`
+	OffCPU   []Wait       `json:"off_cpu,omitzero"`
 }
 
 // Streams counts traffic that does not read as request and answer.

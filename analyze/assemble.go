@@ -53,8 +53,8 @@ type instanceSum struct {
 	served request.Stats
 }
 
-// assemble makes the Analysis of what was counted.
-func (r *run) assemble() (*Analysis, error) {
+// assemble makes the Analysis of what was counted, but for what conclude adds.
+func (r *run) assemble() *Analysis {
 	a := &Analysis{
 		Schema: Schema, Version: r.options.Version,
 		StartNs: r.start, EndNs: r.end, WindowNs: r.frame.WidthNs,
@@ -62,9 +62,6 @@ func (r *run) assemble() (*Analysis, error) {
 		Quantiles: quantilesText,
 	}
 	c := r.coverage()
-	a.Captures = r.describeCaptures(c)
-	a.Losses = r.losses()
-	a.Marks = r.marks()
 	edges := r.sumEdges()
 	services := r.sumServices(edges)
 	lost := r.lostPerWindow()
@@ -80,9 +77,16 @@ func (r *run) assemble() (*Analysis, error) {
 			a.Services = append(a.Services, r.service(s, c, lost))
 		}
 	}
+	return a
+}
+
+// conclude adds what is known once every table was read.
+func (r *run) conclude(a *Analysis) {
+	a.Captures = r.describeCaptures(r.coverage())
+	a.Losses = r.losses()
+	a.Marks = r.marks()
 	a.Warnings = r.warnings(a)
 	a.Verdict = r.verdict(a)
-	return a, nil
 }
 
 // wanted says whether any of the names passes the filter.

@@ -67,7 +67,12 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if r.hashes, err = hashes(); err != nil {
 		return nil, err
 	}
-	return r.assemble()
+	a := r.assemble()
+	if err := r.addTopics(ctx, a); err != nil {
+		return nil, err
+	}
+	r.conclude(a)
+	return a, nil
 }
 
 // run is one analysis under way.

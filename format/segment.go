@@ -70,7 +70,7 @@ func (s Segment) Rows() (rows int64, err error) {
 func (o *openSegment) chunksOf(c column) ([]chunk, error) {
 	chunks, ok := o.columns[c.name]
 	if !ok {
-		if o.rows > 0 {
+		if o.rows > 0 && !addedColumns[o.segment.Table+"."+c.name] {
 			o.segment.capture.problem(Problem{Offset: -1, What: fmt.Sprintf(
 				"column %s of table %s is missing, its values read as zero (not recorded)", c.name, o.segment.Table)})
 		}

@@ -296,3 +296,9 @@ var specs = []tableSpec{
 		{"error", unitText, "in force", "why this version was not taken"},
 	}},
 }
+
+// addedColumns are columns that tables gained after captures without them were
+// written: there they read as zero, which means "not known", without a word.
+var addedColumns = map[string]bool{
+	"sockets.srtt_ns": true,
+}

@@ -109,6 +109,16 @@ func (c *Capture) load(ctx context.Context) error {
 	return c.findStreams(ctx)
 }
 
+// Rows hands the rows of a table to fn, segment by segment in the order of the
+// file, and counts them. The slice is valid during the call. Segments that
+// cannot be read are left out and stand in Problems.
+func Rows[T format.Row](c *Capture, table string, fn func(rows []T) error) error {
+	return format.ReadRows(c.file, func(rows []T) error {
+		c.Rows[table] += int64(len(rows))
+		return fn(rows)
+	})
+}
+
 // all reads a table and counts its rows.
 func all[T format.Row](c *Capture, table string) ([]T, error) {
 	rows, err := format.All[T](c.file)

@@ -1,0 +1,214 @@
+package analyze
+
+// What the collectors beside tcp tell, as parts of an Analysis. A pointer that
+// is nil and a list that is absent from the JSON mean "not recorded"; a list
+// that is there and empty means "none".
+
+// CPU is what threads did on the CPUs and waiting for one.
+type CPU struct {
+	OnCPUNs     int64 `json:"on_cpu_ns"`
+	RunQueueNs  int64 `json:"run_queue_ns"` // runnable, waiting for a CPU
+	Timeslices  int64 `json:"timeslices"`
+	Voluntary   int64 `json:"voluntary"`
+	Involuntary int64 `json:"involuntary"`
+	// OnCPUPerRequestNs is OnCPUNs by the requests served; nil: none were, or
+	// collector tcp did not record.
+	OnCPUPerRequestNs *int64  `json:"on_cpu_per_request_ns,omitempty"`
+	Coverage          float64 `json:"coverage"`
+}
+
+// Wait is time off the CPU, by what was waited for.
+type Wait struct {
+	// For is lock, disk, network, sleep, idle (an event loop or a pool's
+	// thread with nothing to do), child, pipe, page-fault, preempted or other.
+	For     string `json:"for"`
+	Count   int64  `json:"count"`
+	TotalNs int64  `json:"total_ns"`
+	MaxNs   int64  `json:"max_ns"`
+	Waiting int64  `json:"waiting"` // of count, waits that had not ended when the recording did
+}
+
+// SyscallCount is how often something was called.
+type SyscallCount struct {
+	Name       string   `json:"name"`
+	Kind       string   `json:"kind"` // syscall, tracepoint, function
+	Service    string   `json:"service"`
+	Count      int64    `json:"count"`
+	RatePerS   float64  `json:"rate_per_s"`
+	PerRequest *float64 `json:"per_request,omitempty"`
+	Errors     *int64   `json:"errors,omitempty"`   // nil: not recorded
+	TotalNs    *int64   `json:"total_ns,omitempty"` // nil: not recorded
+	MaxNs      *int64   `json:"max_ns,omitempty"`   // nil: not recorded
+}
+
+// Memory is the memory of a service's processes and their cgroups.
+type Memory struct {
+	MaxRSSBytes     int64 `json:"max_rss_bytes"`     // largest sum over its processes at one moment
+	LastRSSBytes    int64 `json:"last_rss_bytes"`    // at the end
+	MaxCurrentBytes int64 `json:"max_current_bytes"` // of its cgroups; 0: none recorded
+	LimitBytes      int64 `json:"limit_bytes"`       // least limit of its cgroups; 0: none
+	OOMKills        int64 `json:"oom_kills"`         // during the recording
+}
+
+// Thread is one of the busiest threads.
+type Thread struct {
+	Capture string `json:"capture"`
+	Service string `json:"service"`
+	PID     int32  `json:"pid"`
+	TID     int32  `json:"tid"`
+	Comm    string `json:"comm"`
+	CPU     CPU    `json:"cpu"`
+}
+
+// WakePair is two threads of which one wakes the other, often.
+type WakePair struct {
+	Capture      string  `json:"capture"`
+	WakerService string  `json:"waker_service"`
+	WakerTID     int32   `json:"waker_tid"` // 0: idle or an interrupt
+	Service      string  `json:"service"`
+	TID          int32   `json:"tid"`
+	Count        int64   `json:"count"`
+	Back         int64   `json:"back"` // wake-ups the other way
+	RatePerS     float64 `json:"rate_per_s"`
+}
+
+// Disk is one block device.
+type Disk struct {
+	Capture    string   `json:"capture"`
+	Name       string   `json:"name"`
+	Kind       string   `json:"kind"`
+	Model      string   `json:"model,omitempty"`
+	Rotational *bool    `json:"rotational,omitempty"`
+	SizeBytes  int64    `json:"size_bytes"`
+	Scheduler  string   `json:"scheduler,omitempty"`
+	Mounts     []string `json:"mounts"`
+	// Below names the disks whose IO this one's IO becomes (loop, mapping):
+	// their numbers hold it too.
+	Below      []string        `json:"below"`
+	IOs        int64           `json:"ios"`
+	ReadBytes  int64           `json:"read_bytes"`
+	WriteBytes int64           `json:"write_bytes"`
+	Errors     int64           `json:"errors"`
+	Requeues   int64           `json:"requeues"`
+	Latency    Distribution    `json:"latency_ns"` // queue + device
+	Queue      Distribution    `json:"queue_ns"`
+	Device     Distribution    `json:"device_ns"`
+	Operations []DiskOperation `json:"operations"`
+	Users      []DiskUser      `json:"users"`
+	Series     []DiskPoint     `json:"series"`
+	Coverage   float64         `json:"coverage"`
+}
+
+// DiskOperation is one kind of IO, in one class of sizes.
+type DiskOperation struct {
+	Operation string       `json:"operation"`
+	SizeTo    int64        `json:"size_to_bytes"` // upper bound of the class, a power of two; 0: no data
+	IOs       int64        `json:"ios"`
+	Bytes     int64        `json:"bytes"`
+	Latency   Distribution `json:"latency_ns"`
+	Device    Distribution `json:"device_ns"`
+}
+
+// DiskUser is who asked for IO.
+type DiskUser struct {
+	Service    string       `json:"service"`
+	Comm       string       `json:"comm,omitempty"`
+	IOs        int64        `json:"ios"`
+	ReadBytes  int64        `json:"read_bytes"`
+	WriteBytes int64        `json:"write_bytes"`
+	Latency    Distribution `json:"latency_ns"`
+}
+
+// DiskPoint is one window of a disk.
+type DiskPoint struct {
+	StartNs    int64 `json:"start_ns"`
+	Partial    bool  `json:"partial,omitempty"`
+	IOs        int64 `json:"ios"`
+	ReadBytes  int64 `json:"read_bytes"`
+	WriteBytes int64 `json:"write_bytes"`
+	P50        int64 `json:"p50"` // of queue + device
+	P99        int64 `json:"p99"`
+	Max        int64 `json:"max"`
+}
+
+// Drop is packets dropped for one reason.
+type Drop struct {
+	Capture string   `json:"capture"`
+	Reason  string   `json:"reason"`
+	Count   int64    `json:"count"`
+	Service string   `json:"service,omitempty"`
+	Peer    string   `json:"peer,omitempty"` // the busiest remote address:port
+	Stack   []string `json:"stack"`          // of the most frequent, leaf first; empty: none taken
+}
+
+// NetworkCount is retransmits and resets of one service's sockets.
+type NetworkCount struct {
+	Service        string         `json:"service"`
+	Retransmits    int64          `json:"retransmits"`
+	ResetsSent     int64          `json:"resets_sent"`
+	ResetsReceived int64          `json:"resets_received"`
+	Drops          int64          `json:"drops"`
+	RTT            Distribution   `json:"rtt_ns"` // smoothed, of connections at their close
+	Series         []NetworkPoint `json:"series"`
+}
+
+// NetworkPoint is one window of a service's network faults.
+type NetworkPoint struct {
+	StartNs     int64 `json:"start_ns"`
+	Partial     bool  `json:"partial,omitempty"`
+	Retransmits int64 `json:"retransmits"`
+	Resets      int64 `json:"resets"`
+	Drops       int64 `json:"drops"`
+}
+
+// AcceptQueue is the queue of one listener.
+type AcceptQueue struct {
+	Capture   string `json:"capture"`
+	Service   string `json:"service"`
+	Address   string `json:"address"`
+	MaxDepth  int32  `json:"max_depth"`
+	Limit     int32  `json:"limit"`
+	Overflows int64  `json:"overflows"`
+}
+
+// FlameTree is where time went, merged by call path from the root. The value of
+// a node holds its children's.
+type FlameTree struct {
+	Kind    string `json:"kind"`    // on-cpu, off-cpu
+	Service string `json:"service"` // "": all
+	Unit    string `json:"unit"`    // samples, ns
+	Total   int64  `json:"total"`
+	// NsPerUnit turns the unit into nanoseconds.
+	NsPerUnit int64     `json:"ns_per_unit"`
+	Root      FlameNode `json:"root"`
+}
+
+// FlameNode is a frame on a call path.
+type FlameNode struct {
+	Name        string      `json:"name"`
+	Module      string      `json:"module,omitempty"`
+	Kind        string      `json:"kind,omitempty"`        // kernel, user
+	Approximate bool        `json:"approximate,omitempty"` // the nearest exported name of a stripped file
+	Value       int64       `json:"value"`
+	Children    []FlameNode `json:"children,omitempty"` // sorted by name
+}
+
+// HeatMap counts things over time.
+type HeatMap struct {
+	Kind     string `json:"kind"`    // on-cpu (offset within the second), latency
+	Subject  string `json:"subject"` // service, or "client → server:port"; "": all
+	StartNs  int64  `json:"start_ns"`
+	ColumnNs int64  `json:"column_ns"` // width of a column
+	// RowBounds are the lower bounds of the rows, and last the upper bound of
+	// the last one, in ns.
+	RowBounds []int64 `json:"row_bounds_ns"`
+	// Cells are the counts that are not 0, by column, then row.
+	Cells []HeatCell `json:"cells"`
+}
+
+// HeatCell is one count of a heat map.
+type HeatCell struct {
+	Column int32 `json:"column"`
+	Row    int32 `json:"row"`
+	Count  int64 `json:"count"`
+}

@@ -1,0 +1,34 @@
+package analyze
+
+// Profile is every stack of the captures by time, in a form small enough for a
+// page: frames, the tree of call paths over them, and how much of each path
+// fell into each bucket of time.
+type Profile struct {
+	StartNs  int64 // of the first bucket, Unix
+	BucketNs int64 // width of a bucket
+	Frames   []ProfileFrame
+	// Nodes are the call paths: node i is Frames[Frame] called by Parent, an
+	// earlier node, or -1 for a root. Roots are services.
+	Nodes []ProfileNode
+	// OnCPU counts samples, OffCPU nanoseconds, both sorted by bucket, then node.
+	OnCPU, OffCPU []ProfileCell
+	// SampleNs is the time one sample stands for.
+	SampleNs int64
+}
+
+// ProfileFrame is a name in a profile.
+type ProfileFrame struct {
+	Name        string
+	Module      string
+	Kind        string // service, kernel, user, state (of off-CPU time)
+	Approximate bool
+}
+
+// ProfileNode is a call path.
+type ProfileNode struct{ Parent, Frame int32 }
+
+// ProfileCell is how much of a path fell into a bucket, without what it called.
+type ProfileCell struct {
+	Bucket, Node int32
+	Value        int64
+}
