@@ -162,17 +162,22 @@ func (r *recorder) begin(plan probe.Plan) error {
 	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
 	r.began = time.Now()
 	r.lastLossNs, r.targets = clock.MonotonicNs, targets
+	if err := r.appendFirst(clock.MonotonicNs, first); err != nil {
+		return errors.Join(err, r.session.Close(), writer.Discard())
+	}
+	return nil
+}
+
+// appendFirst writes what is known before the first event.
+func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
+	var errs []error
 	if r.config.Number > 0 {
-		if err := format.Append(r.writer, r.config.Row(clock.MonotonicNs)); err != nil {
-			return err
-		}
+		errs = append(errs, format.Append(r.writer, r.config.Row(nowNs)))
 	}
 	for _, warning := range r.provider.Warnings() {
-		if err := format.Append(r.writer, format.Mark{TsNs: clock.MonotonicNs, Kind: "warning", Text: warning}); err != nil {
-			return err
-		}
+		errs = append(errs, format.Append(r.writer, format.Mark{TsNs: nowNs, Kind: "warning", Text: warning}))
 	}
-	return r.appendSnapshot(first)
+	return errors.Join(append(errs, r.appendSnapshot(first))...)
 }
 
 // DefaultName is the capture's name when none is given.
