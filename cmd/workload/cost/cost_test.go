@@ -197,3 +197,34 @@ func skipUnlessCI(t *testing.T, why string) {
 	}
 	t.Skip(why)
 }
+
+func TestEndedTime(t *testing.T) {
+	before := endedTime(os.Getpid())
+	if out, err := exec.Command("sh", "-c", "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	if after := endedTime(os.Getpid()); after-before < tickNs {
+		t.Errorf("a child that counted to 200000 took %v", after-before)
+	}
+}
+
+func TestParseGenerators(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		parse  func(string) (float64, int64, error)
+		output string
+		rate   float64
+		count  int64
+	}{
+		{"pgbench", parsePgbench, "number of transactions actually processed: 97000\nlatency average = 0.165 ms\ntps = 48360.5 (without initial connection time)\n", 48360.5, 97000},
+		{"pipe", parsePipe, "# Executed 10000 pipe operations between two processes\n\n     Total time: 0.031 [sec]\n\n       3.163100 usecs/op\n         316145 ops/sec\n", 316145, 10000},
+	} {
+		rate, count, err := test.parse(test.output)
+		if err != nil || rate != test.rate || count != test.count {
+			t.Errorf("%s: got %v, %d, %v; want %v, %d", test.name, rate, count, err, test.rate, test.count)
+		}
+		if _, _, err := test.parse("no such thing"); err == nil {
+			t.Errorf("%s: no error for an output without a summary", test.name)
+		}
+	}
+}

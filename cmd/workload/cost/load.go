@@ -28,17 +28,22 @@ func freePort() (int, error) {
 	return listener.Addr().(*net.TCPAddr).Port, listener.Close()
 }
 
-// load is a server and the generator that drives it.
+// load is a server, if the load has one, and the generator that drives it.
 type load struct {
 	name   string
-	port   int
-	server *process
+	port   int      // 0: the load sends nothing over the network
+	server *process // nil: the generator is all
+	// ready says whether the server answers.
+	ready func() error
 	// command is one run of the generator.
 	command []string
 	// parse reads the generator's output: requests a second, requests.
 	parse func(output string) (float64, int64, error)
-	// served reads the server's own count of requests. Its reading counts.
+	// served reads the server's own count of requests; its reading counts. nil:
+	// the server keeps none.
 	served func() (int64, error)
+	// setup is a command to run once, when the server is ready; nil: none.
+	setup []string
 	// together is how many of the requests the server counts in one run come
 	// in one write with the one before, and so are one request on the wire.
 	together int64
@@ -58,16 +63,23 @@ func startLoad(ctx context.Context, name, dir string, o options) (*load, error) 
 		l, err = startNginx(dir, port, o.duration)
 	case "nginx-close":
 		l, err = startNginx(dir, port, o.duration, "-H", "Connection: close")
+	case "pgbench":
+		l, err = startPostgres(ctx, dir, port, o.duration)
+	case "pipe":
+		return pipeLoad(o.requests), nil
 	default:
-		return nil, errors.New("no such load: redis, nginx and nginx-close there are")
+		return nil, errors.New("no such load: redis, nginx, nginx-close, pgbench and pipe there are")
 	}
 	if err != nil {
 		return nil, err
 	}
 	l.name, l.port = name, port
+	if l.ready == nil {
+		l.ready = func() error { _, err := l.served(); return err }
+	}
 	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		if _, err = l.served(); err == nil && !l.server.ended() {
-			return l, nil
+		if err = l.ready(); err == nil && !l.server.ended() {
+			return l, l.prepare(ctx)
 		}
 		if time.Now().After(deadline) || ctx.Err() != nil || l.server.ended() {
 			l.server.stop() //nolint:errcheck // the error below counts
@@ -160,13 +172,7 @@ var (
 
 // parseWrk reads the summary of wrk.
 func parseWrk(output string) (float64, int64, error) {
-	rate, requests := wrkRate.FindStringSubmatch(output), wrkRequests.FindStringSubmatch(output)
-	if rate == nil || requests == nil {
-		return 0, 0, fmt.Errorf("wrk wrote %q", output)
-	}
-	perSecond, err := strconv.ParseFloat(rate[1], 64)
-	count, err2 := strconv.ParseInt(requests[1], 10, 64)
-	return perSecond, count, errors.Join(err, err2)
+	return parseRateAndCount("wrk", output, wrkRate, wrkRequests)
 }
 
 // nginxServed asks nginx how many requests it has taken before this one.
@@ -187,6 +193,41 @@ func nginxServed(port int) (int64, error) {
 	}
 	n, err := strconv.ParseInt(string(counts[1]), 10, 64)
 	return n - 1, err
+}
+
+// prepare runs the setup.
+func (l *load) prepare(ctx context.Context) error {
+	if l.setup == nil {
+		return nil
+	}
+	if output, err := exec.CommandContext(ctx, l.setup[0], l.setup[1:]...).CombinedOutput(); err != nil {
+		return errors.Join(fmt.Errorf("%s: %w: %s", l.setup[0], err, output), l.stop())
+	}
+	return nil
+}
+
+// stop ends the server.
+func (l *load) stop() error {
+	if l.server == nil {
+		return nil
+	}
+	return l.server.stop()
+}
+
+// count asks the server for its count, 0 when it keeps none.
+func (l *load) count() (int64, error) {
+	if l.served == nil {
+		return 0, nil
+	}
+	return l.served()
+}
+
+// cpuTime is what the server has run, with children that have ended.
+func (l *load) cpuTime() time.Duration {
+	if l.server == nil {
+		return 0
+	}
+	return cpuTime(l.server.pid()) + endedTime(l.server.pid())
 }
 
 // drive runs the generator once and gives its rate, its count of requests and

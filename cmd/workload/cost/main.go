@@ -10,10 +10,13 @@
 // took more than a share of the machine is thrown away. The same comparison of
 // "off" with "off" gives the noise that every ratio must be read against.
 //
-// Loads: redis (GETs over 50 connections), nginx (keep-alive) and nginx-close
-// (a connection for each request). Servers, load generators and recorders run
-// on the loopback interface, from temporary directories, and are ended by pid.
-// It needs root, redis-server, redis-benchmark, nginx, wrk and tcpdump.
+// Loads: redis (GETs over 50 connections), nginx (keep-alive), nginx-close (a
+// connection for each request), pgbench (selects) and pipe (two processes that
+// wake each other on one CPU). Recorders: kmon as it comes, kmon-tcp with
+// collectors tcp and proc alone, tcpdump, and perf-sched (perf sched record).
+// Servers, load generators and recorders run on the loopback interface, from
+// temporary directories, and are ended by pid. It needs root and the programs
+// of the loads and recorders asked for.
 package main
 
 import (
@@ -57,11 +60,11 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags := flag.NewFlagSet("cost", flag.ContinueOnError)
 	var o options
 	flags.IntVar(&o.rounds, "rounds", 9, "rounds that count, for each load")
-	loads := flags.String("loads", "redis,nginx,nginx-close", "loads to run")
-	recorders := flags.String("recorders", "kmon,tcpdump", "recorders to measure")
+	loads := flags.String("loads", "redis,nginx,nginx-close,pgbench,pipe", "loads to run")
+	recorders := flags.String("recorders", "kmon,kmon-tcp,tcpdump", "recorders to measure")
 	flags.StringVar(&o.kmon, "kmon", "./kmon", "the kmon to measure")
-	flags.IntVar(&o.requests, "requests", 250000, "requests of one redis run")
-	flags.DurationVar(&o.duration, "duration", 2*time.Second, "of one nginx run")
+	flags.IntVar(&o.requests, "requests", 250000, "requests of one redis run, operations of one pipe run")
+	flags.DurationVar(&o.duration, "duration", 2*time.Second, "of one nginx or pgbench run")
 	flags.Float64Var(&o.foreign, "foreign", 0.05, "throw a round away when other programs take a larger share of the machine")
 	flags.IntVar(&o.attempts, "attempts", 0, "rounds begun at most, for each load (default: three times -rounds)")
 	flags.DurationVar(&o.patience, "patience", 15*time.Second, "how long a run waits for an idle machine before it starts all the same")
@@ -109,7 +112,7 @@ func (o options) measure(ctx context.Context, dir, name string, record *json.Enc
 	if err != nil {
 		return nil, err
 	}
-	defer load.server.stop() //nolint:errcheck // the measurements are made
+	defer load.stop() //nolint:errcheck // the measurements are made
 	var rounds []round
 	for kept, begun := 0, 0; kept < o.rounds && begun < o.attempts; begun++ {
 		r, err := o.round(ctx, load, begun, record)

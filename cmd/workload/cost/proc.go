@@ -96,6 +96,27 @@ func cpuTime(pid int) time.Duration {
 	return sum
 }
 
+// endedTime is the time that the children of a process had run when it took
+// note of their end, to a tick of 10 ms.
+func endedTime(pid int) time.Duration {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0 // it has ended itself
+	}
+	_, rest, _ := strings.Cut(string(text), ") ") // the name may hold anything else
+	fields := strings.Fields(rest)
+	const cutime, cstime = 16 - 3, 17 - 3 // proc_pid_stat(5) counts from 1, and two are cut
+	if len(fields) <= cstime {
+		return 0
+	}
+	user, err := strconv.ParseInt(fields[cutime], 10, 64)
+	system, err2 := strconv.ParseInt(fields[cstime], 10, 64)
+	if err != nil || err2 != nil {
+		return 0
+	}
+	return time.Duration(user+system) * tickNs
+}
+
 // kernelTime is the time that the kernel's own threads have run. They work for
 // the load as for anyone, so they are not foreign. 0 where they are not seen.
 func kernelTime() time.Duration {

@@ -11,6 +11,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -18,6 +19,9 @@ import (
 type recording struct {
 	*process
 	file string
+	// interrupted says that the recorder ends by the signal that stops it, as
+	// perf does; for others that is an error.
+	interrupted bool
 	// inspect fills in what the recorder knows of its own recording.
 	inspect func(ctx context.Context, r *result) error
 }
@@ -26,9 +30,13 @@ type recording struct {
 func (o options) startRecorder(name string, l *load, dir string) (*recording, error) {
 	log := filepath.Join(dir, "recorder.log")
 	switch name {
-	case "kmon":
+	case "kmon", "kmon-tcp":
 		file := filepath.Join(dir, "run.kmon")
-		p, err := start(log, o.kmon, "record", "-o", file)
+		args := []string{"record", "-o", file}
+		if name == "kmon-tcp" {
+			args = append(args, "-e", "tcp,proc")
+		}
+		p, err := start(log, o.kmon, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -50,8 +58,17 @@ func (o options) startRecorder(name string, l *load, dir string) (*recording, er
 			return err
 		}
 		return r, r.begin(func() bool { return strings.Contains(p.output(), "listening on") })
+	case "perf-sched":
+		file := filepath.Join(dir, "perf.data")
+		p, err := start(log, "perf", "sched", "record", "-o", file)
+		if err != nil {
+			return nil, err
+		}
+		r := &recording{process: p, file: file, interrupted: true}
+		r.inspect = func(context.Context, *result) error { return nil } // it does not count what it loses
+		return r, r.begin(func() bool { info, err := os.Stat(file); return err == nil && info.Size() > 0 })
 	}
-	return nil, errors.New("no such recorder: kmon and tcpdump there are")
+	return nil, errors.New("no such recorder: kmon, kmon-tcp, tcpdump and perf-sched there are")
 }
 
 // begin waits for a recorder that says it is ready, and then some: it may
@@ -76,6 +93,9 @@ func (r *recording) end(run *result) error {
 		watched <- peak
 	}()
 	err := r.stop()
+	if status, ok := r.cmd.ProcessState.Sys().(syscall.WaitStatus); ok && r.interrupted && status.Signaled() && status.Signal() == syscall.SIGINT {
+		err = nil
+	}
 	run.StopMs = float64(time.Since(began)) / float64(time.Millisecond)
 	run.PeakBytes = <-watched
 	run.RecorderMs = float64(r.cmd.ProcessState.UserTime()+r.cmd.ProcessState.SystemTime()) / float64(time.Millisecond)
@@ -154,11 +174,11 @@ func (o options) once(ctx context.Context, l *load, name string) (r result, err 
 	if err := awaitIdle(ctx, o.patience); err != nil {
 		return r, err
 	}
-	before, err := l.served()
+	r.Recorder = name
+	before, err := l.count()
 	if err != nil {
 		return r, err
 	}
-	r.Recorder = name
 	if name == off {
 		err = o.drive(ctx, l, nil, &r)
 	} else {
@@ -167,8 +187,11 @@ func (o options) once(ctx context.Context, l *load, name string) (r result, err 
 	if err != nil {
 		return r, err
 	}
-	after, err := l.served()
+	after, err := l.count()
 	r.Served = after - before - 1 - l.together // 1: the question before
+	if l.served == nil {
+		r.Served, r.Seen = 0, nil
+	}
 	return r, err
 }
 
@@ -202,13 +225,14 @@ func (o options) drive(ctx context.Context, l *load, recorder *recording, run *r
 		}
 		return cpuTime(recorder.pid())
 	}
-	kernel, server, recorded, began := kernelTime(), cpuTime(l.server.pid()), recorderTime(), time.Now()
+	kernel, server, recorded, began := kernelTime(), l.cpuTime(), recorderTime(), time.Now()
 	rate, requests, generator, err := l.drive(ctx)
 	if err != nil {
 		return err
 	}
 	took := time.Since(began)
-	kernel, server, recorded = kernelTime()-kernel, cpuTime(l.server.pid())-server, recorderTime()-recorded
+	time.Sleep(20 * time.Millisecond) // a server takes note of children that have ended
+	kernel, server, recorded = kernelTime()-kernel, l.cpuTime()-server, recorderTime()-recorded
 	after, err := readMachine()
 	if err != nil {
 		return err
