@@ -33,5 +33,5 @@ type Memory struct {
 	SwapBytes    int64  `parquet:"swap_bytes,delta"`
 	CurrentBytes int64  `parquet:"current_bytes,delta"` // of a cgroup
 	LimitBytes   int64  `parquet:"limit_bytes,dict"`    // of a cgroup; 0: none
-	OOMKills     int64  `parquet:"oom_kills,dict"`      // of a cgroup, since it exists
+	OOMKills     int64  `parquet:"oom_kills,dict"`      // of a cgroup, since it exists; -1: not known, as in swap and limit
 }

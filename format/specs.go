@@ -172,15 +172,15 @@ var specs = []tableSpec{
 		{"total_ns", unitNs, "under 1 ns", "time inside; -1: not recorded"},
 		{"max_ns", unitNs, "under 1 ns", "the longest; -1: not recorded"},
 	}},
-	{"memory", "Memory of one target process, or of one cgroup with targets.", []spec{
+	{"memory", "Memory of one target process, or of one cgroup with targets, read at each look at /proc (5 s). Of many processes the 200 largest have rows.", []spec{
 		{"ts_ns", unitTime, "never", "when it was read"},
 		{"pid", unitID, "the row is a cgroup's", "the process"},
 		{"cgroup", unitText, "the row is a process's", "path of the cgroup"},
-		{"rss_bytes", unitBytes, "none", "resident memory"},
-		{"swap_bytes", unitBytes, "none", "swapped memory"},
+		{"rss_bytes", unitBytes, "none, or the row is a cgroup's", "resident memory"},
+		{"swap_bytes", unitBytes, "none", "swapped memory; -1: not known"},
 		{"current_bytes", unitBytes, "the row is a process's", "memory charged to the cgroup"},
-		{"limit_bytes", unitBytes, "no limit", "limit of the cgroup"},
-		{"oom_kills", unitCount, "none", "processes of the cgroup killed for want of memory, since it exists"},
+		{"limit_bytes", unitBytes, "no limit", "limit of the cgroup; -1: not known"},
+		{"oom_kills", unitCount, "none", "processes of the cgroup killed for want of memory, since it exists; -1: not known"},
 	}},
 	{"losses", "Events known to be missing.", []spec{
 		{"start_ns", unitTime, "unknown start", "they were lost after this"},
@@ -252,11 +252,11 @@ var specs = []tableSpec{
 		{"mtu", unitBytes, "not known", "largest packet"},
 		{"speed_mbps", "Mbit/s", "not known", "speed of the link"},
 	}},
-	{"disks", "A block device or one of its partitions.", []spec{
+	{"disks", "A block device or one of its partitions. A row is written at the start and whenever a column has changed.", []spec{
 		{"ts_ns", unitTime, "never", "when it was seen"},
 		{"device_id", unitID, "never", "major << 20 | minor"},
 		{"name", unitText, "never", "its name"},
-		{"parent_id", unitID, "none", "of a partition its disk, of a loop device or mapping what lies below"},
+		{"parent_id", unitID, "none, or not known", "of a partition its disk, of a loop device the device its file lies on, of a mapping or raid the first device below"},
 		{"kind", unitText, "not known", "disk, partition, loop, mapping, raid, zram"},
 		{"model", unitText, "not known", "what its maker calls it"},
 		{"rotational", unitCount, "no", "1: yes, -1: not known"},
@@ -264,7 +264,7 @@ var specs = []tableSpec{
 		{"scheduler", unitText, "none, or not known", "the I/O scheduler in force"},
 		{"queue_depth", unitCount, "not known", "requests its queue takes"},
 	}},
-	{"mounts", "A mounted file system.", []spec{
+	{"mounts", "A file system mounted in the first process's mount namespace, or the recorder's own where that may not be read.", []spec{
 		{"ts_ns", unitTime, "never", "when it was seen"},
 		{"mntns_id", unitID, "not known", "inode of the mount namespace"},
 		{"device_id", unitID, "never", "major << 20 | minor; major 0 for file systems without a disk"},

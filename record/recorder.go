@@ -208,6 +208,9 @@ func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 		r.appendListeners(s.Listeners),
 		format.Append(r.writer, s.Containers...),
 		format.Append(r.writer, s.Interfaces...),
+		format.Append(r.writer, s.Disks...),
+		format.Append(r.writer, s.Mounts...),
+		format.Append(r.writer, s.Memory...),
 	)
 }
 

@@ -1,7 +1,8 @@
 // Package provider tells what kernel events do not say: which processes there
-// are and which service each belongs to, who listens where, which containers
-// and network addresses the node has. It takes a file system root (the host's
-// / or a copy of it) and gives snapshot rows of package format.
+// are, which service each belongs to and how much memory it has, who listens
+// where, which containers, network addresses, disks and mounts the node has.
+// It takes a file system root (the host's / or a copy of it) and gives rows of
+// package format.
 //
 //  1. [New] finds the cgroup hierarchy and keeps the [Options].
 //  2. [Provider.Snapshot] scans /proc and the state that container runtimes

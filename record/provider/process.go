@@ -23,9 +23,11 @@ type process struct {
 	kernel  bool   // a kernel thread
 	program string // name of its executable or script
 	unit    string // systemd unit
-	scans   int    // that saw it, up to now
-	scanned bool   // its files were searched for listening sockets
-	sockets []uint64
+	// rssPages is its resident memory at the last scan.
+	rssPages int64
+	scans    int  // that saw it, up to now
+	scanned  bool // its files were searched for listening sockets
+	sockets  []uint64
 }
 
 // set changes the row; a row that differs is returned again.

@@ -32,6 +32,7 @@ type procStat struct {
 	flags      uint64
 	startTicks int64  // since boot, in clock ticks
 	image      uint64 // changes when the process executes another program
+	rssPages   int64  // resident memory, as exact as the kernel's per-CPU counters
 }
 
 var errStat = errors.New("not in the form of proc_pid_stat(5)")
@@ -70,7 +71,8 @@ func parseStat(text []byte) (procStat, error) {
 		flags:      number(9),
 		startTicks: start,
 		// start_code and arg_start are randomized at each execve.
-		image: number(26)*31 + number(48),
+		image:    number(26)*31 + number(48),
+		rssPages: int64(number(24)),
 	}, nil
 }
 

@@ -43,8 +43,8 @@ type Options struct {
 	BootOffsetNs int64
 }
 
-// Provider knows the processes, listeners, containers and interfaces of one
-// host. Its methods may be called concurrently; Snapshot holds the others up
+// Provider knows the processes, listeners, containers, interfaces and disks of
+// one host. Its methods may be called concurrently; Snapshot holds the others up
 // for the tens of milliseconds a scan takes.
 type Provider struct {
 	mu         sync.Mutex
@@ -59,6 +59,8 @@ type Provider struct {
 	containers *containers
 	listeners  *listeners
 	interfaces *interfaces
+	mounts     mounts
+	disks      disks
 	scans      int
 	skipped    int // since the last snapshot
 }
@@ -122,6 +124,11 @@ type Snapshot struct {
 	Listeners  []format.Listener  // by namespace, address, port
 	Containers []format.Container // by id
 	Interfaces []format.Interface // by namespace, name, address
+	Disks      []format.Disk      // by device
+	Mounts     []format.Mount     // those of disks first, by mount point
+	// Memory holds a row for each of the largest target processes, by PID,
+	// then one for each of their cgroups, by path; whether changed or not.
+	Memory []format.Memory
 	// Live counts the processes there were, Skipped those not remembered
 	// because there were more than MaxProcesses, Unreadable those of whom
 	// /proc refused the program or the namespaces.
@@ -154,6 +161,10 @@ func (p *Provider) Snapshot(tsNs int64) Snapshot {
 	s.Containers = p.takeContainers(tsNs)
 	s.Listeners = p.listeners.take(tsNs)
 	s.Interfaces = p.interfaces.take(tsNs)
+	p.mounts.scan(p.files)
+	p.disks.scan(p.files, &p.mounts, p.scans)
+	s.Disks, s.Mounts = p.disks.take(tsNs), p.mounts.take(tsNs)
+	s.Memory = p.memory(tsNs, sorted)
 	return s
 }
 
@@ -240,7 +251,7 @@ func (p *Provider) scanProcess(pid int32) bool {
 	if e != nil {
 		return p.refresh(e, stat, dead)
 	}
-	e = &process{}
+	e = &process{rssPages: stat.rssPages}
 	if dead || !p.read(e, pid, stat) {
 		return false
 	}
@@ -250,6 +261,7 @@ func (p *Provider) scanProcess(pid int32) bool {
 // refresh brings a process that was known up to date; false when it is gone.
 func (p *Provider) refresh(e *process, stat procStat, dead bool) bool {
 	e.scans++
+	e.rssPages = stat.rssPages
 	turn := int(e.row.PID)%rereadScans == p.scans%rereadScans
 	switch {
 	case stat.flags&kernelThread != 0: // only comm changes, it tells what a worker is at

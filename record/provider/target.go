@@ -36,6 +36,10 @@ type Unresolved struct {
 func (p *Provider) Targets() Targets {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	return p.targets()
+}
+
+func (p *Provider) targets() Targets {
 	selectors := []Selectors{p.selectors}
 	if p.config != nil {
 		selectors = append(selectors, p.config.Targets)

@@ -13,7 +13,8 @@ import (
 
 // A node in a text file, one thing a line:
 //
-//	proc PID parent=1 start=TICKS comm=x uid=0 net=1 exe=/bin/x cgroup=0::/a;4:memory:/b fds=INODE,… args: x -y
+//	proc PID parent=1 start=TICKS comm=x uid=0 net=1 pages=0 exe=/bin/x cgroup=0::/a;4:memory:/b fds=INODE,… args: x -y
+//	                 (pages: resident memory, a page being 1 kB; then 8 kB are swapped)
 //	dir PATH INODE
 //	link PATH TARGET
 //	file PATH        its text follows, each line after a tab
@@ -109,7 +110,7 @@ func (n node) addProcess(t *testing.T, line string) {
 	if err != nil {
 		t.Fatal(line, err)
 	}
-	v := map[string]string{"parent": "1", "start": "1000", "comm": path.Base(fields[1]), "uid": "0", "net": "1", "cgroup": "0::/", "flags": "0"}
+	v := map[string]string{"parent": "1", "start": "1000", "comm": path.Base(fields[1]), "uid": "0", "net": "1", "cgroup": "0::/", "flags": "0", "pages": "0"}
 	for _, f := range fields[2:] {
 		key, value, ok := strings.Cut(f, "=")
 		if !ok {
@@ -124,8 +125,12 @@ func (n node) addProcess(t *testing.T, line string) {
 func (n node) setProcess(pid int, v map[string]string, args string) {
 	dir := fmt.Sprintf("proc/%d/", pid)
 	put := func(name, text string) { n.root[dir+name] = &fstest.MapFile{Data: []byte(text)} }
-	put("stat", fmt.Sprintf("%d (%s) S %s 1 1 0 -1 %s 0 0 0 0 0 0 0 0 20 0 1 0 %s 0 0 0 %d 0 0 0 0 0\n", pid, v["comm"], v["parent"], v["flags"], v["start"], pid))
-	put("status", fmt.Sprintf("Name:\t%s\nUid:\t0\t%s\t0\t0\n", v["comm"], v["uid"]))
+	put("stat", fmt.Sprintf("%d (%s) S %s 1 1 0 -1 %s 0 0 0 0 0 0 0 0 20 0 1 0 %s 0 %s 0 %d 0 0 0 0 0\n", pid, v["comm"], v["parent"], v["flags"], v["start"], v["pages"], pid))
+	status := fmt.Sprintf("Name:\t%s\nUid:\t0\t%s\t0\t0\n", v["comm"], v["uid"])
+	if v["pages"] != "0" {
+		status += fmt.Sprintf("VmRSS:\t %s kB\nVmSwap:\t   8 kB\n", v["pages"])
+	}
+	put("status", status)
 	put("cmdline", args+"\x00")
 	put("cgroup", strings.ReplaceAll(v["cgroup"], ";", "\n")+"\n")
 	if v["exe"] != "" {
