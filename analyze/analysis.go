@@ -111,7 +111,7 @@ type Service struct {
 	Name       string       `json:"name"`
 	Source     string       `json:"source"`   // rule, kubernetes, container, systemd, executable, address
 	External   bool         `json:"external"` // a peer seen only from outside: an address, not a process
-	Ends       string       `json:"ends"`     // server: the numbers are of its own end; client: it was not recorded, they are its clients'
+	Ends       string       `json:"ends"`     // server: the numbers are of its own end; client: it was not recorded, they are its clients'; "": it has no connections
 	Instances  []Instance   `json:"instances"`
 	Requests   int64        `json:"requests"` // served, see Ends
 	RatePerS   float64      `json:"rate_per_s"`

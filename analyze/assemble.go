@@ -165,7 +165,8 @@ func (e *edgeSum) merge(o *edgeSum) {
 }
 
 // sumServices adds edges and cells up by service, sorted by name. A service
-// without an edge is not listed.
+// without an edge is not listed here: topics add those that did other work,
+// see run.serviceOf.
 func (r *run) sumServices(edges []*edgeSum) []*serviceSum {
 	index := map[string]*serviceSum{}
 	known := map[string]topology.Service{topology.OtherExternal: {Name: topology.OtherExternal, Source: topology.SourceAddress, External: true}}

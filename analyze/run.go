@@ -87,6 +87,10 @@ type run struct {
 	graph    *topology.Graph
 	total    *request.Partial
 	topology *topology.Topology
+
+	// Of the topics; see party.go.
+	who         *parties
+	unconnected int // services without a connection listed so far
 }
 
 // openAll opens the captures, several at once.

@@ -86,9 +86,10 @@ func otherLosses(a *Analysis) int64 {
 func (r *run) traffic(a *Analysis) string {
 	services, external := int64(0), int64(0)
 	for _, s := range a.Services {
-		if s.External {
+		switch {
+		case s.External:
 			external++
-		} else {
+		case s.Ends != "":
 			services++
 		}
 	}

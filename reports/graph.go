@@ -72,8 +72,8 @@ func pairsOf(a *analyze.Analysis) ([]analyze.Edge, []int) {
 // allNames is every service and every end of an edge, sorted.
 func allNames(a *analyze.Analysis) []string {
 	names := []string{}
-	for i := range a.Services {
-		names = append(names, a.Services[i].Name)
+	for _, s := range connected(a) {
+		names = append(names, s.Name)
 	}
 	for i := range a.Edges {
 		names = append(names, a.Edges[i].Client, a.Edges[i].Server)
@@ -103,7 +103,7 @@ func drawnNames(a *analyze.Analysis, pairs []analyze.Edge, limit int) []string {
 	for _, p := range pairs {
 		add(p.Client, p.Server)
 	}
-	for _, s := range busiest(a.Services) {
+	for _, s := range connected(a) {
 		add(s.Name)
 	}
 	names := make([]string, 0, len(in))

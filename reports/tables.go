@@ -21,6 +21,14 @@ func busiest(services []analyze.Service) []analyze.Service {
 	return s
 }
 
+// connected gives the services that traffic comes from or goes to, in the
+// order of busiest. Others are listed for what else they did.
+func connected(a *analyze.Analysis) []analyze.Service {
+	return slices.DeleteFunc(busiest(a.Services), func(s analyze.Service) bool {
+		return s.Ends == "" && !s.External && s.Requests == 0
+	})
+}
+
 // busiestEdges is busiest for edges.
 func busiestEdges(edges []analyze.Edge) []analyze.Edge {
 	e := copied(edges)
@@ -58,7 +66,7 @@ type service = analyze.Service
 
 // servicesTable lists what each service answered and how fast.
 func servicesTable(a *analyze.Analysis) table {
-	return build("services", "Services", busiest(a.Services), []spec[service]{
+	return build("services", "Services", connected(a), []spec[service]{
 		{column{Head: "Service", Kind: kindName}, func(s *service) cell { return named(s.Name) }},
 		number("Requests", hintRequests, 0, func(s *service) cell { return counted(s.Requests) }),
 		number("Rate", "requests a second over the recording", 2, func(s *service) cell { return cell{Text: rateText(s.RatePerS)} }),
@@ -147,7 +155,7 @@ type instance struct {
 // instancesTable lists the processes, containers or pods behind services.
 func instancesTable(a *analyze.Analysis) table {
 	all := []instance{}
-	for _, s := range busiest(a.Services) {
+	for _, s := range connected(a) {
 		for _, i := range s.Instances {
 			all = append(all, instance{i, s.Name})
 		}
