@@ -1,0 +1,160 @@
+package symbol
+
+import (
+	"cmp"
+	"hash/maphash"
+	"sync"
+
+	"kmon/format"
+)
+
+// Options are where a Resolver looks and how much it keeps. The zero value is
+// what a recorder wants.
+type Options struct {
+	Proc       string // the proc file system; "": /proc
+	MaxStacks  int    // stacks whose ids are remembered; 0: DefaultMaxStacks
+	MaxFrames  int    // frames whose ids are remembered; 0: DefaultMaxFrames
+	MaxPending int    // frames of stacks that wait for Rows; 0: DefaultMaxPending
+}
+
+const (
+	// DefaultMaxStacks and DefaultMaxFrames keep what is remembered below 8 MiB
+	// (some 32 bytes an entry of a map).
+	DefaultMaxStacks = 100_000
+	DefaultMaxFrames = 100_000
+	// DefaultMaxPending is 8,000 new stacks of 30 frames between two calls of
+	// Rows, and 2 MiB.
+	DefaultMaxPending = 240_000
+)
+
+// UserFrame is one user frame as the kernel's build-id stack map gives it
+// (struct bpf_stack_build_id).
+type UserFrame struct {
+	BuildID    [20]byte // of the file the code is in, padded with zeros
+	HasBuildID bool
+	Offset     uint64 // in the file
+	IP         uint64 // address in the process, when there is no build id
+}
+
+// NotTaken is the id of a stack that could not be taken.
+const NotTaken = -1
+
+// Resolver numbers stacks and names their frames.
+type Resolver struct {
+	options Options
+	seed    maphash.Seed
+
+	mu      sync.Mutex // guards what follows, never held while a file is read
+	stacks  map[uint64]int64
+	frames  map[uint64]int64
+	stackID int64 // the last given
+	frameID int64
+	pending pending
+	dropped int64
+
+	rows   sync.Mutex // held by Rows; guards what follows
+	kernel kernel
+	hidden map[int64]hiding // frame ids that a stack may lose at its top
+}
+
+// New returns a Resolver. It reads nothing yet.
+func New(o Options) *Resolver {
+	o.Proc = cmp.Or(o.Proc, "/proc")
+	o.MaxStacks = cmp.Or(o.MaxStacks, DefaultMaxStacks)
+	o.MaxFrames = cmp.Or(o.MaxFrames, DefaultMaxFrames)
+	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
+	return &Resolver{
+		options: o,
+		seed:    maphash.MakeSeed(),
+		stacks:  map[uint64]int64{},
+		frames:  map[uint64]int64{},
+		kernel:  kernel{path: o.Proc + "/kallsyms"},
+		hidden:  map[int64]hiding{},
+	}
+}
+
+// KernelStack returns the id of a kernel stack, leaf first: the same for the
+// same addresses. It is 0 for no addresses, and NotTaken when too many stacks
+// wait for Rows. An address of 0 ends the stack. addrs is not kept.
+//
+// The program that took a stack from inside itself stands at its top. Rows
+// leaves it out: programs, their trampolines and, if it was the scheduler they
+// were called from, __schedule.
+func (r *Resolver) KernelStack(addrs []uint64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending.keys = r.pending.keys[:0]
+	for depth, addr := range addrs {
+		if addr == 0 {
+			break
+		}
+		r.pending.keys = append(r.pending.keys, frameKey{kind: format.FrameKernel, offset: inCall(addr, depth)})
+	}
+	return r.number()
+}
+
+// UserStack returns the id of a user stack of a process, leaf first: the same
+// for the same frames. It is 0 for no frames, and NotTaken when too many stacks
+// wait for Rows. frames is not kept.
+func (r *Resolver) UserStack(pid int32, frames []UserFrame) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pending.keys = r.pending.keys[:0]
+	for depth, f := range frames {
+		key := frameKey{kind: format.FrameUser, pid: pid, offset: inCall(f.IP, depth)}
+		if f.HasBuildID {
+			key = frameKey{kind: format.FrameUser, buildID: f.BuildID, offset: inCall(f.Offset, depth)}
+		}
+		r.pending.keys = append(r.pending.keys, key)
+	}
+	return r.number()
+}
+
+// Dropped returns how many stacks got NotTaken because too many waited for
+// Rows, since the Resolver was made.
+func (r *Resolver) Dropped() int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.dropped
+}
+
+// Rows names the stacks that are new since the last call and returns their
+// rows, which are the caller's: frames by id, stacks by id and depth. tsNs is
+// the time they are written with.
+func (r *Resolver) Rows(tsNs int64) ([]format.Stack, []format.Frame) {
+	r.rows.Lock()
+	defer r.rows.Unlock()
+	p := r.takePending()
+	frames := make([]format.Frame, len(p.frames))
+	for i, f := range p.frames {
+		frames[i] = format.Frame{TsNs: tsNs, FrameID: f.id, Kind: f.kind, Offset: int64(f.offset), BuildID: f.buildIDText()}
+	}
+	r.kernel.name(frames)
+	for _, f := range frames {
+		r.noteHidden(f)
+	}
+	return r.stackRows(tsNs, p), frames
+}
+
+// stackRows are the rows of the stacks in p, without what hides at their top.
+func (r *Resolver) stackRows(tsNs int64, p pending) []format.Stack {
+	rows := make([]format.Stack, 0, len(p.stackFrames))
+	for i, s := range p.stacks {
+		end := len(p.stackFrames)
+		if i+1 < len(p.stacks) {
+			end = p.stacks[i+1].first
+		}
+		for depth, frame := range r.withoutTop(p.stackFrames[s.first:end]) {
+			rows = append(rows, format.Stack{TsNs: tsNs, StackID: s.id, Depth: int32(depth), FrameID: frame})
+		}
+	}
+	return rows
+}
+
+// inCall is where to look up the address at a depth of a stack.
+func inCall(addr uint64, depth int) uint64 {
+	if depth == 0 {
+		return addr
+	}
+	return addr - 1
+}

@@ -1,0 +1,114 @@
+package symbol
+
+import (
+	"testing"
+)
+
+// TestForgets: beyond its bounds a Resolver gives new ids, and the rows that
+// belong to them.
+func TestForgets(t *testing.T) {
+	r := New(Options{Proc: t.TempDir(), MaxStacks: 3, MaxFrames: 3})
+	last := int64(0)
+	for addr := range uint64(10) {
+		id := r.KernelStack([]uint64{addr + 1})
+		if id != last+1 {
+			t.Fatalf("stack %d has id %d", addr, id)
+		}
+		last = id
+	}
+	if len(r.stacks) > 3 || len(r.frames) > 3 {
+		t.Errorf("%d stacks and %d frames are remembered", len(r.stacks), len(r.frames))
+	}
+	if id := r.KernelStack([]uint64{1}); id != last+1 {
+		t.Errorf("a forgotten stack has id %d, want %d", id, last+1)
+	}
+	stacks, frames := r.Rows(1)
+	have := map[int64]bool{}
+	for _, f := range frames {
+		have[f.FrameID] = true
+	}
+	for _, s := range stacks {
+		if !have[s.FrameID] {
+			t.Errorf("stack %d refers to frame %d, which has no row", s.StackID, s.FrameID)
+		}
+	}
+	if len(stacks) != 11 {
+		t.Errorf("%d rows, want 11", len(stacks))
+	}
+}
+
+// TestPendingFull: what waits for Rows is bounded, and what found no room is
+// counted.
+func TestPendingFull(t *testing.T) {
+	r := New(Options{Proc: t.TempDir(), MaxPending: 4})
+	stacks := [][]uint64{{1, 2}, {3, 4}, {5}}
+	want := []int64{1, 2, NotTaken}
+	for i, addrs := range stacks {
+		if id := r.KernelStack(addrs); id != want[i] {
+			t.Errorf("stack %v has id %d, want %d", addrs, id, want[i])
+		}
+	}
+	if id := r.KernelStack(stacks[0]); id != 1 {
+		t.Errorf("a known stack has id %d, want 1", id)
+	}
+	if n := r.Dropped(); n != 1 {
+		t.Errorf("%d dropped, want 1", n)
+	}
+	r.Rows(1)
+	if id := r.KernelStack(stacks[2]); id != 3 {
+		t.Errorf("after Rows the stack has id %d, want 3", id)
+	}
+}
+
+// TestStackIdentity: order and kind tell stacks apart, and so does the process
+// when its frames are known by address only.
+func TestStackIdentity(t *testing.T) {
+	r := New(Options{Proc: t.TempDir()})
+	byFile := []UserFrame{{BuildID: [20]byte{1}, HasBuildID: true, Offset: 8, IP: 99}}
+	byAddress := []UserFrame{{IP: 8}}
+	ids := map[int64]string{}
+	for _, s := range []struct {
+		name string
+		id   int64
+		same bool
+	}{
+		{"kernel 8 9", r.KernelStack([]uint64{8, 9}), false},
+		{"kernel 9 8", r.KernelStack([]uint64{9, 8}), false},
+		{"kernel 8", r.KernelStack([]uint64{8}), false},
+		{"address", r.UserStack(5, byAddress), false},
+		{"address in another process", r.UserStack(6, byAddress), false},
+		{"file", r.UserStack(5, byFile), false},
+		{"file in another process", r.UserStack(6, byFile), true},
+	} {
+		if other, taken := ids[s.id]; taken != s.same {
+			t.Errorf("%s has id %d, taken by %q", s.name, s.id, other)
+		}
+		ids[s.id] = s.name
+	}
+	if id := r.UserStack(5, nil); id != 0 {
+		t.Errorf("no frames have id %d", id)
+	}
+	_, frames := r.Rows(1)
+	for _, f := range frames {
+		wantID := ""
+		if f.FrameID == 6 {
+			wantID = "0100000000000000"
+		}
+		if f.BuildID != wantID {
+			t.Errorf("frame %+v has the build id %q, want %q", f, f.BuildID, wantID)
+		}
+	}
+}
+
+// BenchmarkKnownStack is the cost of a sample whose stack was met before.
+func BenchmarkKnownStack(b *testing.B) {
+	r := New(Options{Proc: b.TempDir()})
+	addrs := make([]uint64, 30)
+	for i := range addrs {
+		addrs[i] = 0xffffffff81000000 + uint64(i)*100
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		r.KernelStack(addrs)
+	}
+}
