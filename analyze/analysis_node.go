@@ -178,19 +178,42 @@ type FlameTree struct {
 	Service string `json:"service"` // "": all
 	Unit    string `json:"unit"`    // samples, ns
 	Total   int64  `json:"total"`
-	// NsPerUnit turns the unit into nanoseconds.
-	NsPerUnit int64     `json:"ns_per_unit"`
-	Root      FlameNode `json:"root"`
+	// NsPerUnit turns the unit into nanoseconds; 0: not known.
+	NsPerUnit int64 `json:"ns_per_unit"`
+	// Functions are those with the most value of their own, largest first, at
+	// most 50; Paths those that most value ended in, at most 20. Both are of
+	// the whole tree, before it was pruned.
+	Functions []FlameFunction `json:"functions"`
+	Paths     []FlamePath     `json:"paths"`
+	// Root is the tree. Nodes below 1/1000 of the total, and more than some
+	// thousands, are added up in nodes named "(other)".
+	Root FlameNode `json:"root"`
+}
+
+// FlameFunction is a function, over all its call paths.
+type FlameFunction struct {
+	Name        string `json:"name"`
+	Module      string `json:"module,omitempty"`
+	Kind        string `json:"kind,omitempty"` // kernel, user
+	Approximate bool   `json:"approximate,omitempty"`
+	Self        int64  `json:"self"`  // it was the leaf
+	Total       int64  `json:"total"` // it was on the path, counted once a path
+}
+
+// FlamePath is a call path.
+type FlamePath struct {
+	Frames []string `json:"frames"` // names from the root: service, state of a wait, functions
+	Value  int64    `json:"value"`  // that ended in the last
 }
 
 // FlameNode is a frame on a call path.
 type FlameNode struct {
 	Name        string      `json:"name"`
 	Module      string      `json:"module,omitempty"`
-	Kind        string      `json:"kind,omitempty"`        // kernel, user
+	Kind        string      `json:"kind,omitempty"`        // service, state (of a wait), user, kernel
 	Approximate bool        `json:"approximate,omitempty"` // the nearest exported name of a stripped file
 	Value       int64       `json:"value"`
-	Children    []FlameNode `json:"children,omitempty"` // sorted by name
+	Children    []FlameNode `json:"children,omitempty"` // sorted by name, "(other)" last
 }
 
 // HeatMap counts things over time.

@@ -12,8 +12,11 @@ type Profile struct {
 	Nodes []ProfileNode
 	// OnCPU counts samples, OffCPU nanoseconds, both sorted by bucket, then node.
 	OnCPU, OffCPU []ProfileCell
-	// SampleNs is the time one sample stands for.
+	// SampleNs is the time one sample stands for; 0: not known.
 	SampleNs int64
+	// IntervalNs is the time that a cell of OffCPU is of, from the start of its
+	// bucket: waits were added up by interval, and have no place within it.
+	IntervalNs int64
 }
 
 // ProfileFrame is a name in a profile.

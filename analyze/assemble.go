@@ -71,6 +71,7 @@ func (r *run) assemble() *Analysis {
 			a.Edges = append(a.Edges, r.edge(e, c, lost))
 		}
 	}
+	a.HeatMaps = r.latencyMaps(edges)
 	a.Services = []Service{}
 	for _, s := range services {
 		if r.wanted(s.Name) {

@@ -41,26 +41,13 @@ func (p *Progress) Rows() int64 { return p.rows.Load() }
 // Run analyzes captures together. It fails on files that are no captures, on
 // options that make no sense, and when ctx ends.
 func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
-	if len(paths) == 0 {
-		return nil, errors.New("no capture given")
-	}
-	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
-	}
-	captures, err := openAll(ctx, paths, o.Workers)
-	defer closeAll(captures)
+	r, err := open(ctx, paths, o)
 	if err != nil {
 		return nil, err
 	}
-	r := &run{options: o, captures: captures, parts: replay.NewParts(captures)}
-	if o.partSockets > 0 {
-		r.parts.Limit(o.partSockets, o.partSegments)
-	}
-	if err := r.findRange(); err != nil {
-		return nil, err
-	}
-	hashes := hashAll(captures)
-	r.graph = topology.New(captures, r.start, r.end)
+	defer closeAll(r.captures)
+	hashes := hashAll(r.captures)
+	r.graph = topology.New(r.captures, r.start, r.end)
 	if err := r.count(ctx); err != nil {
 		return nil, err
 	}
@@ -73,6 +60,30 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	}
 	r.conclude(a)
 	return a, nil
+}
+
+// open opens the captures and finds what of them is asked for. The captures
+// must be closed.
+func open(ctx context.Context, paths []string, o Options) (*run, error) {
+	if len(paths) == 0 {
+		return nil, errors.New("no capture given")
+	}
+	if o.Workers <= 0 {
+		o.Workers = runtime.GOMAXPROCS(0)
+	}
+	captures, err := openAll(ctx, paths, o.Workers)
+	r := &run{options: o, captures: captures, parts: replay.NewParts(captures)}
+	if err == nil {
+		err = r.findRange()
+	}
+	if err != nil {
+		closeAll(captures)
+		return nil, err
+	}
+	if o.partSockets > 0 {
+		r.parts.Limit(o.partSockets, o.partSegments)
+	}
+	return r, nil
 }
 
 // run is one analysis under way.

@@ -119,6 +119,9 @@ func Rows[T format.Row](c *Capture, table string, fn func(rows []T) error) error
 	})
 }
 
+// Has says whether the file has any segment of a table.
+func (c *Capture) Has(table string) bool { return len(c.file.Segments(table)) > 0 }
+
 // all reads a table and counts its rows.
 func all[T format.Row](c *Capture, table string) ([]T, error) {
 	rows, err := format.All[T](c.file)

@@ -26,12 +26,18 @@ func bucketOf(v int64) int {
 	return exponent<<subBits + int(v>>uint(exponent))
 }
 
+// lowOf returns the lowest value of a bucket.
+func lowOf(bucket int) int64 {
+	if bucket < 2*sub {
+		return int64(bucket)
+	}
+	return int64(bucket&(sub-1)|sub) << uint(bucket>>subBits-1)
+}
+
 // middleOf returns the value in the middle of a bucket.
 func middleOf(bucket int) int64 {
 	if bucket < 2*sub {
 		return int64(bucket)
 	}
-	exponent := uint(bucket>>subBits - 1)
-	low := int64(bucket&(sub-1)|sub) << exponent
-	return low + int64(1)<<exponent>>1
+	return lowOf(bucket) + int64(1)<<uint(bucket>>subBits-1)>>1
 }

@@ -83,6 +83,14 @@ func (s *Sketch) Quantile(q float64) int64 {
 	return s.max
 }
 
+// Each calls fn with the lower bound and the count of every bucket that counted
+// something, in order.
+func (s *Sketch) Each(fn func(low, count int64)) {
+	for _, e := range s.buckets {
+		fn(lowOf(e.bucket()), e.count())
+	}
+}
+
 // Add counts n times the value v; a negative v counts as 0. A Builder is the
 // fast way to add many values.
 func (s *Sketch) Add(v, n int64) {

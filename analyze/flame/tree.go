@@ -1,0 +1,144 @@
+package flame
+
+// FrameKind says what a frame is.
+type FrameKind string
+
+// The kinds of frames.
+const (
+	KindService FrameKind = "service"
+	KindState   FrameKind = "state" // what a thread off the CPU waited for
+	KindUser    FrameKind = "user"
+	KindKernel  FrameKind = "kernel"
+	KindOther   FrameKind = "" // stands for frames that were pruned
+)
+
+// OtherName is the name of the frame that stands for pruned ones.
+const OtherName = "(other)"
+
+// Frame is a name on a call path. Equal frames are one function.
+type Frame struct {
+	Name        string
+	Module      string // path of the file, or kernel, bpf or a module's name; "": not known
+	Kind        FrameKind
+	Approximate bool // the nearest exported name of a stripped file
+}
+
+var otherFrame = Frame{Name: OtherName, Kind: KindOther}
+
+// NoNode is the parent of roots.
+const NoNode = int32(-1)
+
+// Node is a call path: Frame, an index in Tree.Frames, called by Parent, an
+// earlier node or NoNode.
+type Node struct{ Parent, Frame int32 }
+
+// Tree is call paths from the root. A parent stands before its children.
+type Tree struct {
+	Frames []Frame
+	Nodes  []Node
+
+	frames   map[Frame]int32
+	children map[Node]int32
+	limit    int // of nodes
+}
+
+func newTree() *Tree {
+	return &Tree{frames: map[Frame]int32{}, children: map[Node]int32{}, limit: maxNodes}
+}
+
+// frame gives the index of f.
+func (t *Tree) frame(f Frame) int32 {
+	i, ok := t.frames[f]
+	if !ok {
+		i = int32(len(t.Frames))
+		t.Frames = append(t.Frames, f)
+		t.frames[f] = i
+	}
+	return i
+}
+
+// child gives the node of a frame below parent. Where the tree is full that is
+// parent's "(other)".
+func (t *Tree) child(parent, frame int32) int32 {
+	node, ok := t.children[Node{parent, frame}]
+	if ok {
+		return node
+	}
+	if len(t.Nodes) >= t.limit {
+		return t.other(parent)
+	}
+	return t.add(Node{parent, frame})
+}
+
+// other gives the "(other)" below parent; that of an "(other)" is itself.
+func (t *Tree) other(parent int32) int32 {
+	frame := t.frame(otherFrame)
+	if parent != NoNode && t.Nodes[parent].Frame == frame {
+		return parent
+	}
+	if node, ok := t.children[Node{parent, frame}]; ok {
+		return node
+	}
+	return t.add(Node{parent, frame})
+}
+
+func (t *Tree) add(n Node) int32 {
+	i := int32(len(t.Nodes))
+	t.Nodes = append(t.Nodes, n)
+	t.children[n] = i
+	return i
+}
+
+// Path gives the frames from the root to a node.
+func (t *Tree) Path(node int32) []int32 {
+	depth := 0
+	for n := node; n != NoNode; n = t.Nodes[n].Parent {
+		depth++
+	}
+	path := make([]int32, depth)
+	for n := node; n != NoNode; n = t.Nodes[n].Parent {
+		depth--
+		path[depth] = t.Nodes[n].Frame
+	}
+	return path
+}
+
+// totals gives what each node and all it called add up to, of what ended in
+// each.
+func (t *Tree) totals(self []int64) []int64 {
+	totals := append([]int64(nil), self...)
+	for i := len(t.Nodes) - 1; i >= 0; i-- {
+		if parent := t.Nodes[i].Parent; parent != NoNode {
+			totals[parent] += totals[i]
+		}
+	}
+	return totals
+}
+
+// below gives the children of each node, and of NoNode last, in the order of
+// nodes.
+func (t *Tree) below() [][]int32 {
+	n := len(t.Nodes)
+	counts := make([]int32, n+1)
+	at := func(parent int32) int {
+		if parent == NoNode {
+			return n
+		}
+		return int(parent)
+	}
+	for _, node := range t.Nodes {
+		counts[at(node.Parent)]++
+	}
+	all := make([]int32, n)
+	lists := make([][]int32, n+1)
+	used := int32(0)
+	for i, count := range counts {
+		lists[i] = all[used : used : used+count]
+		used += count
+	}
+	for i, node := range t.Nodes {
+		p := at(node.Parent)
+		lists[p] = append(lists[p], int32(i))
+	}
+	return lists
+}

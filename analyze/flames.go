@@ -1,0 +1,159 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+
+	"kmon/analyze/flame"
+)
+
+const (
+	maxFunctions    = 50
+	maxPaths        = 20
+	maxFlames       = 40 // trees of single services, of each kind
+	maxFlameNodes   = 3000
+	maxServiceNodes = 500
+	maxHeatMaps     = 16 // of single services
+	flameShare      = 0.001
+)
+
+// addFlames adds what stacks tell: flame trees, the samples' heat maps, and
+// the profile that a page draws from.
+func (r *run) addFlames(ctx context.Context, a *Analysis) error {
+	if !r.recordsStacks() {
+		return nil
+	}
+	result, err := r.flames(ctx, false)
+	if err != nil {
+		return err
+	}
+	a.Flames = []FlameTree{}
+	for _, kind := range []flame.Kind{flame.OnCPU, flame.OffCPU} {
+		if result.Rows[kind] == 0 {
+			continue
+		}
+		a.Flames = append(a.Flames, flameTree(result, kind, "", maxFlameNodes))
+		for _, service := range result.Services(kind, maxFlames) {
+			a.Flames = append(a.Flames, flameTree(result, kind, service, maxServiceNodes))
+		}
+	}
+	for _, h := range result.Heats {
+		a.HeatMaps = append(a.HeatMaps, onCPUMap(h))
+	}
+	if result.Rows[flame.OnCPU]+result.Rows[flame.OffCPU] > 0 {
+		a.Profile = profileOf(result.Profile(flame.PageBudget))
+	}
+	return nil
+}
+
+// recordsStacks says whether any capture has the collector of stacks.
+func (r *run) recordsStacks() bool {
+	for _, c := range r.captures {
+		if c.Has("oncpu") || c.Has("offcpu") {
+			return true
+		}
+		for _, k := range c.Manifest.Collectors {
+			if k.Name == "cpu" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// flames adds up the stacks of all captures. Whole leaves time out.
+func (r *run) flames(ctx context.Context, whole bool) (*flame.Result, error) {
+	b := flame.New(flame.Options{
+		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs, StartNs: r.start, EndNs: r.end,
+		Wanted:  func(service string) bool { return r.wanted(service) },
+		Several: len(r.captures) > 1, Whole: whole,
+	})
+	for _, c := range r.captures {
+		if err := b.Add(ctx, c); err != nil {
+			return nil, fmt.Errorf("reading stacks: %w", err)
+		}
+	}
+	return b.Result(maxHeatMaps), nil
+}
+
+// flameTree makes a FlameTree with its lists.
+func flameTree(r *flame.Result, kind flame.Kind, service string, nodes int) FlameTree {
+	branch := r.Flame(kind, service, flame.Limits{Share: flameShare, Nodes: nodes})
+	t := FlameTree{
+		Kind: kind.String(), Service: service, Unit: kind.Unit(), NsPerUnit: 1,
+		Total: branch.Value, Root: flameNode(branch), Functions: []FlameFunction{}, Paths: []FlamePath{},
+	}
+	if kind == flame.OnCPU {
+		t.NsPerUnit = r.SampleNs
+	}
+	for _, f := range r.Functions(kind, service, maxFunctions) {
+		t.Functions = append(t.Functions, FlameFunction{Name: f.Name, Module: f.Module, Kind: string(f.Kind),
+			Approximate: f.Approximate, Self: f.Self, Total: f.Total})
+	}
+	for _, p := range r.Paths(kind, service, maxPaths) {
+		path := FlamePath{Frames: []string{}, Value: p.Value}
+		for _, f := range p.Frames {
+			path.Frames = append(path.Frames, f.Name)
+		}
+		t.Paths = append(t.Paths, path)
+	}
+	return t
+}
+
+func flameNode(b flame.Branch) FlameNode {
+	n := FlameNode{Name: b.Name, Module: b.Module, Kind: string(b.Kind), Approximate: b.Approximate, Value: b.Value}
+	for _, child := range b.Children {
+		n.Children = append(n.Children, flameNode(child))
+	}
+	return n
+}
+
+// onCPUMap makes a HeatMap of samples by offset within the second.
+func onCPUMap(h flame.Heat) HeatMap {
+	m := HeatMap{Kind: "on-cpu", Subject: h.Service, StartNs: h.StartNs, ColumnNs: h.ColumnNs, Cells: []HeatCell{}}
+	for row := range int64(flame.HeatRows + 1) {
+		m.RowBounds = append(m.RowBounds, row*flame.HeatRowNs)
+	}
+	for _, c := range h.Cells {
+		m.Cells = append(m.Cells, HeatCell(c))
+	}
+	return m
+}
+
+// profileOf makes a Profile.
+func profileOf(r *flame.Result) *Profile {
+	p := &Profile{StartNs: r.StartNs, BucketNs: r.BucketNs, SampleNs: r.SampleNs, IntervalNs: r.IntervalNs,
+		Frames: []ProfileFrame{}, Nodes: []ProfileNode{}}
+	for _, f := range r.Frames {
+		p.Frames = append(p.Frames, ProfileFrame{Name: f.Name, Module: f.Module, Kind: string(f.Kind), Approximate: f.Approximate})
+	}
+	for _, n := range r.Nodes {
+		p.Nodes = append(p.Nodes, ProfileNode(n))
+	}
+	p.OnCPU, p.OffCPU = profileCells(r.Cells[flame.OnCPU]), profileCells(r.Cells[flame.OffCPU])
+	return p
+}
+
+func profileCells(cells []flame.Cell) []ProfileCell {
+	list := make([]ProfileCell, len(cells))
+	for i, c := range cells {
+		list[i] = ProfileCell(c)
+	}
+	return list
+}
+
+// Stacks gives every stack of the captures with what was added up for it: a
+// Profile that is not pruned, in one bucket. Of the options Since, Until and
+// Services count.
+func Stacks(ctx context.Context, paths []string, o Options) (*Profile, error) {
+	r, err := open(ctx, paths, o)
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(r.captures)
+	result, err := r.flames(ctx, true)
+	if err != nil {
+		return nil, err
+	}
+	return profileOf(result), nil
+}
