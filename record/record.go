@@ -122,7 +122,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := probe.NewPlan(facts, r.running, o.Variants)
+	plan, err := probe.NewPlan(facts, probe.Request{Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants})
 	if err != nil {
 		return nil, err
 	}
@@ -234,8 +234,9 @@ func (r *recorder) manifest(plan probe.Plan, host format.Host, clock format.Cloc
 		Options: r.options.stored(), CommandLine: r.options.CommandLine,
 	}
 	for _, name := range probe.Collectors() {
-		if variants := plan.Variants[name]; variants != nil {
-			m.Collectors = append(m.Collectors, format.Collector{Name: name, Variants: variants})
+		variants, missing := plan.Variants[name], plan.Missing[name]
+		if len(variants)+len(missing) > 0 {
+			m.Collectors = append(m.Collectors, format.Collector{Name: name, Variants: variants, Missing: missing})
 		}
 	}
 	return m

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -56,6 +57,10 @@ type indicator struct {
 	name      string
 	ladder    []variant
 }
+
+// essential collectors are recorded whole or not at all: an indicator that no
+// variant carries is an error. Of the others the manifest says what is missing.
+var essential = []string{"proc", "tcp"}
 
 func tracepoint(program, target string) hook {
 	return hook{program: program, kind: kindTracepoint, target: target}
@@ -130,45 +135,87 @@ func Collectors() []string {
 	return names
 }
 
+// Request says what is wanted of a plan.
+type Request struct {
+	Collectors []string
+	// Asked says that somebody named the collectors. One of which nothing can
+	// be recorded is then an error.
+	Asked bool
+	// Force names variants ("send": "kprobe:release_sock") to be used instead of
+	// the best, for tests of kernels that have better ones.
+	Force map[string]string
+}
+
 // Plan says which programs to load and which variant carries each indicator.
 type Plan struct {
 	// Variants maps collector → indicator → variant name, as it is written to
 	// the manifest.
 	Variants map[string]map[string]string
-	place    place
-	hooks    []hook
+	// Missing maps collector → indicator → why it is not recorded.
+	Missing map[string]map[string]string
+	place   place
+	hooks   []hook
 }
+
+// Has says whether an indicator is planned.
+func (p Plan) Has(collector, indicator string) bool { return p.Variants[collector][indicator] != "" }
 
 // NewPlan picks for each indicator of the wanted collectors the first variant
 // of its ladder that the kernel supports. It is a pure function of its
-// arguments. force names variants ("send=kprobe:release_sock") to be used
-// instead, for tests of kernels that have better ones. An error names the
-// indicator and what each variant lacks.
-func NewPlan(facts Facts, collectors []string, force map[string]string) (Plan, error) {
-	plan := Plan{Variants: map[string]map[string]string{}}
+// arguments. An error names the indicator and what each variant lacks.
+func NewPlan(facts Facts, request Request) (Plan, error) {
+	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}}
 	placed := false
 	for _, ind := range indicators {
-		if !slices.Contains(collectors, ind.collector) {
+		if !slices.Contains(request.Collectors, ind.collector) {
 			continue
 		}
-		chosen, err := choose(facts, ind, force[ind.name], placed && ind.collector == "tcp", plan.place)
-		if err != nil {
+		chosen, err := choose(facts, ind, request.Force[ind.name], placed && ind.collector == "tcp", plan.place)
+		if err != nil && (slices.Contains(essential, ind.collector) || request.Force[ind.name] != "") {
 			return Plan{}, err
+		}
+		if err != nil {
+			note(plan.Missing, ind, err.Error())
+			continue
 		}
 		if ind.collector == "tcp" {
 			plan.place, placed = chosen.place, true
 		}
-		if plan.Variants[ind.collector] == nil {
-			plan.Variants[ind.collector] = map[string]string{}
-		}
-		plan.Variants[ind.collector][ind.name] = chosen.name
-		for _, h := range chosen.hooks {
-			if answer, _ := facts.supports(h); answer == Available {
-				plan.hooks = append(plan.hooks, h)
-			}
+		plan.take(facts, ind, chosen)
+	}
+	return plan, plan.check(request)
+}
+
+// take adds the hooks of a variant that this kernel has.
+func (p *Plan) take(facts Facts, ind indicator, chosen variant) {
+	note(p.Variants, ind, chosen.name)
+	for _, h := range chosen.hooks {
+		if answer, _ := facts.supports(h); answer == Available {
+			p.hooks = append(p.hooks, h)
 		}
 	}
-	return plan, nil
+}
+
+// note sets of[collector][indicator].
+func note(of map[string]map[string]string, ind indicator, text string) {
+	if of[ind.collector] == nil {
+		of[ind.collector] = map[string]string{}
+	}
+	of[ind.collector][ind.name] = text
+}
+
+// check refuses a plan in which nothing is left of a collector that was asked
+// for by name.
+func (p Plan) check(request Request) error {
+	for _, name := range request.Collectors {
+		if !request.Asked || len(p.Variants[name]) > 0 {
+			continue
+		}
+		for _, indicator := range slices.Sorted(maps.Keys(p.Missing[name])) {
+			return fmt.Errorf("nothing of collector %s can be recorded here: %s", name, p.Missing[name][indicator])
+		}
+	}
+	return nil
 }
 
 func choose(facts Facts, ind indicator, force string, placed bool, at place) (variant, error) {

@@ -76,7 +76,7 @@ func TestPlanPicksTheBestVariant(t *testing.T) {
 		{name: "unknown variant", facts: locked, force: map[string]string{"send": "magic"}, err: `no variant named "magic"`},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			plan, err := NewPlan(test.facts, []string{"tcp", "proc"}, test.force)
+			plan, err := NewPlan(test.facts, Request{Collectors: []string{"tcp", "proc"}, Force: test.force})
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
 					t.Fatalf("error %v, want one with %q", err, test.err)
@@ -108,8 +108,34 @@ func TestPlanPicksTheBestVariant(t *testing.T) {
 	}
 }
 
+func TestPlanSaysWhatIsMissing(t *testing.T) {
+	defer func(all []indicator) { indicators = all }(indicators)
+	indicators = append(slices.Clone(indicators),
+		indicator{"extra", "there", []variant{{name: "tp_btf:inet_sock_set_state", hooks: []hook{tracepoint("a", "inet_sock_set_state")}}}},
+		indicator{"extra", "gone", []variant{{name: "tp_btf:nowhere", hooks: []hook{tracepoint("b", "nowhere")}}}},
+		indicator{"lost", "gone", []variant{{name: "tp_btf:nowhere", hooks: []hook{tracepoint("b", "nowhere")}}}})
+	plan, err := NewPlan(locked, Request{Collectors: []string{"extra", "lost"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := " gone: this kernel supports no variant (tp_btf:nowhere: no tracepoint nowhere)"
+	if got, want := plan.Missing["extra"]["gone"], "extra"+why; got != want {
+		t.Errorf("missing %q, want %q", got, want)
+	}
+	if !plan.Has("extra", "there") || plan.Has("extra", "gone") || len(plan.hooks) != 1 {
+		t.Errorf("plan %+v", plan)
+	}
+	if _, err := NewPlan(locked, Request{Collectors: []string{"extra"}, Asked: true}); err != nil {
+		t.Errorf("asked for, and partly there: %v", err)
+	}
+	_, err = NewPlan(locked, Request{Collectors: []string{"lost"}, Asked: true})
+	if err == nil || err.Error() != "nothing of collector lost can be recorded here: lost"+why {
+		t.Errorf("asked for, and not there: %v", err)
+	}
+}
+
 func TestPlanKeepsToItsCollectors(t *testing.T) {
-	plan, err := NewPlan(locked, []string{"proc"}, nil)
+	plan, err := NewPlan(locked, Request{Collectors: []string{"proc"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +145,7 @@ func TestPlanKeepsToItsCollectors(t *testing.T) {
 }
 
 func TestEveryHookHasItsProgram(t *testing.T) {
-	plan, err := NewPlan(kernel(func(*Facts) {}), Collectors(), nil)
+	plan, err := NewPlan(kernel(func(*Facts) {}), Request{Collectors: Collectors()})
 	if err != nil {
 		t.Fatal(err)
 	}
