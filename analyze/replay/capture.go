@@ -29,6 +29,9 @@ type Capture struct {
 	// Rows counts the rows read, by table; those of exchanges are complete
 	// after Each.
 	Rows map[string]int64
+	// OnSockets, if set, is handed the rows of sockets as Parts reads them,
+	// each once. The slice is valid during the call.
+	OnSockets func(rows []format.Socket)
 
 	file     *format.Capture
 	segments []format.Segment // of exchanges
@@ -110,9 +113,10 @@ func (c *Capture) load(ctx context.Context) error {
 }
 
 // Rows hands the rows of a table to fn, segment by segment in the order of the
-// file, and counts them. The slice is valid during the call. Segments that
-// cannot be read are left out and stand in Problems.
+// file, and counts them; a table may be read again. The slice is valid during
+// the call. Segments that cannot be read are left out and stand in Problems.
 func Rows[T format.Row](c *Capture, table string, fn func(rows []T) error) error {
+	c.Rows[table] = 0
 	return format.ReadRows(c.file, func(rows []T) error {
 		c.Rows[table] += int64(len(rows))
 		return fn(rows)

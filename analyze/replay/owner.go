@@ -25,6 +25,7 @@ type Owner struct {
 	Service  string
 	Source   string // rule, kubernetes, container, systemd, executable
 	Instance string // pod, container or unit; "": the process is the instance
+	Comm     string // name of the program's task; "": not known
 	PID      int32
 	FromNs   int64 // since when, monotonic
 	exitNs   int64 // math.MaxInt64: not seen exiting
@@ -191,7 +192,7 @@ func (o *Owners) resolve(l *life, found map[int32][]Owner) []Owner {
 }
 
 func (o *Owners) fromSnapshot(s *format.Process, fromNs int64) Owner {
-	owner := Owner{Service: s.Service, Source: s.ServiceSource, Instance: s.Instance, PID: s.PID, FromNs: fromNs}
+	owner := Owner{Service: s.Service, Source: s.ServiceSource, Instance: s.Instance, Comm: s.Comm, PID: s.PID, FromNs: fromNs}
 	if owner.Service == "" {
 		owner.Service, owner.Source = executable(s.Exe, s.Comm), "executable"
 	}
@@ -202,7 +203,7 @@ func (o *Owners) fromSnapshot(s *format.Process, fromNs int64) Owner {
 // records say nothing, not even who the parent was.
 func (o *Owners) fromEvent(l *life, p program, earlier []Owner, found map[int32][]Owner) (Owner, bool) {
 	around, ok := surrounding(l, p, earlier, found)
-	owner := Owner{PID: l.pid, FromNs: p.fromNs}
+	owner := Owner{PID: l.pid, FromNs: p.fromNs, Comm: l.comm(p)}
 	if p.exec == nil || inherited(around.Source) {
 		if !ok {
 			return o.fromComm(l, owner)
@@ -212,6 +213,20 @@ func (o *Owners) fromEvent(l *life, p program, earlier []Owner, found map[int32]
 	}
 	owner.Service, owner.Source = executable(p.exec.Exe, p.exec.Comm), "executable"
 	return o.intern(owner), owner.Service != ""
+}
+
+// comm gives the task's name while it ran a program that no snapshot saw. A
+// fork does not tell it: its row has the parent's.
+func (l *life) comm(p program) string {
+	if p.exec != nil {
+		return p.exec.Comm
+	}
+	for _, e := range l.events {
+		if e.Event == format.ProcExit && p.toNs == math.MaxInt64 {
+			return e.Comm
+		}
+	}
+	return ""
 }
 
 // fromComm names a process by the name its events carry.
@@ -260,6 +275,7 @@ func (o *Owners) intern(owner Owner) Owner {
 	owner.Service = o.name(owner.Service)
 	owner.Source = o.name(owner.Source)
 	owner.Instance = o.name(owner.Instance)
+	owner.Comm = o.name(owner.Comm)
 	return owner
 }
 

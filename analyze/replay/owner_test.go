@@ -78,3 +78,23 @@ func TestOwners(t *testing.T) {
 		}
 	}
 }
+
+// The name of the task is that of the program at that time; a fork's row does
+// not tell it.
+func TestOwnerComm(t *testing.T) {
+	o := NewOwners([]format.Process{snapshot(20, second, 2*second, "cart", "executable", "")}, []format.Proc{
+		{Event: format.ProcExec, PID: 20, StartNs: second, TsNs: 6 * second, Comm: "curl", Exe: "/usr/bin/curl"},
+		{Event: format.ProcFork, PID: 61, ParentPID: 20, StartNs: 3 * second, TsNs: 3 * second, Comm: "parent"},
+		{Event: format.ProcFork, PID: 62, ParentPID: 20, StartNs: 3 * second, TsNs: 3 * second, Comm: "parent"},
+		{Event: format.ProcExit, PID: 62, ParentPID: 20, StartNs: 3 * second, TsNs: 5 * second, Comm: "worker"},
+	})
+	for _, test := range []struct {
+		pid  int32
+		at   int64
+		want string
+	}{{20, 3 * second, "cart"}, {20, 7 * second, "curl"}, {61, 4 * second, ""}, {62, 4 * second, "worker"}} {
+		if got := o.Get(o.At(test.pid, test.at)).Comm; got != test.want {
+			t.Errorf("pid %d at %d is called %q, want %q", test.pid, test.at, got, test.want)
+		}
+	}
+}

@@ -154,6 +154,9 @@ func (c *Capture) readSockets() int {
 			c.reachedNs = max(c.reachedNs, rows[i].TsNs)
 		}
 		c.Sockets.add(rows)
+		if c.OnSockets != nil {
+			c.OnSockets(rows)
+		}
 		c.rows += int64(len(rows))
 	}
 	c.Rows["sockets"] = c.rows

@@ -1,0 +1,194 @@
+package blockio
+
+import (
+	"kmon/analyze/replay"
+	"kmon/analyze/stat"
+	"kmon/format"
+)
+
+// maxCounterBytes bounds the dense counters of an Accumulator; maxCounted
+// keeps them from overflowing.
+const (
+	maxCounterBytes = 16 << 20
+	maxCounted      = 1 << 31
+)
+
+// Accumulator adds rows of one capture up. It belongs to one goroutine.
+type Accumulator struct {
+	capture  int
+	offsetNs int64
+	windows  replay.Windows
+	tree     *Tree
+	user     func(*format.IO) (User, bool)
+	partial  Partial
+	pool     stat.Pool
+	disks    map[int64]*counter
+	counted  int64 // rows since the last flush
+	words    int   // of all windows' distributions
+}
+
+// New gives an empty Accumulator for a capture whose monotonic times become
+// Unix times by adding offsetNs. user names who asked for an IO and says
+// whether the row counts at all.
+func New(capture int, offsetNs int64, w replay.Windows, t *Tree, user func(*format.IO) (User, bool)) *Accumulator {
+	return &Accumulator{capture: capture, offsetNs: offsetNs, windows: w, tree: t, user: user, disks: map[int64]*counter{}}
+}
+
+// counter counts the rows of one device since the last flush.
+type counter struct {
+	disk    *Disk
+	latency stat.Builder
+	queue   stat.Builder
+	device  stat.Builder
+	classes [operations][classes]*classCounter
+	users   map[User]*userCounter
+	window  int32 // of which within is; -1: none
+	within  stat.Builder
+}
+
+type classCounter struct {
+	ios, bytes      int64
+	latency, device stat.Builder
+}
+
+type userCounter struct {
+	Counts
+	latency stat.Builder
+}
+
+// Add counts rows. It keeps nothing of them.
+func (a *Accumulator) Add(rows []format.IO) {
+	for i := range rows {
+		row := &rows[i]
+		at := row.StartNs + a.offsetNs
+		if !a.windows.Holds(at) {
+			continue
+		}
+		if user, ok := a.user(row); ok {
+			a.count(a.counter(row.DeviceID), row, user, a.windows.Of(at))
+			a.counted++
+		}
+	}
+	if a.pool.Bytes() > maxCounterBytes || a.counted > maxCounted {
+		a.flush()
+	}
+}
+
+// counter gives the counter of the disk that a device is or lies on.
+func (a *Accumulator) counter(device int64) *counter {
+	id := a.tree.Whole(device)
+	c := a.disks[id]
+	if c != nil {
+		return c
+	}
+	if a.tree.Device(id) == nil && len(a.disks) >= maxDevices {
+		id = OtherDevices
+		if c = a.disks[id]; c != nil {
+			return c
+		}
+	}
+	c = &counter{disk: a.partial.Disk(Key{a.capture, id}), users: map[User]*userCounter{}, window: -1}
+	a.disks[id] = c
+	return c
+}
+
+// count counts a row at a device.
+func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32) {
+	bytes, latency := max(row.Bytes, 0), sum(row.QueueNs, row.DeviceNs)
+	d := c.disk
+	d.count(row.Op, bytes)
+	if row.Error != 0 {
+		d.Errors++
+	}
+	d.Requeues += int64(max(row.Requeues, 0))
+	d.Merges += int64(max(row.Merges, 0))
+	c.latency.Add(latency, &a.pool)
+	c.device.Add(row.DeviceNs, &a.pool)
+	if row.QueueNs > 0 { // 0: not known
+		c.queue.Add(row.QueueNs, &a.pool)
+	}
+	class := c.class(row.Op, bytes)
+	class.ios++
+	class.bytes += bytes
+	class.latency.Add(latency, &a.pool)
+	class.device.Add(row.DeviceNs, &a.pool)
+	u := made(c.users, user)
+	u.count(row.Op, bytes)
+	u.latency.Add(latency, &a.pool)
+	if window != c.window {
+		a.flushWindow(c)
+		c.window = window
+	}
+	made(d.Windows, window).count(row.Op, bytes)
+	c.within.Add(latency, &a.pool)
+}
+
+func (c *counter) class(op format.Operation, bytes int64) *classCounter {
+	if op <= 0 || int(op) >= operations {
+		op = format.OperationOther
+	}
+	at := &c.classes[op][sizeClass(bytes)]
+	if *at == nil {
+		*at = new(classCounter)
+	}
+	return *at
+}
+
+// Partial gives what was added up so far, and empties the Accumulator.
+func (a *Accumulator) Partial() *Partial {
+	a.flush()
+	p := a.partial
+	a.partial, a.disks, a.words = Partial{}, map[int64]*counter{}, 0
+	return &p
+}
+
+// flush moves all counters to the partial.
+func (a *Accumulator) flush() {
+	for _, c := range a.disks {
+		c.flush(&a.pool)
+		a.flushWindow(c)
+	}
+	a.counted = 0
+}
+
+func (c *counter) flush(pool *stat.Pool) {
+	c.latency.Flush(&c.disk.Latency, pool)
+	c.queue.Flush(&c.disk.Queue, pool)
+	c.device.Flush(&c.disk.Device, pool)
+	for op := range c.classes {
+		for size, from := range c.classes[op] {
+			if from == nil {
+				continue
+			}
+			to := made(c.disk.Classes, Class{format.Operation(op), classSize(size)})
+			to.IOs += from.ios
+			to.Bytes += from.bytes
+			from.latency.Flush(&to.Latency, pool)
+			from.device.Flush(&to.Device, pool)
+			c.classes[op][size] = nil
+		}
+	}
+	for user, from := range c.users {
+		to := made(c.disk.Users, user)
+		to.add(&from.Counts)
+		from.latency.Flush(&to.Latency, pool)
+	}
+	clear(c.users)
+}
+
+// flushWindow moves the distribution of the window at hand to the partial.
+func (a *Accumulator) flushWindow(c *counter) {
+	if c.window < 0 {
+		return
+	}
+	to := &c.disk.Windows[c.window].Latency
+	a.words -= to.Size()
+	c.within.Flush(to, &a.pool)
+	a.words += to.Size()
+	c.window = -1
+	if a.partial.Coarse {
+		*to = stat.Sketch{}
+	} else if a.words > maxWindowWords {
+		a.partial.coarsen()
+	}
+}
