@@ -72,7 +72,9 @@ type WakePair struct {
 	RatePerS     float64 `json:"rate_per_s"`
 }
 
-// Disk is one block device.
+// Disk is one block device, with its partitions. With a filter of services it
+// is the IO that these asked for. An IO that had not ended when the recording
+// did is not in any number.
 type Disk struct {
 	Capture    string   `json:"capture"`
 	Name       string   `json:"name"`
@@ -81,27 +83,37 @@ type Disk struct {
 	Rotational *bool    `json:"rotational,omitempty"`
 	SizeBytes  int64    `json:"size_bytes"`
 	Scheduler  string   `json:"scheduler,omitempty"`
-	Mounts     []string `json:"mounts"`
-	// Below names the disks whose IO this one's IO becomes (loop, mapping):
-	// their numbers hold it too.
-	Below      []string        `json:"below"`
-	IOs        int64           `json:"ios"`
-	ReadBytes  int64           `json:"read_bytes"`
-	WriteBytes int64           `json:"write_bytes"`
-	Errors     int64           `json:"errors"`
-	Requeues   int64           `json:"requeues"`
-	Latency    Distribution    `json:"latency_ns"` // queue + device
-	Queue      Distribution    `json:"queue_ns"`
-	Device     Distribution    `json:"device_ns"`
-	Operations []DiskOperation `json:"operations"`
-	Users      []DiskUser      `json:"users"`
-	Series     []DiskPoint     `json:"series"`
-	Coverage   float64         `json:"coverage"`
+	Mounts     []string `json:"mounts"` // at most 16, the shortest; those of its partitions too
+	// Below names the disks whose IO this one's IO becomes (loop, mapping,
+	// raid): their numbers hold it too. So never add all disks up: those with
+	// nothing Below are what the hardware did, those that are Below no other
+	// what was asked for.
+	Below         []string     `json:"below"`
+	IOs           int64        `json:"ios"`
+	RatePerS      float64      `json:"rate_per_s"`
+	ReadBytes     int64        `json:"read_bytes"`
+	WriteBytes    int64        `json:"write_bytes"`
+	ReadBytesPerS float64      `json:"read_bytes_per_s"`
+	WriteBytesPerS float64      `json:"write_bytes_per_s"`
+	Errors        int64        `json:"errors"`
+	Requeues      int64        `json:"requeues"` // times the device sent an IO back
+	Merges        int64        `json:"merges"`   // bios that joined another's IO
+	Latency       Distribution `json:"latency_ns"`
+	// Queue is the part of Latency before the device had the IO; of fewer IOs
+	// where that is not known (flushes), which then have Latency = Device.
+	Queue  Distribution `json:"queue_ns"`
+	Device Distribution `json:"device_ns"`
+	// MeanInFlight is how many IOs were under way on average.
+	MeanInFlight float64         `json:"mean_in_flight"`
+	Operations   []DiskOperation `json:"operations"` // by operation, then size
+	Users        []DiskUser      `json:"users"`      // most IOs first, at most 64
+	Series       []DiskPoint     `json:"series"`
+	Coverage     float64         `json:"coverage"` // of all IO of the capture
 }
 
 // DiskOperation is one kind of IO, in one class of sizes.
 type DiskOperation struct {
-	Operation string       `json:"operation"`
+	Operation string       `json:"operation"`     // read, write, flush, discard, other
 	SizeTo    int64        `json:"size_to_bytes"` // upper bound of the class, a power of two; 0: no data
 	IOs       int64        `json:"ios"`
 	Bytes     int64        `json:"bytes"`
@@ -109,9 +121,12 @@ type DiskOperation struct {
 	Device    Distribution `json:"device_ns"`
 }
 
-// DiskUser is who asked for IO.
+// DiskUser is who asked for IO. What a process writes through the page cache
+// is asked for by the kernel's flusher, later, and is not the process's.
 type DiskUser struct {
-	Service    string       `json:"service"`
+	Service string `json:"service"`
+	// Comm says of the kernel's own threads which: flusher, kworker,
+	// jbd2/sda1-8, …; "" for other services.
 	Comm       string       `json:"comm,omitempty"`
 	IOs        int64        `json:"ios"`
 	ReadBytes  int64        `json:"read_bytes"`
@@ -119,7 +134,7 @@ type DiskUser struct {
 	Latency    Distribution `json:"latency_ns"`
 }
 
-// DiskPoint is one window of a disk.
+// DiskPoint is the IO that was asked for in one window.
 type DiskPoint struct {
 	StartNs    int64 `json:"start_ns"`
 	Partial    bool  `json:"partial,omitempty"`
@@ -129,6 +144,7 @@ type DiskPoint struct {
 	P50        int64 `json:"p50"` // of queue + device
 	P99        int64 `json:"p99"`
 	Max        int64 `json:"max"`
+	Count      int64 `json:"latency_count"` // 0: P50, P99 and Max are not known
 }
 
 // Drop is packets dropped for one reason.

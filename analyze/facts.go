@@ -73,6 +73,16 @@ func writtenRows(c *replay.Capture) map[string]int64 {
 	return c.Final.Rows
 }
 
+// ofTable gives the coverage of one table in a capture's list.
+func ofTable(list []Coverage, table string) float64 {
+	for _, c := range list {
+		if c.Table == table {
+			return c.Ratio
+		}
+	}
+	return 1
+}
+
 // of gives the coverage of exchanges over some captures, over all when none
 // is given.
 func (c coverages) of(captures map[int32]bool) float64 {

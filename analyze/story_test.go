@@ -34,6 +34,9 @@ type story struct {
 	losses    []format.Loss
 	self      []format.Self
 	marks     []format.Mark
+	disks     []format.Disk
+	mounts    []format.Mount
+	ios       []format.IO
 	segments  int // that the exchanges are divided into; 0: one
 }
 
@@ -117,6 +120,9 @@ func (s *story) write() string {
 	add(s.t, w, s.procs)
 	add(s.t, w, s.listeners)
 	add(s.t, w, s.addresses)
+	add(s.t, w, s.disks)
+	add(s.t, w, s.mounts)
+	add(s.t, w, s.ios)
 	add(s.t, w, s.losses)
 	add(s.t, w, s.self)
 	add(s.t, w, s.marks)

@@ -8,6 +8,7 @@ func (r *run) addTopics(ctx context.Context, a *Analysis) error {
 	for _, topic := range []func(context.Context, *Analysis) error{
 		// One line a topic.
 		r.addFlames,
+		r.addDisks,
 	} {
 		if err := topic(ctx, a); err != nil {
 			return err

@@ -162,6 +162,9 @@ func (e ProcEvent) String() string { return procEventWords.text(int64(e)) }
 // String gives the cause as a word.
 func (c LossCause) String() string { return lossCauseWords.text(int64(c)) }
 
+// String names the operation as kmon print does.
+func (o Operation) String() string { return operationWords.text(int64(o)) }
+
 var threadStateWords = &words{names: []word{
 	{int64(StateSleep), "sleep"},
 	{int64(StateDisk), "disk"},

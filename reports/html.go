@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 
 	"kmon/analyze"
 )
@@ -34,6 +35,8 @@ type page struct {
 	Edges        []htmlTable
 	Charts       []chartView
 	NoCharts     string // why charts are missing; "" when all are there
+	Node         []htmlTable
+	NotRecorded  string
 	Details      []htmlTable
 	Reading      []definition
 	Version      string
@@ -86,6 +89,7 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), marksTable(a))
 	p.Services = filledTables(servicesTable(a), partsTable(a), streamsTable(a))
 	p.Edges = filledTables(edgesTable(a), connectionsTable(a))
+	p.Node, p.NotRecorded = filledTables(slices.Concat(nodeTables(a), nodeDetails(a))...), notRecorded(a)
 	p.Details = filledTables(coverageTable(a), machinesTable(a), hooksTable(a), instancesTable(a), hashesTable(a))
 	var more int
 	if p.Charts, more = charts(a); more > 0 {

@@ -3,6 +3,7 @@ package reports
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"kmon/analyze"
@@ -63,17 +64,20 @@ type markdown struct {
 func (m *markdown) render() string {
 	m.head()
 	m.warnings()
-	m.table(capturesTable(m.a))
-	m.table(problemsTable(m.a))
 	m.table(lossesTable(m.a))
 	m.topology()
 	m.table(servicesTable(m.a))
 	m.definitions(oddities(m.a))
 	m.table(edgesTable(m.a))
 	m.table(streamsTable(m.a))
+	for _, t := range nodeTables(m.a) {
+		m.table(t)
+	}
 	m.table(marksTable(m.a))
-	for _, t := range []table{partsTable(m.a), instancesTable(m.a), connectionsTable(m.a),
-		coverageTable(m.a), machinesTable(m.a), hooksTable(m.a), hashesTable(m.a)} {
+	m.table(problemsTable(m.a))
+	m.table(capturesTable(m.a))
+	for _, t := range slices.Concat([]table{partsTable(m.a), instancesTable(m.a), connectionsTable(m.a)}, nodeDetails(m.a),
+		[]table{coverageTable(m.a), machinesTable(m.a), hooksTable(m.a), hashesTable(m.a)}) {
 		m.folded(t)
 	}
 	m.reading()
@@ -92,6 +96,9 @@ func (m *markdown) head() {
 	m.line(summary(m.a) + "\n")
 	if n := narrowed(m.a.Filter); n != "" {
 		m.line("Only: " + m.code(n, m.d.prose) + "\n")
+	}
+	if n := notRecorded(m.a); n != "" {
+		m.line(n + "\n")
 	}
 }
 

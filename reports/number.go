@@ -3,6 +3,7 @@ package reports
 import (
 	"math"
 	"strconv"
+	"strings"
 	"time"
 
 	"kmon/analyze"
@@ -90,6 +91,22 @@ func rateText(perS float64) string {
 		return ">1e15/s"
 	}
 	return CountText(int64(math.Round(perS))) + "/s"
+}
+
+// throughputText gives bytes a second.
+func throughputText(perS float64) string {
+	switch {
+	case math.IsNaN(perS) || perS < 0 || perS > math.MaxInt64/2:
+		return absent
+	case perS > 0 && perS < 1:
+		return "<1 B/s"
+	}
+	return BytesText(int64(math.Round(perS))) + "/s"
+}
+
+// meanText gives a mean of things counted, with three significant digits.
+func meanText(mean float64) string {
+	return strings.TrimSuffix(rateText(mean), "/s")
 }
 
 // percentText gives a ratio of 0 to 1 as percent. It rounds down below 1 and

@@ -92,6 +92,7 @@ func normal(a *analyze.Analysis) *analyze.Analysis {
 	for i := range n.Edges {
 		n.Edges[i].Series = present(n.Edges[i].Series)
 	}
+	n.Disks = normalDisks(a.Disks)
 	n.Losses = present(a.Losses)
 	n.Marks = present(a.Marks)
 	n.Warnings = present(a.Warnings)

@@ -24,6 +24,7 @@ func capturesTable(a *analyze.Analysis) table {
 		number("Coverage", "of the worst table", 0, func(c *capture) cell { _, _, worst := coverageOf(c); return worst }),
 		number("Recorder CPU", "of one core", 6, func(c *capture) cell { return cell{Text: recorderCPU(&c.Recorder)} }),
 		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, BytesText)} }),
+		number("BPF run time", "of its programs in the kernel", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, DurationText)} }),
 	})
 }
 
@@ -76,7 +77,6 @@ func machinesTable(a *analyze.Analysis) table {
 		{column{Head: "Clock", Hint: "how the kernel's time became UTC", Kind: kindName}, func(c *capture) cell { return named(c.Clock.Source) }},
 		number("Clock drift", "largest change of the offset while recording", 0, func(c *capture) cell { return cell{Text: DurationText(c.Clock.DriftNs)} }),
 		number("CPU time", "of the recorder, user and system", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.CPUNs, DurationText)} }),
-		number("BPF run time", "of the programs in the kernel", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, DurationText)} }),
 	})
 }
 

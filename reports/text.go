@@ -39,13 +39,19 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	if n := narrowed(a.Filter); n != "" {
 		t.paragraph("", "Only: "+n)
 	}
-	t.captures(a.Captures)
+	if n := notRecorded(a); n != "" {
+		t.paragraph("", n)
+	}
 	t.filled(lossesTable(a))
 	t.table(servicesTable(a))
 	t.table(edgesTable(a))
 	t.filled(streamsTable(a))
+	for _, x := range nodeTables(a) {
+		t.filled(x)
+	}
 	t.filled(marksTable(a))
 	t.definitions(oddities(a))
+	t.captures(a.Captures)
 	t.warnings(a.Warnings)
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("text report: %w", err)
@@ -137,7 +143,17 @@ func recorderText(r *analyze.Recorder) string {
 	if *r == (analyze.Recorder{}) {
 		return "recorder's cost not recorded"
 	}
-	return "recorder " + recorderCPU(r) + " of a core, " + orAbsent(r.MaxRSSBytes, BytesText)
+	return "recorder " + recorderCPU(r) + " of a core, " + orAbsent(r.MaxRSSBytes, BytesText) +
+		", BPF programs " + bpfText(r)
+}
+
+// bpfText is the run time of the recorder's BPF programs; kernels measure it
+// only when told to.
+func bpfText(r *analyze.Recorder) string {
+	if r.BPFRunNs == 0 {
+		return "not measured"
+	}
+	return DurationText(r.BPFRunNs)
 }
 
 // stopText says why a recording ended.

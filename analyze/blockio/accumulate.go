@@ -42,7 +42,8 @@ type counter struct {
 	device  stat.Builder
 	classes [operations][classes]*classCounter
 	users   map[User]*userCounter
-	window  int32 // of which within is; -1: none
+	index   int32   // of window
+	window  *Window // that within is of; nil: none
 	within  stat.Builder
 }
 
@@ -87,7 +88,7 @@ func (a *Accumulator) counter(device int64) *counter {
 			return c
 		}
 	}
-	c = &counter{disk: a.partial.Disk(Key{a.capture, id}), users: map[User]*userCounter{}, window: -1}
+	c = &counter{disk: a.partial.Disk(Key{a.capture, id}), users: map[User]*userCounter{}}
 	a.disks[id] = c
 	return c
 }
@@ -115,11 +116,11 @@ func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32)
 	u := made(c.users, user)
 	u.count(row.Op, bytes)
 	u.latency.Add(latency, &a.pool)
-	if window != c.window {
+	if c.window == nil || window != c.index {
 		a.flushWindow(c)
-		c.window = window
+		c.window, c.index = made(d.Windows, window), window
 	}
-	made(d.Windows, window).count(row.Op, bytes)
+	c.window.count(row.Op, bytes)
 	c.within.Add(latency, &a.pool)
 }
 
@@ -178,14 +179,14 @@ func (c *counter) flush(pool *stat.Pool) {
 
 // flushWindow moves the distribution of the window at hand to the partial.
 func (a *Accumulator) flushWindow(c *counter) {
-	if c.window < 0 {
+	if c.window == nil {
 		return
 	}
-	to := &c.disk.Windows[c.window].Latency
+	to := &c.window.Latency
 	a.words -= to.Size()
 	c.within.Flush(to, &a.pool)
 	a.words += to.Size()
-	c.window = -1
+	c.window = nil
 	if a.partial.Coarse {
 		*to = stat.Sketch{}
 	} else if a.words > maxWindowWords {

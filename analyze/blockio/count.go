@@ -83,6 +83,12 @@ type UserStats struct {
 	Latency stat.Sketch
 }
 
+// Merge adds o to s and leaves o as it is.
+func (s *UserStats) Merge(o *UserStats) {
+	s.add(&o.Counts)
+	s.Latency.Merge(&o.Latency)
+}
+
 // Window is the IOs that were asked for within one window.
 type Window struct {
 	Counts
@@ -110,9 +116,7 @@ func (d *Disk) merge(o *Disk) {
 		to.Device.Merge(&stats.Device)
 	}
 	for user, stats := range o.Users {
-		to := made(d.Users, user)
-		to.add(&stats.Counts)
-		to.Latency.Merge(&stats.Latency)
+		made(d.Users, user).Merge(stats)
 	}
 	for index, window := range o.Windows {
 		to := made(d.Windows, index)

@@ -10,7 +10,7 @@ import (
 
 const (
 	// maxDevices is how many devices of a capture are told apart.
-	maxDevices = 1024
+	maxDevices = 4096
 	// maxMounts is how many mount points of a device are listed.
 	maxMounts = 16
 	// maxLayers bounds the way from a device down to a disk.

@@ -1,0 +1,254 @@
+package analyze
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"kmon/analyze/blockio"
+	"kmon/analyze/replay"
+	"kmon/format"
+)
+
+// maxDiskUsers is how many users of a disk are listed; the rest are one.
+const maxDiskUsers = 64
+
+// kernelService is what the recorder calls the kernel's own threads.
+const kernelService = "kernel"
+
+// addDisks adds Analysis.Disks, and the services that did IO, from tables ios,
+// disks and mounts. The disks stay nil when no capture recorded IO.
+func (r *run) addDisks(ctx context.Context, a *Analysis) error {
+	total := &blockio.Partial{}
+	trees := make([]*blockio.Tree, len(r.captures))
+	for i, c := range r.captures {
+		var err error
+		if trees[i], err = diskTree(c); err != nil {
+			return err
+		}
+		acc := blockio.New(i, c.OffsetNs, r.windows(), trees[i], r.diskUser(c))
+		err = replay.Rows(c, "ios", func(rows []format.IO) error {
+			acc.Add(rows)
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+		total.Merge(acc.Partial())
+	}
+	cover := r.coverage()
+	for i, c := range r.captures {
+		if !recorded(c, "block", "ios") {
+			continue
+		}
+		if a.Disks == nil {
+			a.Disks = []Disk{}
+		}
+		for _, id := range diskIDs(total, trees[i], i) {
+			d := r.disk(total.Disk(blockio.Key{Capture: i, Device: id}), trees[i], id)
+			d.Capture, d.Coverage = r.label(c), ofTable(cover[i], "ios")
+			a.Disks = append(a.Disks, d)
+		}
+	}
+	r.listUsers(a, total)
+	return nil
+}
+
+// windows gives the analyzed time as topics count it.
+func (r *run) windows() replay.Windows {
+	return replay.Windows{
+		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs,
+		BaseNs: r.frame.BaseNs, WidthNs: r.frame.WidthNs, Count: r.frame.Windows,
+	}
+}
+
+// recorded says whether a capture has what a collector tells: its manifest
+// lists the collector with a hook, or, where the manifest is damaged, there
+// are rows.
+func recorded(c *replay.Capture, collector string, tables ...string) bool {
+	for _, k := range c.Manifest.Collectors {
+		if k.Name == collector && len(k.Variants) > 0 {
+			return true
+		}
+	}
+	return slices.ContainsFunc(tables, func(t string) bool { return c.Rows[t] > 0 })
+}
+
+func diskTree(c *replay.Capture) (*blockio.Tree, error) {
+	var disks []format.Disk
+	var mounts []format.Mount
+	err := replay.Rows(c, "disks", func(rows []format.Disk) error {
+		disks = append(disks, rows...)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = replay.Rows(c, "mounts", func(rows []format.Mount) error {
+		mounts = append(mounts, rows...)
+		return nil
+	})
+	return blockio.NewTree(disks, mounts), err
+}
+
+// diskUser names who asked for the IO of a capture and leaves out what the
+// filter does.
+func (r *run) diskUser(c *replay.Capture) func(*format.IO) (blockio.User, bool) {
+	return func(io *format.IO) (blockio.User, bool) {
+		i := r.party(c, io.PID, io.StartNs)
+		user := blockio.User{Service: r.who.list[i].Service}
+		if user.Service == kernelService {
+			user.Comm = blockio.KernelThread(c.Owners.Get(c.Owners.At(io.PID, io.StartNs)).Comm, io)
+		}
+		return user, r.wanted(user.Service)
+	}
+}
+
+// diskIDs lists the disks of a capture by name: those with IO, and those that
+// could have had some. Loop and memory devices that nobody used are left out.
+func diskIDs(total *blockio.Partial, tree *blockio.Tree, capture int) []int64 {
+	ids := slices.DeleteFunc(tree.Disks(), func(id int64) bool {
+		d := tree.Device(id)
+		used := total.Disks[blockio.Key{Capture: capture, Device: id}] != nil
+		return !used && (d.SizeBytes == 0 || d.Kind == "loop" || d.Kind == "zram")
+	})
+	for key := range total.Disks {
+		if key.Capture == capture && !slices.Contains(ids, key.Device) {
+			ids = append(ids, key.Device)
+		}
+	}
+	slices.SortFunc(ids, func(a, b int64) int {
+		return cmp.Or(cmp.Compare(tree.Name(a), tree.Name(b)), cmp.Compare(a, b))
+	})
+	return ids
+}
+
+// disk makes a Disk of its sums.
+func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
+	d := Disk{
+		Name: tree.Name(id), Mounts: append([]string{}, tree.Mounts(id)...), Below: []string{},
+		IOs: s.IOs, RatePerS: r.rate(s.IOs),
+		ReadBytes: s.ReadBytes, WriteBytes: s.WriteBytes,
+		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
+		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges,
+		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
+		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s),
+	}
+	d.MeanInFlight = r.rate(1) / 1e9 * float64(d.Latency.Mean) * float64(d.Latency.Count)
+	for _, below := range tree.Below(id) {
+		d.Below = append(d.Below, tree.Name(below))
+	}
+	if known := tree.Device(id); known != nil {
+		d.Kind, d.Model, d.Scheduler = known.Kind, known.Model, known.Scheduler
+		d.SizeBytes = max(known.SizeBytes, 0)
+		if known.Rotational >= 0 {
+			rotational := known.Rotational == 1
+			d.Rotational = &rotational
+		}
+	}
+	return d
+}
+
+func diskOperations(s *blockio.Disk) []DiskOperation {
+	list := make([]DiskOperation, 0, len(s.Classes))
+	classes := make([]blockio.Class, 0, len(s.Classes))
+	for class := range s.Classes {
+		classes = append(classes, class)
+	}
+	slices.SortFunc(classes, func(a, b blockio.Class) int {
+		return cmp.Or(cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Size, b.Size))
+	})
+	for _, class := range classes {
+		c := s.Classes[class]
+		list = append(list, DiskOperation{
+			Operation: class.Operation.String(), SizeTo: class.Size, IOs: c.IOs, Bytes: c.Bytes,
+			Latency: distribution(&c.Latency), Device: distribution(&c.Device),
+		})
+	}
+	return list
+}
+
+// diskUsers lists the users of a disk, most IOs first; those beyond
+// maxDiskUsers are one.
+func diskUsers(s *blockio.Disk) []DiskUser {
+	users := busiestUsers(s.Users)
+	if len(users) > maxDiskUsers {
+		rest := new(blockio.UserStats)
+		for _, user := range users[maxDiskUsers-1:] {
+			rest.Merge(s.Users[user])
+		}
+		users = append(users[:maxDiskUsers-1], otherUsers)
+		s.Users[otherUsers] = rest
+	}
+	list := make([]DiskUser, 0, len(users))
+	for _, user := range users {
+		u := s.Users[user]
+		list = append(list, DiskUser{
+			Service: user.Service, Comm: user.Comm, IOs: u.IOs, ReadBytes: u.ReadBytes, WriteBytes: u.WriteBytes,
+			Latency: distribution(&u.Latency),
+		})
+	}
+	return list
+}
+
+func (r *run) diskSeries(s *blockio.Disk) []DiskPoint {
+	points := make([]DiskPoint, r.frame.Windows)
+	for i := range points {
+		p := &points[i]
+		p.StartNs, p.Partial = r.windowStart(i)
+		if w := s.Windows[int32(i)]; w != nil {
+			p.IOs, p.ReadBytes, p.WriteBytes = w.IOs, w.ReadBytes, w.WriteBytes
+			p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
+			p.P50, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.99)
+		}
+	}
+	return points
+}
+
+// windowStart gives where a window begins and whether it is only partly within
+// the analyzed time.
+func (r *run) windowStart(i int) (startNs int64, partial bool) {
+	startNs = r.frame.BaseNs + int64(i)*r.frame.WidthNs
+	return startNs, startNs < r.start || startNs+r.frame.WidthNs > r.end
+}
+
+// listUsers lists the services that did IO, those with most first.
+func (r *run) listUsers(a *Analysis, total *blockio.Partial) {
+	all := map[blockio.User]*blockio.UserStats{}
+	for _, d := range total.Disks {
+		for user, stats := range d.Users {
+			user.Comm = ""
+			if all[user] == nil {
+				all[user] = new(blockio.UserStats)
+			}
+			all[user].Merge(stats)
+		}
+	}
+	for _, user := range busiestUsers(all) {
+		if user == otherUsers {
+			continue
+		}
+		for i := range r.who.list {
+			if r.who.list[i].Service == user.Service {
+				r.serviceOf(a, r.who.list[i])
+				break
+			}
+		}
+	}
+}
+
+// otherUsers stands for many.
+var otherUsers = blockio.User{Service: "other services"}
+
+// busiestUsers sorts users by IOs, most first.
+func busiestUsers(users map[blockio.User]*blockio.UserStats) []blockio.User {
+	list := make([]blockio.User, 0, len(users))
+	for user := range users {
+		list = append(list, user)
+	}
+	slices.SortFunc(list, func(a, b blockio.User) int {
+		return cmp.Or(cmp.Compare(users[b].IOs, users[a].IOs),
+			cmp.Compare(a.Service, b.Service), cmp.Compare(a.Comm, b.Comm))
+	})
+	return list
+}
