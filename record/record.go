@@ -40,6 +40,18 @@ type Options struct {
 	// DataRingBytes is the room for exchanges between kernel and recorder, a
 	// power of two; 0: DefaultDataRingBytes.
 	DataRingBytes int
+	// Interval is how long the rows of threads, waits and wake-ups are added up;
+	// 0: DefaultInterval.
+	Interval time.Duration
+	// OffCPUMin is the shortest wait whose stack is kept; 0: DefaultOffCPUMin,
+	// negative: every wait.
+	OffCPUMin time.Duration
+	// SampleHz is how often a second each CPU is sampled; 0: DefaultSampleHz,
+	// negative: never.
+	SampleHz int
+	// UserStacks takes the user stack of every wait. Without it those of
+	// targets are taken, if any were given.
+	UserStacks bool
 	// Variants forces hook variants, by indicator; for tests.
 	Variants map[string]string
 	// Version and CommandLine go into the manifest.
@@ -77,6 +89,13 @@ const (
 	// DefaultDataRingBytes holds half a second of 200,000 exchanges/s.
 	DefaultDataRingBytes = 8 << 20
 	controlRingBytes     = 2 << 20
+	// DefaultInterval is the window in which heuristics look and trees are drawn.
+	DefaultInterval = 5 * time.Second
+	// DefaultOffCPUMin leaves out the waits too short to matter: taking a stack
+	// costs ten times what the rest of a switch does.
+	DefaultOffCPUMin = time.Millisecond
+	// DefaultSampleHz is not a divisor of the usual timers' rates.
+	DefaultSampleHz = 99
 	// gcPercent keeps the heap small: the recorder lives on someone else's
 	// memory, and its garbage is little.
 	gcPercent = 50
@@ -122,7 +141,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := probe.NewPlan(facts, probe.Request{Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants})
+	plan, err := probe.NewPlan(facts, probe.Request{Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants, Settings: o.settings()})
 	if err != nil {
 		return nil, err
 	}
@@ -236,10 +255,15 @@ func (r *recorder) manifest(plan probe.Plan, host format.Host, clock format.Cloc
 	for _, name := range probe.Collectors() {
 		variants, missing := plan.Variants[name], plan.Missing[name]
 		if len(variants)+len(missing) > 0 {
-			m.Collectors = append(m.Collectors, format.Collector{Name: name, Variants: variants, Missing: missing})
+			m.Collectors = append(m.Collectors, format.Collector{Name: name, Variants: variants, Missing: missing, Settings: plan.Settings[name]})
 		}
 	}
 	return m
+}
+
+// settings are what the rows of a collector depend on.
+func (o Options) settings() map[string]map[string]string {
+	return map[string]map[string]string{"cpu": o.cpuSettings()}
 }
 
 // stored gives the options that differ from their default, for the manifest.
@@ -258,6 +282,10 @@ func (o Options) stored() map[string]string {
 	set("ports", fmt.Sprint(o.Ports), len(o.Ports) > 0)
 	set("config", o.ConfigPath, o.ConfigPath != "")
 	set("command", strings.Join(o.Command, " "), len(o.Command) > 0)
+	set("interval", o.Interval.String(), o.Interval != 0)
+	set("off_cpu_min", max(o.OffCPUMin, 0).String(), o.OffCPUMin != 0)
+	set("sample_hz", fmt.Sprint(max(o.SampleHz, 0)), o.SampleHz != 0)
+	set("user_stacks", "true", o.UserStacks)
 	set("data_ring_bytes", fmt.Sprint(o.DataRingBytes), o.DataRingBytes != 0)
 	for indicator, variant := range o.Variants {
 		all["variant."+indicator] = variant

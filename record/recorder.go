@@ -49,7 +49,7 @@ type recorder struct {
 	command *exec.Cmd
 	ended   chan int // exit code of the command
 
-	exchanges  []format.Exchange // batch on its way to the writer
+	data       probe.Data // batch on its way to the writer
 	procs      []format.Proc
 	listeners  map[format.Listener]bool // seen, to write each once
 	lastLossNs int64
@@ -137,7 +137,7 @@ func (r *recorder) shouldStop(ctx context.Context) bool {
 func (r *recorder) drain(data bool) (more bool, err error) {
 	more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
 	if data {
-		more = r.session.Data().Drain(drainRecords, r.takeExchanges) == drainRecords || more
+		more = r.session.Data().Drain(drainRecords, r.takeData) == drainRecords || more
 	}
 	return more, r.appendBatches()
 }
@@ -151,9 +151,7 @@ func (r *recorder) drainAll() error {
 	}
 }
 
-func (r *recorder) takeExchanges(record []byte) {
-	r.exchanges = r.decoder.Exchanges(r.exchanges, record)
-}
+func (r *recorder) takeData(record []byte) { r.decoder.Data(&r.data, record) }
 
 func (r *recorder) takeControl(record []byte) {
 	switch row := r.decoder.Control(record).(type) {
@@ -172,10 +170,11 @@ func (r *recorder) appendBatches() error {
 		format.Append(r.writer, r.sockets...),
 		format.Append(r.writer, r.procs...),
 		r.appendListeners(r.newListeners),
-		r.writer.AppendExchanges(r.exchanges),
+		r.writer.AppendExchanges(r.data.Exchanges),
 	)
 	r.tellProvider(r.procs)
-	r.sockets, r.procs, r.newListeners, r.exchanges = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.exchanges[:0]
+	r.sockets, r.procs, r.newListeners = r.sockets[:0], r.procs[:0], r.newListeners[:0]
+	r.data.Reset()
 	return err
 }
 

@@ -30,12 +30,33 @@ type Decoder struct {
 	Undecodable int64
 }
 
+// Data holds the rows of records of the data ring, by table.
+type Data struct {
+	Exchanges []format.Exchange
+}
+
+// Reset empties d and keeps its memory.
+func (d *Data) Reset() {
+	d.Exchanges = d.Exchanges[:0]
+}
+
+// Data decodes a record of the data ring, of whatever kind, and appends its
+// rows to rows.
+func (d *Decoder) Data(rows *Data, record []byte) {
+	switch kindOf(record) {
+	case bpf.KmonRecordKindRECORD_EXCHANGE:
+		rows.Exchanges = d.exchanges(rows.Exchanges, record)
+	default:
+		d.Undecodable++
+	}
+}
+
 // exchangeSize is the size of one exchange in a record of the data ring, which
 // holds a batch of them.
 const exchangeSize = int(unsafe.Sizeof(bpf.KmonExchangeRecord{}))
 
-// Exchanges decodes a record of the data ring and appends its rows to rows.
-func (d *Decoder) Exchanges(rows []format.Exchange, record []byte) []format.Exchange {
+// exchanges decodes a batch of exchanges and appends its rows to rows.
+func (d *Decoder) exchanges(rows []format.Exchange, record []byte) []format.Exchange {
 	for ; len(record) >= exchangeSize; record = record[exchangeSize:] {
 		if kindOf(record) != bpf.KmonRecordKindRECORD_EXCHANGE {
 			d.Undecodable++

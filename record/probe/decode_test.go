@@ -42,14 +42,14 @@ func TestDecodeExchange(t *testing.T) {
 	}
 	var d Decoder
 	batch := append(append([]byte{}, bytesOf(&in)...), bytesOf(&in)...)
-	if got := d.Exchanges(nil, batch); len(got) != 2 || got[0] != want || got[1] != want || d.Undecodable != 0 {
+	if got := d.exchanges(nil, batch); len(got) != 2 || got[0] != want || got[1] != want || d.Undecodable != 0 {
 		t.Errorf("got %+v, want twice %+v", got, want)
 	}
-	if got := d.Exchanges(nil, batch[:len(batch)-1]); len(got) != 1 || d.Undecodable != 1 {
+	if got := d.exchanges(nil, batch[:len(batch)-1]); len(got) != 1 || d.Undecodable != 1 {
 		t.Errorf("a cut batch gives %d rows, %d undecodable", len(got), d.Undecodable)
 	}
 	in.Kind = 2
-	if got := d.Exchanges(nil, bytesOf(&in)); len(got) != 0 || d.Undecodable != 2 {
+	if got := d.exchanges(nil, bytesOf(&in)); len(got) != 0 || d.Undecodable != 2 {
 		t.Errorf("a record of another kind was taken for an exchange")
 	}
 }
@@ -169,7 +169,7 @@ func FuzzDecode(f *testing.F) {
 		b := unsafe.Slice((*byte)(unsafe.Pointer(&aligned[0])), len(record))
 		copy(b, record)
 		var d Decoder
-		d.Exchanges(nil, b)
+		d.Data(&Data{}, b)
 		d.Control(b)
 	})
 }

@@ -144,6 +144,9 @@ type Request struct {
 	// Force names variants ("send": "kprobe:release_sock") to be used instead of
 	// the best, for tests of kernels that have better ones.
 	Force map[string]string
+	// Settings maps collector → setting → value: what the rows of a collector
+	// depend on, as it is written to the manifest.
+	Settings map[string]map[string]string
 }
 
 // Plan says which programs to load and which variant carries each indicator.
@@ -153,8 +156,10 @@ type Plan struct {
 	Variants map[string]map[string]string
 	// Missing maps collector → indicator → why it is not recorded.
 	Missing map[string]map[string]string
-	place   place
-	hooks   []hook
+	// Settings are those of the request, of the collectors that are planned.
+	Settings map[string]map[string]string
+	place    place
+	hooks    []hook
 }
 
 // Has says whether an indicator is planned.
@@ -164,7 +169,7 @@ func (p Plan) Has(collector, indicator string) bool { return p.Variants[collecto
 // of its ladder that the kernel supports. It is a pure function of its
 // arguments. An error names the indicator and what each variant lacks.
 func NewPlan(facts Facts, request Request) (Plan, error) {
-	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}}
+	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}, Settings: map[string]map[string]string{}}
 	placed := false
 	for _, ind := range indicators {
 		if !slices.Contains(request.Collectors, ind.collector) {
@@ -182,6 +187,11 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 			plan.place, placed = chosen.place, true
 		}
 		plan.take(facts, ind, chosen)
+	}
+	for name, settings := range request.Settings {
+		if len(plan.Variants[name]) > 0 {
+			plan.Settings[name] = settings
+		}
 	}
 	return plan, plan.check(request)
 }
