@@ -31,6 +31,8 @@ type chartView struct {
 	Marks               []stroke
 	Hovers              []rect // invisible, one a point: tooltips
 	Table               htmlTable
+	About               string // what is drawn, for who does not see it
+	Live                string // its place among the charts that scripts draw
 }
 
 // chart is the state while drawing one.
@@ -38,13 +40,28 @@ type chart struct {
 	chartView
 	p         period
 	points    []analyze.Point
+	quantiles []quantileLine
+	noun      string  // what is counted
 	low, high float64 // of the latency axis, ns
 	busiest   float64 // of the rate axis, per second
 }
 
+// quantileLine is a line of latencies.
+type quantileLine struct {
+	name string
+	of   func(*analyze.Point) int64
+}
+
+// serviceQuantiles are the lines of a service.
+var serviceQuantiles = []quantileLine{
+	{"p50", func(w *analyze.Point) int64 { return w.P50 }},
+	{"p95", func(w *analyze.Point) int64 { return w.P95 }},
+	{"p99", func(w *analyze.Point) int64 { return w.P99 }},
+}
+
 // charts draws the services that answered, busiest first, and says how many
-// were left out.
-func charts(a *analyze.Analysis) (views []chartView, more int) {
+// were left out. The live charts are the same for scripts.
+func charts(a *analyze.Analysis) (views []chartView, live []liveChart, more int) {
 	views = []chartView{}
 	p := periodOf(a.Services, a.WindowNs)
 	for _, s := range busiest(a.Services) {
@@ -55,21 +72,34 @@ func charts(a *analyze.Analysis) (views []chartView, more int) {
 			more++
 			continue
 		}
-		views = append(views, drawChart(a, &s, p, len(views)))
+		view := drawChart(a, &s, p, len(views))
+		live = append(live, liveService(p.thin(s.Series), p.window))
+		views = append(views, view)
 	}
-	return views, more
+	return views, live, more
 }
 
 // drawChart draws one service.
 func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) chartView {
-	c := chart{p: p, points: p.thin(s.Series)}
+	c := chart{p: p, points: p.thin(s.Series), quantiles: serviceQuantiles, noun: "request"}
 	c.Name = cut(nameText(s.Name), nameHTML)
-	c.Width, c.Height = px(chartWidth), px(chartHeight)
+	c.About = "Latency percentiles and request rate of " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
 		quantileText(s.Latency, s.Latency.P50) + " · p99 " + quantileText(s.Latency, s.Latency.P99)
 	if p.merged > 1 {
 		c.Note = "Each point is " + CountText(p.merged) + " windows: requests added up, of each percentile the worst window."
 	}
+	c.draw(a.Marks)
+	t := p.seriesTable(c.points)
+	t.ID, t.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+c.Name
+	c.Table = forHTML(t, len(t.Rows))
+	c.Live = chartRef(index)
+	return c.chartView
+}
+
+// draw draws the points, and marks over them.
+func (c *chart) draw(marks []analyze.Mark) {
+	c.Width, c.Height = px(chartWidth), px(chartHeight)
 	c.Shades, c.Grid, c.Axis, c.Bars = []rect{}, []stroke{}, []label{}, []rect{}
 	c.Lines, c.Marks, c.Hovers = []stroke{}, []stroke{}, []rect{}
 	c.scales()
@@ -79,12 +109,8 @@ func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) cha
 	c.timeAxis()
 	c.bars()
 	c.lines()
-	c.marks(a.Marks)
+	c.marks(marks)
 	c.hovers()
-	t := p.seriesTable(c.points)
-	t.ID, t.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+c.Name
-	c.Table = forHTML(t, len(t.Rows))
-	return c.chartView
 }
 
 // x is the place of a time.
@@ -119,8 +145,9 @@ func (c *chart) scales() {
 	for _, w := range c.points {
 		busiest = max(busiest, c.perS(w.Requests), c.perS(w.Errors))
 		if w.Count > 0 {
-			low = min(low, float64(max(1, w.P50)))
-			high = max(high, float64(w.P99), float64(w.P50))
+			for _, q := range c.quantiles {
+				low, high = min(low, float64(max(1, q.of(&w)))), max(high, float64(q.of(&w)))
+			}
 		}
 	}
 	if high == 0 {
@@ -218,14 +245,7 @@ func (c *chart) bars() {
 // lines draws the percentiles with their names at the right end.
 func (c *chart) lines() {
 	below := math.Inf(1)
-	for _, q := range []struct {
-		name string
-		of   func(*analyze.Point) int64
-	}{
-		{"p50", func(w *analyze.Point) int64 { return w.P50 }},
-		{"p95", func(w *analyze.Point) int64 { return w.P95 }},
-		{"p99", func(w *analyze.Point) int64 { return w.P99 }},
-	} {
+	for _, q := range c.quantiles {
 		d, end := c.line(q.of)
 		if d == "" {
 			continue
@@ -279,9 +299,11 @@ func (c *chart) marks(marks []analyze.Mark) {
 // hovers lays a tooltip over each point.
 func (c *chart) hovers() {
 	for _, w := range c.points {
-		title := clockText(w.StartNs) + " UTC · " + CountText(w.Requests) + plural(int(w.Requests), " request")
-		if w.Count > 0 {
-			title += " · p50 " + DurationText(w.P50) + " · p95 " + DurationText(w.P95) + " · p99 " + DurationText(w.P99)
+		title := clockText(w.StartNs) + " UTC · " + CountText(w.Requests) + plural(int(w.Requests), " "+c.noun)
+		for _, q := range c.quantiles {
+			if w.Count > 0 {
+				title += " · " + q.name + " " + DurationText(q.of(&w))
+			}
 		}
 		if w.Errors > 0 {
 			title += " · " + CountText(w.Errors) + plural(int(w.Errors), " error")

@@ -17,7 +17,7 @@ func chartOf(points []analyze.Point, marks ...analyze.Mark) chartView {
 	}
 	s := analyze.Service{Name: "x", Requests: max(1, n), Series: points}
 	a := &analyze.Analysis{WindowNs: second, Services: []analyze.Service{s}, Marks: marks}
-	views, _ := charts(a)
+	views, _, _ := charts(a)
 	return views[0]
 }
 
@@ -59,7 +59,7 @@ func TestGapsAreGaps(t *testing.T) {
 func TestMissingWindowIsGap(t *testing.T) {
 	a := &analyze.Analysis{WindowNs: second, Services: []analyze.Service{{Name: "x", Requests: 1, Series: []analyze.Point{busy(1e6), busy(1e6)}}}}
 	a.Services[0].Series[0].StartNs, a.Services[0].Series[1].StartNs = start, start+5*second
-	views, _ := charts(a)
+	views, _, _ := charts(a)
 	if got := strings.Count(views[0].Lines[0].D, "M"); got != 2 {
 		t.Errorf("%d strokes over a hole, want 2", got)
 	}

@@ -22,6 +22,8 @@ var cases = []struct {
 	{"empty", empty, true},
 	{"lossy", lossy, true},
 	{"hostile", hostile, true},
+	{"busy", busyShop, false},
+	{"hostile stacks", hostileShop, false},
 	{"nothing", func() *analyze.Analysis { return &analyze.Analysis{} }, true},
 	{"many", func() *analyze.Analysis { return many(300, 2000) }, false},
 }
@@ -56,6 +58,9 @@ func TestGolden(t *testing.T) {
 			}
 			path := filepath.Join("testdata", c.name+"."+e.ending+".golden")
 			got := render(t, c.a(), e.format, options)
+			if e.format == HTML {
+				got = reviewable(t, got)
+			}
 			if *update {
 				if err := os.WriteFile(path, got, 0o644); err != nil {
 					t.Fatal(err)

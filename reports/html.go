@@ -2,9 +2,7 @@ package reports
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"fmt"
 	"html/template"
 	"io"
@@ -37,13 +35,24 @@ type page struct {
 	NoCharts     string // why charts are missing; "" when all are there
 	Node         []htmlTable
 	NotRecorded  string
+	Disks        []chartView
+	Flame        flamePart
 	Details      []htmlTable
 	Reading      []definition
 	Version      string
 	Command      string
+	Data         []dataBlock // what scripts read
+	Scripts      []template.JS
 }
 
-// writeHTML writes one self-contained page without scripts.
+// dataBlock is packed data in the page, base64, which needs no escape.
+type dataBlock struct {
+	ID     string
+	Packed template.HTML
+}
+
+// writeHTML writes one self-contained page. Its scripts only add to what is
+// there: without them it reads as well.
 func writeHTML(w io.Writer, a *analyze.Analysis, o Options) error {
 	t, err := template.ParseFS(files, "templates/report.html.tmpl")
 	if err != nil {
@@ -70,7 +79,6 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 		return nil, fmt.Errorf("html report: %w", err)
 	}
 	p := &page{
-		CSP:   contentPolicy(style),
 		Style: template.CSS(style),
 		Tone:  alarm(a), State: recordingState(a),
 		Title:   cut(visible(a.Verdict), nameHTML),
@@ -91,11 +99,43 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	p.Edges = filledTables(edgesTable(a), connectionsTable(a))
 	p.Node, p.NotRecorded = filledTables(slices.Concat(nodeTables(a), nodeDetails(a))...), notRecorded(a)
 	p.Details = filledTables(coverageTable(a), machinesTable(a), hooksTable(a), instancesTable(a), hashesTable(a))
-	var more int
-	if p.Charts, more = charts(a); more > 0 {
+	charts, live, more := charts(a)
+	if p.Charts = charts; more > 0 {
 		p.NoCharts = "And " + CountText(int64(more)) + " more" + plural(more, " service") + " with less traffic: their series are in the json report."
 	}
-	return p, nil
+	disks, liveDisks := diskCharts(a, len(live))
+	p.Disks = disks
+	if p.Flame, err = newFlamePart(a); err != nil {
+		return nil, err
+	}
+	series, err := packSeries(append(live, liveDisks...), a.Marks)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.addScripts(series)
+}
+
+// addScripts adds the data, the scripts that read it, and the policy that
+// allows them.
+func (p *page) addScripts(series string) (err error) {
+	p.Data = []dataBlock{}
+	for _, d := range []dataBlock{
+		{"data-series", template.HTML(series)}, {"data-profile", template.HTML(p.Flame.profile)}, {"data-heats", template.HTML(p.Flame.heats)},
+	} {
+		if d.Packed != "" {
+			p.Data = append(p.Data, d)
+		}
+	}
+	if series != "" {
+		chartStyle, err := scriptFiles.ReadFile("assets/vendor/uPlot.min.css")
+		if err != nil {
+			return fmt.Errorf("html report: %w", err)
+		}
+		p.Style = template.CSS(chartStyle) + "\n" + p.Style
+	}
+	p.Scripts, err = scripts(p.Flame.profile != "", series != "")
+	p.CSP = contentPolicy(p.Style, p.Scripts)
+	return err
 }
 
 // recordingState words the tone of a report.
@@ -107,13 +147,6 @@ func recordingState(a *analyze.Analysis) string {
 		return "Read with care"
 	}
 	return "Recording complete"
-}
-
-// contentPolicy forbids everything but the page's own style.
-func contentPolicy(style []byte) string {
-	sum := sha256.Sum256(style)
-	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-		"'; img-src data:; base-uri 'none'; form-action 'none'"
 }
 
 // Bounds of an HTML table.

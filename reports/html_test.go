@@ -10,10 +10,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"kmon/analyze"
 )
 
-// allowed are the elements of a report. None of them loads or runs anything.
-var allowed = strings.Fields(`html head meta title style body a header h1 h2 h3 p strong ul li nav main section div
+// allowed are the elements of a report. None of them loads anything, and what
+// runs is an asset.
+var allowed = strings.Fields(`script figure figcaption label select button input canvas html head meta title style body a header h1 h2 h3 p strong ul li nav main section div
 	table caption thead tbody tr th td span details summary dl dt dd footer code svg g defs marker path rect text`)
 
 // links are the attributes that can hold an address.
@@ -23,8 +26,8 @@ var links = strings.Fields("href src srcset action formaction background poster 
 // written for: what does not close, or is not escaped, does not parse.
 func TestHTMLIsSafe(t *testing.T) {
 	for _, c := range cases {
-		text := string(render(t, c.a(), HTML, options))
-		if c.name == "hostile" && !strings.Contains(text, "&lt;script&gt;alert(1)") {
+		text := string(reviewable(t, render(t, c.a(), HTML, options)))
+		if strings.HasPrefix(c.name, "hostile") && !strings.Contains(text, "&lt;script&gt;alert(1)") {
 			t.Error("the hostile name is not in the page at all")
 		}
 		d := xml.NewDecoder(strings.NewReader(text))
@@ -81,12 +84,12 @@ func checkAnchors(t *testing.T, name, text string, ids map[string]bool) {
 
 // TestHTMLNamesNoAddress: a page of tame names holds no address at all.
 func TestHTMLNamesNoAddress(t *testing.T) {
-	for _, f := range []string{"shop", "lossy", "empty", "nothing", "many"} {
+	for _, f := range []string{"shop", "lossy", "empty", "nothing", "many", "busy"} {
 		for _, c := range cases {
 			if c.name != f {
 				continue
 			}
-			text := string(render(t, c.a(), HTML, options))
+			text := string(reviewable(t, render(t, c.a(), HTML, options)))
 			for _, address := range []string{"http:", "https:", "//", "@import", "javascript:"} {
 				if strings.Contains(text, address) {
 					t.Errorf("%s holds %q", f, address)
@@ -96,24 +99,40 @@ func TestHTMLNamesNoAddress(t *testing.T) {
 	}
 }
 
-// TestHTMLPolicy: the policy forbids all but the page's own style, whose hash
-// it names rightly.
+// TestHTMLPolicy: the policy forbids all but the page's own style and scripts,
+// whose hashes it names rightly.
 func TestHTMLPolicy(t *testing.T) {
-	text := string(render(t, shop(), HTML, options))
-	m := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)"/>`).FindStringSubmatch(text)
-	if m == nil {
-		t.Fatal("no content security policy")
+	for _, a := range []*analyze.Analysis{empty(), shop(), busyShop()} {
+		text := string(render(t, a, HTML, options))
+		m := regexp.MustCompile(`<meta http-equiv="Content-Security-Policy" content="([^"]*)"/>`).FindStringSubmatch(text)
+		if m == nil {
+			t.Fatal("no content security policy")
+		}
+		policy := html.UnescapeString(m[1])
+		style := text[strings.Index(text, "<style>")+len("<style>") : strings.Index(text, "</style>")]
+		want := "default-src 'none'; style-src '" + hashOf(style) + "'"
+		for i, s := range script.FindAllStringSubmatch(text, -1) {
+			if i == 0 {
+				want += "; script-src"
+			}
+			if s[1] == "" {
+				want += " '" + hashOf(s[2]) + "'"
+			}
+		}
+		want += "; img-src data:; base-uri 'none'; form-action 'none'"
+		if policy != want {
+			t.Errorf("policy\n%s\nwant\n%s", policy, want)
+		}
+		if at := strings.Index(text, "<style>"); strings.Index(text, m[0]) > at {
+			t.Error("the policy comes after the style it covers")
+		}
 	}
-	policy := html.UnescapeString(m[1])
-	style := text[strings.Index(text, "<style>")+len("<style>") : strings.Index(text, "</style>")]
-	sum := sha256.Sum256([]byte(style))
-	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; img-src data:; base-uri 'none'; form-action 'none'"
-	if policy != want {
-		t.Errorf("policy\n%s\nwant\n%s", policy, want)
-	}
-	if at := strings.Index(text, "<style>"); strings.Index(text, m[0]) > at {
-		t.Error("the policy comes after the style it covers")
-	}
+}
+
+// hashOf names a text as a policy does.
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // TestHTMLTables: every table has a caption, heads with a scope, and rows as

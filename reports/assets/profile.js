@@ -1,0 +1,109 @@
+"use strict";
+// The profile: every stack by moment, and the tree of any range of moments.
+// Written by reports/html_profile.go.
+const kmonProfile = (() => {
+  const kinds = ["", "service", "kernel", "user", "state"];
+
+  function readFrames(r) {
+    const names = Array.from({ length: r.number() }, () => r.text());
+    const modules = Array.from({ length: r.number() }, () => r.text());
+    const module = r.column(), kind = r.column();
+    return names.map((name, i) => ({
+      name, module: modules[module[i]], kind: kinds[kind[i] >> 1], approximate: kind[i] % 2 === 1,
+    }));
+  }
+
+  // readCells gives cells by bucket: those of bucket b are first[b] to
+  // first[b + 1] of node and value.
+  function readCells(r) {
+    const order = r.column(), gaps = r.column(), counts = r.column(), distances = r.column(), value = r.column();
+    let buckets = 0;
+    for (const gap of gaps) buckets += gap;
+    if (gaps.length) buckets++;
+    const first = new Uint32Array(buckets + 1), node = new Int32Array(distances.length);
+    let at = 0, bucket = 0, next = 0;
+    for (let i = 0; i < gaps.length; i++) {
+      bucket += gaps[i];
+      for (; next <= bucket; next++) first[next] = at;
+      for (let place = 0, end = at + counts[i]; at < end; at++) {
+        place += distances[at];
+        node[at] = order[place];
+      }
+    }
+    for (; next <= buckets; next++) first[next] = at;
+    return { first, node, value, buckets };
+  }
+
+  class Profile {
+    constructor(r) {
+      this.startMs = r.number() * 1e3;
+      this.startMs += r.number() / 1e6;
+      this.bucketNs = r.number();
+      this.sampleNs = r.number();
+      this.frames = readFrames(r);
+      const up = r.column();
+      this.parent = Int32Array.from(up, (distance, i) => (distance ? i - distance : -1));
+      this.frame = Int32Array.from(r.column());
+      this.cells = { on: readCells(r), off: readCells(r) };
+      this.buckets = Math.max(this.cells.on.buckets, this.cells.off.buckets, 1);
+      this.root = new Int32Array(this.parent.length);
+      for (let i = 0; i < this.root.length; i++) {
+        this.root[i] = this.parent[i] < 0 ? this.frame[i] : this.root[this.parent[i]];
+      }
+    }
+
+    has(kind) {
+      return this.cells[kind].node.length > 0;
+    }
+
+    // services are the frames of the roots, the busiest of this kind first.
+    services(kind) {
+      const sums = new Map();
+      const { node, value } = this.cells[kind];
+      for (let i = 0; i < node.length; i++) {
+        sums.set(this.root[node[i]], (sums.get(this.root[node[i]]) || 0) + value[i]);
+      }
+      return [...sums].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([frame]) => frame);
+    }
+
+    // byBucket sums the cells of each bucket; service is a frame, or -1 for all.
+    byBucket(kind, service) {
+      const { first, node, value, buckets } = this.cells[kind];
+      const sums = new Float64Array(this.buckets);
+      for (let b = 0; b < buckets; b++) {
+        for (let i = first[b]; i < first[b + 1]; i++) {
+          if (service < 0 || this.root[node[i]] === service) sums[b] += value[i];
+        }
+      }
+      return sums;
+    }
+
+    // tree sums buckets from to before to into nodes for the flame graph.
+    tree(kind, service, from, to) {
+      const { first, node, value, buckets } = this.cells[kind];
+      const sums = new Float64Array(this.parent.length);
+      const begin = first[Math.min(from, buckets)], end = first[Math.min(to, buckets)];
+      for (let i = begin; i < end; i++) sums[node[i]] += value[i];
+      for (let i = sums.length - 1; i >= 0; i--) {
+        if (this.parent[i] >= 0) sums[this.parent[i]] += sums[i];
+      }
+      const all = { name: service < 0 ? "all services" : this.frames[service].name, kind: "all", value: 0, children: [] };
+      const made = new Array(sums.length);
+      for (let i = 0; i < sums.length; i++) {
+        if (!sums[i] || (service >= 0 && this.root[i] !== service)) continue;
+        const n = { ...this.frames[this.frame[i]], value: sums[i], children: [] };
+        made[i] = n;
+        if (this.parent[i] >= 0) {
+          made[this.parent[i]].children.push(n);
+          continue;
+        }
+        all.value += n.value;
+        all.children.push(n);
+      }
+      if (service >= 0 && all.children.length === 1) return all.children[0];
+      return all;
+    }
+  }
+
+  return { Profile };
+})();

@@ -1,0 +1,237 @@
+package reports
+
+import (
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"kmon/analyze"
+)
+
+// profiler builds a profile from stacks, callers first.
+type profiler struct {
+	p      *analyze.Profile
+	frames map[string]int32
+	nodes  map[analyze.ProfileNode]int32
+	on     map[[2]int32]int64
+	off    map[[2]int32]int64
+}
+
+func newProfiler(bucketNs int64) *profiler {
+	return &profiler{
+		&analyze.Profile{StartNs: start, BucketNs: bucketNs, SampleNs: second / 99},
+		map[string]int32{}, map[analyze.ProfileNode]int32{}, map[[2]int32]int64{}, map[[2]int32]int64{},
+	}
+}
+
+// node gives the path of a stack, making what is new.
+func (b *profiler) node(service string, stack ...analyze.ProfileFrame) int32 {
+	parent := int32(-1)
+	for _, f := range append([]analyze.ProfileFrame{{Name: service, Kind: "service"}}, stack...) {
+		key := f.Name + "\x00" + f.Module + "\x00" + f.Kind
+		if _, known := b.frames[key]; !known {
+			b.frames[key] = int32(len(b.p.Frames))
+			b.p.Frames = append(b.p.Frames, f)
+		}
+		n := analyze.ProfileNode{Parent: parent, Frame: b.frames[key]}
+		if _, known := b.nodes[n]; !known {
+			b.nodes[n] = int32(len(b.p.Nodes))
+			b.p.Nodes = append(b.p.Nodes, n)
+		}
+		parent = b.nodes[n]
+	}
+	return parent
+}
+
+// profile gives what was counted.
+func (b *profiler) profile() *analyze.Profile {
+	cells := func(counts map[[2]int32]int64) []analyze.ProfileCell {
+		list := []analyze.ProfileCell{}
+		for at, n := range counts {
+			list = append(list, analyze.ProfileCell{Bucket: at[0], Node: at[1], Value: n})
+		}
+		return mergedCells(list)
+	}
+	b.p.OnCPU, b.p.OffCPU = cells(b.on), cells(b.off)
+	return b.p
+}
+
+func user(name string) analyze.ProfileFrame {
+	return analyze.ProfileFrame{Name: name, Module: "cart", Kind: "user"}
+}
+
+func kernel(name string) analyze.ProfileFrame {
+	return analyze.ProfileFrame{Name: name, Module: "kernel", Kind: "kernel"}
+}
+
+// busyShop is the shop with stacks, heat maps and a disk.
+func busyShop() *analyze.Analysis {
+	a := shop()
+	b := newProfiler(20 * millisecond)
+	stacks := []int32{
+		b.node("cart", user("main.main"), user("net/http.(*conn).serve"), user("cart.(*Server).Price"), user("crypto/sha256.block")),
+		b.node("cart", user("main.main"), user("net/http.(*conn).serve"), user("encoding/json.Marshal")),
+		b.node("cart", user("main.main"), user("net/http.(*conn).serve"), kernel("entry_SYSCALL_64_after_hwframe"), kernel("do_syscall_64"), kernel("tcp_sendmsg")),
+		b.node("postgres", user("PostgresMain"), user("exec_simple_query"), user("ExecutorRun"), user("ExecSeqScan")),
+		b.node("postgres", user("PostgresMain"), user("exec_simple_query"), analyze.ProfileFrame{Name: "memcpy", Module: "libc.so.6", Kind: "user", Approximate: true}),
+		b.node("redis", user("main"), user("aeMain"), user("processCommand")),
+	}
+	waits := []int32{
+		b.node("postgres", analyze.ProfileFrame{Name: "disk wait (D)", Kind: "state"}, user("PostgresMain"), user("FileRead"), kernel("io_schedule")),
+		b.node("cart", analyze.ProfileFrame{Name: "sleeping (S)", Kind: "state"}, user("main.main"), kernel("futex_wait_queue")),
+	}
+	for bucket := range int32(60 * 50) {
+		for i, node := range stacks {
+			n := int64(2 + 2*math.Sin(float64(bucket)/37+float64(i)))
+			if bucket/50 >= 24 && bucket/50 < 31 && i < 3 {
+				n = 0 // the cart hangs
+			}
+			if n > 0 {
+				b.on[[2]int32{bucket, node}] = n
+			}
+		}
+		if bucket%25 == 0 {
+			b.off[[2]int32{bucket, waits[0]}] = 3*millisecond + int64(bucket)*1001
+			b.off[[2]int32{bucket, waits[1]}] = 90 * millisecond
+		}
+	}
+	a.Profile = b.profile()
+	a.Flames = []analyze.FlameTree{treeOf(a.Profile, "on-cpu"), treeOf(a.Profile, "off-cpu")}
+	a.HeatMaps = []analyze.HeatMap{secondsOf(a.Profile), latencyMap("frontend → cart:8081", 60), latencyMap("cart → redis:6379", 60)}
+	a.Disks = []analyze.Disk{shopDisk()}
+	return a
+}
+
+// treeOf merges a profile over time.
+func treeOf(p *analyze.Profile, kind string) analyze.FlameTree {
+	t := analyze.FlameTree{Functions: []analyze.FlameFunction{}, Paths: []analyze.FlamePath{}, Kind: kind, Unit: "samples", NsPerUnit: p.SampleNs}
+	cells := p.OnCPU
+	if kind == "off-cpu" {
+		t.Unit, t.NsPerUnit, cells = "ns", 1, p.OffCPU
+	}
+	sums := inclusive(p, cells)
+	t.Total = int64(rootSum(p, sums))
+	t.Root = analyze.FlameNode{Name: "all services", Value: t.Total}
+	var below func(parent int32) []analyze.FlameNode
+	below = func(parent int32) (list []analyze.FlameNode) {
+		for i, n := range p.Nodes {
+			if n.Parent == parent && sums[i] > 0 {
+				f := p.Frames[n.Frame]
+				list = append(list, analyze.FlameNode{Name: f.Name, Module: f.Module, Kind: f.Kind, Approximate: f.Approximate, Value: sums[i], Children: below(int32(i))})
+			}
+		}
+		return list
+	}
+	t.Root.Children = below(-1)
+	return t
+}
+
+// secondsOf is the heat map of samples by offset within the second.
+func secondsOf(p *analyze.Profile) analyze.HeatMap {
+	rows := int32(second / p.BucketNs)
+	m := analyze.HeatMap{Kind: "on-cpu", StartNs: p.StartNs, ColumnNs: second}
+	for r := range int64(rows) + 1 {
+		m.RowBounds = append(m.RowBounds, r*p.BucketNs)
+	}
+	for _, c := range p.OnCPU {
+		last := len(m.Cells) - 1
+		if column, row := c.Bucket/rows, c.Bucket%rows; last < 0 || m.Cells[last].Column != column || m.Cells[last].Row != row {
+			m.Cells = append(m.Cells, analyze.HeatCell{Column: column, Row: row})
+			last++
+		}
+		m.Cells[last].Count += c.Value
+	}
+	return m
+}
+
+// latencyMap is a map of latencies that rise for some seconds.
+func latencyMap(subject string, columns int32) analyze.HeatMap {
+	m := analyze.HeatMap{Kind: "latency", Subject: subject, StartNs: start, ColumnNs: second}
+	for ns := int64(100 * microsecond); ns < second; ns = ns * 5 / 4 {
+		m.RowBounds = append(m.RowBounds, ns)
+	}
+	rows := int32(len(m.RowBounds) - 1)
+	for c := range columns {
+		mid := rows / 3
+		if c > 20 && c < 30 {
+			mid = rows * 2 / 3
+		}
+		for r := range rows {
+			if n := int64(200 * math.Exp(-float64((r-mid)*(r-mid))/8)); n > 0 {
+				m.Cells = append(m.Cells, analyze.HeatCell{Column: c, Row: r, Count: n})
+			}
+		}
+	}
+	return m
+}
+
+// shopDisk is a disk that is busy every ten seconds.
+func shopDisk() analyze.Disk {
+	d := analyze.Disk{
+		Capture: "kmon-node-1-20260314T025900Z.kmon", Name: "nvme0n1", Kind: "disk", Model: "KM-1", SizeBytes: 512 << 30, Scheduler: "none",
+		Mounts: []string{"/"}, Below: []string{}, IOs: 4200, ReadBytes: 90 << 20, WriteBytes: 310 << 20,
+		Latency: spread(4200, 180*microsecond), Queue: spread(4200, 9*microsecond), Device: spread(4200, 170*microsecond),
+		Operations: []analyze.DiskOperation{}, Users: []analyze.DiskUser{}, Coverage: 1,
+	}
+	for i := range int64(60) {
+		n := 40 + 90*(i%10)/5
+		p := (150 + 10*(i%10)) * microsecond
+		d.Series = append(d.Series, analyze.DiskPoint{
+			StartNs: start + i*second, IOs: n, ReadBytes: n * 21_000, WriteBytes: n * 74_000, P50: p, P99: p * 6, Max: p * 14, Partial: i == 0 || i == 59,
+		})
+	}
+	return d
+}
+
+// hostileShop has hostile names in stacks, modules and maps.
+func hostileShop() *analyze.Analysis {
+	a := hostile()
+	b := newProfiler(20 * millisecond)
+	for i, n := range hostileNames {
+		f := analyze.ProfileFrame{Name: n, Module: n, Kind: n}
+		node := b.node(n, f, user(n), kernel(hostileNames[(i+1)%len(hostileNames)]))
+		for bucket := range int32(100) {
+			b.on[[2]int32{bucket, node}] = int64(i + 1)
+			b.off[[2]int32{bucket, node}] = int64(i+1) * millisecond
+		}
+		a.HeatMaps = append(a.HeatMaps, latencyMap(n, 10))
+	}
+	a.Profile = b.profile()
+	a.Flames = []analyze.FlameTree{treeOf(a.Profile, "on-cpu"), treeOf(a.Profile, "off-cpu")}
+	a.Flames[0].Service, a.Flames[1].Kind = hostileNames[0], hostileNames[1]
+	d := shopDisk()
+	d.Name = hostileNames[0]
+	a.Disks = []analyze.Disk{d}
+	return a
+}
+
+// bigProfile has so many samples of so many stacks over 10 minutes: a few
+// stacks are frequent, most are rare.
+func bigProfile(samples, stacks int) *analyze.Analysis {
+	a := shop()
+	r := rand.New(rand.NewPCG(1, 2))
+	b := newProfiler(20 * millisecond)
+	nodes := make([]int32, stacks)
+	for i := range nodes {
+		stack := make([]analyze.ProfileFrame, 8+r.IntN(30))
+		for j := range stack {
+			at := i >> max(0, 14-j) // stacks part the deeper they are
+			stack[j] = user(fmt.Sprintf("company.example/team/package%d.(*Type%d).Function%d", at%37, j, at*7919%4001))
+		}
+		nodes[i] = b.node(fmt.Sprintf("service-%d", i%23), stack...)
+	}
+	zipf := rand.NewZipf(r, 1.1, 8, uint64(stacks-1))
+	for range samples {
+		b.on[[2]int32{int32(r.IntN(30_000)), nodes[zipf.Uint64()]}]++
+	}
+	for bucket := int32(0); bucket < 30_000; bucket += 250 {
+		for i := 0; i < stacks/10; i++ {
+			b.off[[2]int32{bucket, nodes[i*10]}] += r.Int64N(5 * second)
+		}
+	}
+	a.Profile = b.profile()
+	a.EndNs = start + 600*second
+	a.Flames = []analyze.FlameTree{}
+	a.HeatMaps = []analyze.HeatMap{secondsOf(a.Profile)}
+	return a
+}

@@ -1,0 +1,239 @@
+package reports
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"strings"
+	"testing"
+
+	"kmon/analyze"
+)
+
+// sumOf is the exact value of a profile's cells in buckets [from, to), of one
+// service or of all ("").
+func sumOf(p *analyze.Profile, cells []analyze.ProfileCell, service string, from, to int32) (sum int64) {
+	roots := make([]string, len(p.Nodes))
+	for i, n := range p.Nodes {
+		if n.Parent < 0 {
+			roots[i] = p.Frames[n.Frame].Name
+		} else {
+			roots[i] = roots[n.Parent]
+		}
+	}
+	for _, c := range cells {
+		if c.Bucket >= from && c.Bucket < to && (service == "" || roots[c.Node] == service) {
+			sum += c.Value
+		}
+	}
+	return sum
+}
+
+// graphTotal is what the flame graph says it shows.
+func graphTotal(b *tab) int64 {
+	b.t.Helper()
+	return int64(run[float64](b, `Number(document.getElementById("flame-graph").dataset.total)`))
+}
+
+// frameOf is a script that finds the rectangle of a drawn frame.
+func frameOf(name string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("#flame-graph g")].find(g => d3.select(g).datum().data.name === %s).querySelector("rect")`, strconv.Quote(name))
+}
+
+// choose picks an option of a list by its text.
+func choose(b *tab, id, text string) {
+	b.t.Helper()
+	run[bool](b, fmt.Sprintf(`(() => { const l = document.getElementById(%q); l.value = [...l.options].find(o => o.text === %q).value; l.dispatchEvent(new Event("change")); return true; })()`, id, text))
+}
+
+// TestFlameGraph: the graph shows the exact sum, a click zooms, search says the
+// share of what it found, the keyboard walks.
+func TestFlameGraph(t *testing.T) {
+	a := busyShop()
+	p := a.Profile
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	if got, want := graphTotal(b), sumOf(p, p.OnCPU, "", 0, 3000); got != want {
+		t.Errorf("%d samples in the graph, %d in the profile", got, want)
+	}
+	if shown := run[bool](b, `[...document.querySelectorAll("[data-still]")].some(e => e.getBoundingClientRect().height > 0)`); shown {
+		t.Error("the drawings for browsers without scripts still show")
+	}
+
+	wide := func(name string) float64 { return run[float64](b, frameOf(name)+`.getBoundingClientRect().width`) }
+	before := wide("encoding/json.Marshal")
+	b.click(b.at(frameOf("encoding/json.Marshal"), 0.5, 0.5))
+	zoomed := func() string { return run[string](b, `document.getElementById("flame-graph").dataset.zoomed || ""`) }
+	if after := wide("encoding/json.Marshal"); zoomed() != "encoding/json.Marshal" || after < 4*before || after < 1000 {
+		t.Errorf("a click zooms to %q, from %g to %g pixels", zoomed(), before, after)
+	}
+	b.click(b.at(`document.getElementById("flame-reset")`, 0.5, 0.5))
+	if after := wide("encoding/json.Marshal"); zoomed() != "" || after != before {
+		t.Errorf("the reset leaves %q at %g pixels of %g", zoomed(), after, before)
+	}
+
+	run[bool](b, `document.getElementById("flame-search").focus() || true`)
+	b.ask("Input.insertText", map[string]any{"text": "SHA256"}, nil)
+	sums := inclusive(p, p.OnCPU)
+	want := int64(0)
+	for i, n := range p.Nodes {
+		if p.Frames[n.Frame].Name == "crypto/sha256.block" {
+			want += sums[i]
+		}
+	}
+	if got := run[string](b, `document.getElementById("flame-graph").dataset.matched`); got != strconv.FormatInt(want, 10) {
+		t.Errorf("the search finds %s samples of %d", got, want)
+	}
+	share := percentText(float64(want) / float64(graphTotal(b)))
+	if text := run[string](b, `document.getElementById("flame-details").textContent`); !strings.Contains(text, share) {
+		t.Errorf("%q does not say %s", text, share)
+	}
+	if n := run[int](b, `[...document.querySelectorAll("#flame-graph rect")].filter(r => r.getAttribute("fill") === "#ff5fd2").length`); n != 1 {
+		t.Errorf("%d frames are highlighted", n)
+	}
+
+	b.press(false, "Tab", "Tab") // the reset, the graph
+	if id := run[string](b, "document.activeElement.id"); id != "flame-graph" {
+		t.Fatalf("tab leads to %q", id)
+	}
+	b.press(false, "ArrowDown", "ArrowRight", "ArrowDown", "Enter")
+	if zoomed() != "PostgresMain" {
+		t.Errorf("the keyboard zooms to %q", zoomed())
+	}
+	if text := run[string](b, `document.getElementById("flame-details").textContent`); !strings.Contains(text, "PostgresMain") {
+		t.Errorf("the keyboard's frame is told as %q", text)
+	}
+	if b.press(false, "Escape"); zoomed() != "" {
+		t.Errorf("Escape leaves %q", zoomed())
+	}
+	b.quiet()
+}
+
+// TestPickedRange: a range of either heat map narrows the graph to exactly the
+// sum of its moments, for each kind of time and service.
+func TestPickedRange(t *testing.T) {
+	a := busyShop()
+	p := a.Profile
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	// place is the middle of a cell of a map, as a share of its canvas.
+	place := func(id string, columns, rows, column, row, height float64) spot {
+		wide := run[float64](b, fmt.Sprintf("document.getElementById(%q).getBoundingClientRect().width", id))
+		x := 64 + (wide-64-4)*(column+0.5)/columns
+		y := height - 18 - (height-18-4)*(row+0.5)/rows
+		return b.at(fmt.Sprintf("document.getElementById(%q)", id), x/wide, y/height)
+	}
+	cell := func(column, row float64) spot { return place("flame-heat", 60, 50, column, row, 200) }
+	for _, c := range []struct {
+		name     string
+		from, to spot
+		first    int32
+		past     int32
+	}{
+		{"one cell", cell(3, 7), cell(3, 7), 157, 158},
+		{"within a second", cell(3, 7), cell(3, 30), 157, 181},
+		{"seconds", cell(22, 45), cell(31, 3), 22*50 + 45, 31*50 + 4},
+		{"backwards", cell(31, 3), cell(22, 45), 22*50 + 45, 31*50 + 4},
+	} {
+		b.drag(c.from, c.to)
+		if got, want := graphTotal(b), sumOf(p, p.OnCPU, "", c.first, c.past); got != want || want == 0 {
+			t.Errorf("%s: the graph shows %d samples, the cells have %d", c.name, got, want)
+		}
+	}
+	choose(b, "flame-service", "postgres")
+	if got, want := graphTotal(b), sumOf(p, p.OnCPU, "postgres", 22*50+45, 31*50+4); got != want || want == 0 {
+		t.Errorf("postgres: the graph shows %d samples, the cells have %d", got, want)
+	}
+	choose(b, "flame-kind", "off-CPU")
+	if got, want := graphTotal(b), sumOf(p, p.OffCPU, "postgres", 22*50+45, 31*50+4); got != want || want == 0 {
+		t.Errorf("off-CPU: the graph shows %d ns, the cells have %d", got, want)
+	}
+	choose(b, "flame-kind", "on-CPU")
+	choose(b, "flame-service", "all services")
+
+	rows := float64(len(a.HeatMaps[1].RowBounds) - 1)
+	b.drag(place("latency-heat", 60, rows, 20, 3, 160), place("latency-heat", 60, rows, 29, 9, 160))
+	if got, want := graphTotal(b), sumOf(p, p.OnCPU, "", 20*50, 30*50); got != want || want == 0 {
+		t.Errorf("latency: the graph shows %d samples, the seconds have %d", got, want)
+	}
+	b.click(b.at(`document.getElementById("range-reset")`, 0.5, 0.5))
+	if got, want := graphTotal(b), sumOf(p, p.OnCPU, "", 0, 3000); got != want {
+		t.Errorf("after the reset the graph shows %d samples of %d", got, want)
+	}
+
+	run[bool](b, `document.getElementById("flame-heat").focus() || true`)
+	b.click(cell(5, 10)) // the cursor stands where the pointer was
+	b.press(false, "ArrowRight", "ArrowUp")
+	b.press(true, "ArrowRight", "ArrowUp")
+	b.press(false, "Enter")
+	if got, want := graphTotal(b), sumOf(p, p.OnCPU, "", 6*50+11, 7*50+13); got != want || want == 0 {
+		t.Errorf("keyboard: the graph shows %d samples, the cells have %d", got, want)
+	}
+	if b.press(false, "Escape"); graphTotal(b) != sumOf(p, p.OnCPU, "", 0, 3000) {
+		t.Error("Escape does not show all")
+	}
+	b.quiet()
+}
+
+// TestScriptNumbers: the page words numbers as the rest of the report does.
+func TestScriptNumbers(t *testing.T) {
+	b := show(t, render(t, shop(), HTML, options), 1300, 900)
+	b.ready()
+	numbers := []int64{0, 1, 7, 999, 1000, 1023, 1024, 9994, 9995, 9996, 99949, 99950, 123456, 999499, 999500, 1 << 20, 12345678, 999499999, 999500000, 59949999999, 999e9, 7199e9, 7200e9, 5e14, 1 << 50}
+	for _, f := range []struct {
+		script string
+		want   func(int64) string
+	}{{"duration", DurationText}, {"count", CountText}, {"bytes", BytesText},
+		{"rate", func(n int64) string { return rateText(float64(n)) }},
+	} {
+		text, _ := json.Marshal(numbers)
+		got := run[[]string](b, fmt.Sprintf("%s.map(kmonNumber.%s)", text, f.script))
+		for i, n := range numbers {
+			if got[i] != f.want(n) {
+				t.Errorf("%s of %d is %q in the page, %q elsewhere", f.script, n, got[i], f.want(n))
+			}
+		}
+	}
+	ratios := []float64{0, 0.00001, 0.0001, 0.001, 0.12345, 0.5, 0.9999, 0.99999, 1, 1.2}
+	text, _ := json.Marshal(ratios)
+	for i, got := range run[[]string](b, fmt.Sprintf("%s.map(kmonNumber.percent)", text)) {
+		if want := percentText(ratios[i]); got != want {
+			t.Errorf("percent of %g is %q in the page, %q elsewhere", ratios[i], got, want)
+		}
+	}
+	b.quiet()
+}
+
+// TestHostilePage: names that are scripts, markup, overlong or turn the text
+// do nothing, wherever the scripts put them.
+func TestHostilePage(t *testing.T) {
+	a := hostileShop()
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	elements := func() map[string]int {
+		return run[map[string]int](b, `(() => { const n = {}; for (const e of document.querySelectorAll("script,img,iframe,a,form,object,embed,link,style")) n[e.localName] = (n[e.localName] || 0) + 1; return n; })()`)
+	}
+	before := elements()
+	for _, kind := range []string{"off-CPU", "on-CPU"} {
+		choose(b, "flame-kind", kind)
+		for i := range hostileNames {
+			run[bool](b, fmt.Sprintf(`(() => { for (const id of ["flame-service", "latency-edge"]) { const l = document.getElementById(id); l.selectedIndex = %d; l.dispatchEvent(new Event("change")); } return true; })()`, i))
+		}
+		choose(b, "flame-service", "all services")
+	}
+	for _, n := range hostileNames {
+		quoted, _ := json.Marshal(n)
+		run[bool](b, fmt.Sprintf(`(() => { const s = document.getElementById("flame-search"); s.value = %s; s.dispatchEvent(new Event("input")); return true; })()`, quoted))
+	}
+	b.click(b.at(`document.querySelectorAll("#flame-graph g rect")[3]`, 0.5, 0.5))
+	if after := elements(); fmt.Sprint(before) != fmt.Sprint(after) {
+		t.Errorf("elements %v became %v", before, after)
+	}
+	if text := run[string](b, "document.body.innerText + [...document.querySelectorAll('option,title')].map(e => e.textContent).join()"); strings.ContainsAny(text, "\u202e\u2066\u200b\x1b") {
+		t.Error("a name turns or hides text")
+	}
+	if wide := run[int](b, "document.documentElement.scrollWidth - innerWidth"); wide > 0 {
+		t.Errorf("a long name makes the page %d pixels too wide", wide)
+	}
+	b.quiet()
+}

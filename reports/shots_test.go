@@ -1,0 +1,47 @@
+package reports
+
+import (
+	"encoding/base64"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestShots writes pictures of a page to the folder KMON_SHOTS, to be looked at.
+func TestShots(t *testing.T) {
+	dir := os.Getenv("KMON_SHOTS")
+	if dir == "" {
+		t.Skip("KMON_SHOTS is not set")
+	}
+	for _, c := range []struct {
+		name, scheme string
+		width        int
+	}{{"light", "light", 1300}, {"dark", "dark", 1300}, {"narrow", "light", 420}} {
+		b := show(t, render(t, busyShop(), HTML, options), c.width, 900)
+		b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
+		b.ready()
+		run[int](b, "new Promise(done => setTimeout(() => done(1), 400))")
+		for _, part := range []string{"time", "disk-time", "flame"} {
+			b.shoot(filepath.Join(dir, c.name+"-"+part+".png"), part)
+		}
+		run[bool](b, `(() => { for (const e of document.querySelectorAll("[data-still]")) e.hidden = false; for (const e of document.querySelectorAll("[data-live],[data-chart]")) e.hidden = true; return true; })()`)
+		b.shoot(filepath.Join(dir, c.name+"-still.png"), "flame")
+		b.quiet()
+	}
+}
+
+// shoot writes a picture of one section, at most 2400 pixels of it.
+func (b *tab) shoot(path, part string) {
+	b.t.Helper()
+	clip := run[map[string]float64](b, `(() => { const r = document.getElementById("`+part+`").getBoundingClientRect();
+		return {x: 0, y: r.top + scrollY, width: innerWidth, height: Math.min(r.height, 2400), scale: 1}; })()`)
+	var shot struct{ Data string }
+	b.ask("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "clip": clip}, &shot)
+	png, err := base64.StdEncoding.DecodeString(shot.Data)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.WriteFile(path, png, 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+}
