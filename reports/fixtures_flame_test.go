@@ -1,9 +1,11 @@
 package reports
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 
 	"kmon/analyze"
 )
@@ -19,7 +21,7 @@ type profiler struct {
 
 func newProfiler(bucketNs int64) *profiler {
 	return &profiler{
-		&analyze.Profile{StartNs: start, BucketNs: bucketNs, SampleNs: second / 99},
+		&analyze.Profile{StartNs: start, BucketNs: bucketNs, SampleNs: second / 99, IntervalNs: 5 * second},
 		map[string]int32{}, map[analyze.ProfileNode]int32{}, map[[2]int32]int64{}, map[[2]int32]int64{},
 	}
 }
@@ -50,7 +52,10 @@ func (b *profiler) profile() *analyze.Profile {
 		for at, n := range counts {
 			list = append(list, analyze.ProfileCell{Bucket: at[0], Node: at[1], Value: n})
 		}
-		return mergedCells(list)
+		slices.SortFunc(list, func(a, b analyze.ProfileCell) int {
+			return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Node, b.Node))
+		})
+		return list
 	}
 	b.p.OnCPU, b.p.OffCPU = cells(b.on), cells(b.off)
 	return b.p
@@ -90,7 +95,7 @@ func busyShop() *analyze.Analysis {
 				b.on[[2]int32{bucket, node}] = n
 			}
 		}
-		if bucket%25 == 0 {
+		if bucket%250 == 0 {
 			b.off[[2]int32{bucket, waits[0]}] = 3*millisecond + int64(bucket)*1001
 			b.off[[2]int32{bucket, waits[1]}] = 90 * millisecond
 		}
@@ -102,6 +107,20 @@ func busyShop() *analyze.Analysis {
 	return a
 }
 
+// inclusive is the value of each node with what it called.
+func inclusive(p *analyze.Profile, cells []analyze.ProfileCell) []int64 {
+	sums := make([]int64, len(p.Nodes))
+	for _, c := range cells {
+		sums[c.Node] += c.Value
+	}
+	for i := len(sums) - 1; i >= 0; i-- {
+		if parent := p.Nodes[i].Parent; parent >= 0 {
+			sums[parent] += sums[i]
+		}
+	}
+	return sums
+}
+
 // treeOf merges a profile over time.
 func treeOf(p *analyze.Profile, kind string) analyze.FlameTree {
 	t := analyze.FlameTree{Functions: []analyze.FlameFunction{}, Paths: []analyze.FlamePath{}, Kind: kind, Unit: "samples", NsPerUnit: p.SampleNs}
@@ -110,7 +129,11 @@ func treeOf(p *analyze.Profile, kind string) analyze.FlameTree {
 		t.Unit, t.NsPerUnit, cells = "ns", 1, p.OffCPU
 	}
 	sums := inclusive(p, cells)
-	t.Total = int64(rootSum(p, sums))
+	for i, n := range p.Nodes {
+		if n.Parent < 0 {
+			t.Total += sums[i]
+		}
+	}
 	t.Root = analyze.FlameNode{Name: "all services", Value: t.Total}
 	var below func(parent int32) []analyze.FlameNode
 	below = func(parent int32) (list []analyze.FlameNode) {

@@ -40,15 +40,13 @@ func newFlamePart(a *analyze.Analysis) (part flamePart, err error) {
 		part.NoHeats = "And " + CountText(int64(more)) + " more" + plural(more, " heat map") + ": see the json report."
 	}
 	if p := a.Profile; p != nil && len(p.OnCPU)+len(p.OffCPU) > 0 {
-		if part.profile, part.Note, err = packProfile(p, profileBudget); err != nil {
-			return part, err
-		}
-		if part.heats, err = packHeats(a); err != nil {
+		if part.profile, err = packProfile(p); err != nil {
 			return part, err
 		}
 		part.Live = true
+		part.heats, err = packHeats(a)
 	}
-	return part, nil
+	return part, err
 }
 
 // flameView is a flame graph, the root on top.

@@ -60,7 +60,10 @@ func TestFlameGraph(t *testing.T) {
 		t.Error("the drawings for browsers without scripts still show")
 	}
 
-	wide := func(name string) float64 { return run[float64](b, frameOf(name)+`.getBoundingClientRect().width`) }
+	// The library sets widths in the next frames.
+	wide := func(name string) float64 {
+		return run[float64](b, `new Promise(done => setTimeout(() => done(`+frameOf(name)+`.getBoundingClientRect().width), 150))`)
+	}
 	before := wide("encoding/json.Marshal")
 	b.click(b.at(frameOf("encoding/json.Marshal"), 0.5, 0.5))
 	zoomed := func() string { return run[string](b, `document.getElementById("flame-graph").dataset.zoomed || ""`) }
@@ -145,8 +148,12 @@ func TestPickedRange(t *testing.T) {
 		t.Errorf("postgres: the graph shows %d samples, the cells have %d", got, want)
 	}
 	choose(b, "flame-kind", "off-CPU")
-	if got, want := graphTotal(b), sumOf(p, p.OffCPU, "postgres", 22*50+45, 31*50+4); got != want || want == 0 {
+	if got, want := graphTotal(b), sumOf(p, p.OffCPU, "postgres", 20*50, 35*50); got != want || want == 0 {
 		t.Errorf("off-CPU: the graph shows %d ns, the cells have %d", got, want)
+	}
+	b.click(place("flame-heat", 12, 1, 4, 0, 200))
+	if got, want := graphTotal(b), sumOf(p, p.OffCPU, "postgres", 20*50, 25*50); got != want || want == 0 {
+		t.Errorf("an interval off the CPU: the graph shows %d ns, its cell has %d", got, want)
 	}
 	choose(b, "flame-kind", "on-CPU")
 	choose(b, "flame-service", "all services")

@@ -24,7 +24,7 @@
       this.kind = element("flame-kind");
       this.service = element("flame-service");
       this.flame = new kmonFlame.Flame(element("flame-graph"), element("flame-details"), (value) => this.valueText(value));
-      this.heat = new kmonHeat.Heat(element("flame-heat"), 200, (range) => this.pick(range));
+      this.heat = new kmonHeat.Heat(element("flame-heat"), 200, (range) => this.pickPlaces(range));
       fill(this.kind, [["on", "on-CPU"], ["off", "off-CPU"]].filter(([kind]) => profile.has(kind)));
       this.fillServices();
       this.latencies = latencies;
@@ -84,19 +84,34 @@
       return kmonNumber.clock(startMs + (bucket * bucketNs) / 1e6, 3);
     }
 
-    // showHeat draws seconds to the right and the parts of a second upwards.
+    // showHeat draws seconds to the right and the parts of a second upwards; or
+    // an interval a column, where time was added up by interval.
     showHeat() {
-      const { profile } = this;
-      const rows = Math.max(1, Math.round(1e9 / profile.bucketNs));
-      const sums = profile.byBucket(this.kind.value, this.frame);
+      const { profile } = this, step = profile.step[this.kind.value];
+      const rows = step > 1 ? 1 : Math.max(1, Math.round(1e9 / profile.bucketNs));
+      const sums = new Float64Array(Math.ceil(profile.buckets / step));
+      profile.byBucket(this.kind.value, this.frame).forEach((n, bucket) => (sums[Math.floor(bucket / step)] += n));
       this.heat.show({
-        rows, gamma: 1, columns: Math.ceil(profile.buckets / rows),
+        rows, gamma: 1, columns: Math.ceil(sums.length / rows),
         count: (c, r) => sums[c * rows + r] || 0,
-        rowText: (r) => (r === 0 ? "0" : kmonNumber.duration(r * profile.bucketNs).replace(/\.0+ /, " ")),
-        columnText: (c) => this.clock(c * rows).slice(0, 8),
-        cellText: (c, r) => this.clock(c * rows + r) + " UTC: " + this.valueText(sums[c * rows + r] || 0),
+        rowText: (r) => (rows === 1 ? "" : r === 0 ? "0" : kmonNumber.duration(r * profile.bucketNs).replace(/\.0+ /, " ")),
+        columnText: (c) => this.clock(c * rows * step).slice(0, 8),
+        cellText: (c, r) => this.clock((c * rows + r) * step) + " UTC: " + this.valueText(sums[c * rows + r] || 0),
       });
       this.markAll();
+    }
+
+    // pickPlaces turns places of the heat map into buckets.
+    pickPlaces(range) {
+      const step = this.profile.step[this.kind.value];
+      this.pick(range && range.map((place) => place * step));
+    }
+
+    // shown is the picked range, or all, widened to whole intervals.
+    shown() {
+      const { profile } = this, step = profile.step[this.kind.value];
+      const [from, to] = this.range || [0, profile.buckets];
+      return [Math.floor(from / step) * step, Math.ceil(to / step) * step];
     }
 
     // pick narrows the flame graph to buckets [from, to), or to all.
@@ -117,7 +132,8 @@
 
     // markAll shows the picked range on both maps.
     markAll() {
-      this.heat.mark(this.range);
+      const step = this.profile.step[this.kind.value];
+      this.heat.mark(this.range && this.shown().map((bucket) => bucket / step));
       if (!this.latency || !this.latency.model) return;
       const map = this.latency.model, { startMs, bucketNs } = this.profile;
       const column = (bucket) => (bucket * bucketNs + (startMs - map.startMs) * 1e6) / map.columnNs;
@@ -126,7 +142,7 @@
     }
 
     showFlame() {
-      const [from, to] = this.range || [0, this.profile.buckets];
+      const [from, to] = this.shown();
       const tree = this.profile.tree(this.kind.value, this.frame, from, to);
       const time = this.range ? this.clock(from) + " to " + this.clock(to) + " UTC" : "the whole recording";
       element("range-text").textContent = time + ": " + this.valueText(tree.value);

@@ -40,6 +40,8 @@ const kmonProfile = (() => {
       this.startMs += r.number() / 1e6;
       this.bucketNs = r.number();
       this.sampleNs = r.number();
+      // Time off the CPU is added up by interval, in the bucket it begins in.
+      this.step = { on: 1, off: Math.max(1, Math.round(r.number() / this.bucketNs)) };
       this.frames = readFrames(r);
       const up = r.column();
       this.parent = Int32Array.from(up, (distance, i) => (distance ? i - distance : -1));
