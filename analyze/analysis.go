@@ -18,9 +18,9 @@ type Analysis struct {
 	Services []Service `json:"services"`
 	Edges    []Edge    `json:"edges"`
 	// From here to Losses: absent when no capture recorded them.
-	Threads      []Thread       `json:"threads,omitzero"` // busiest first, at most 50
-	Wakes        []WakePair     `json:"wakes,omitzero"`   // most frequent first, at most 50
-	Syscalls     []SyscallCount `json:"syscalls,omitzero"`
+	Threads      []Thread       `json:"threads,omitzero"`  // busiest first, at most 50
+	Wakes        []WakePair     `json:"wakes,omitzero"`    // most frequent first, at most 50
+	Syscalls     []SyscallCount `json:"syscalls,omitzero"` // most frequent first, at most 500
 	Disks        []Disk         `json:"disks,omitzero"`
 	Drops        []Drop         `json:"drops,omitzero"`
 	Network      []NetworkCount `json:"network,omitzero"`
@@ -29,11 +29,14 @@ type Analysis struct {
 	HeatMaps     []HeatMap      `json:"heatmaps,omitzero"`
 	// Profile is what the HTML report draws flame graphs of any moment from.
 	// nil: no stacks were recorded.
-	Profile   *Profile `json:"-"`
-	Losses    []Loss   `json:"losses"`
-	Marks     []Mark   `json:"marks"`
-	Warnings  []string `json:"warnings"`  // what the reader should know before trusting the numbers
-	Quantiles string   `json:"quantiles"` // how quantiles were computed and their relative error
+	Profile *Profile `json:"-"`
+	// OffCPUMinNs is the least length of a wait that is in any OffCPU; 0: not
+	// known.
+	OffCPUMinNs int64    `json:"off_cpu_min_ns,omitempty"`
+	Losses      []Loss   `json:"losses"`
+	Marks       []Mark   `json:"marks"`
+	Warnings    []string `json:"warnings"`  // what the reader should know before trusting the numbers
+	Quantiles   string   `json:"quantiles"` // how quantiles were computed and their relative error
 }
 
 // Filter is the part of the captures that was analyzed.
@@ -69,6 +72,8 @@ type Collector struct {
 	Name    string `json:"name"`
 	Variant string `json:"variant"` // "indicator=variant, …", sorted
 	Missing string `json:"missing,omitempty"`
+	// Settings is what the rows depend on, "name=value, …", sorted.
+	Settings string `json:"settings,omitempty"`
 }
 
 // Coverage is seen / (seen + lost) of one table.
@@ -127,7 +132,8 @@ type Service struct {
 	Resets     int64        `json:"resets"`
 	Streams    Streams      `json:"streams"`
 	CPU        *CPU         `json:"cpu,omitempty"`
-	OffCPU     []Wait       `json:"off_cpu,omitzero"` // sorted by total, largest first
+	CPUSeries  []CPUPoint   `json:"cpu_series,omitzero"` // the windows of a series
+	OffCPU     []Wait       `json:"off_cpu,omitzero"`    // sorted by total, largest first
 	Memory     *Memory      `json:"memory,omitempty"`
 	Coverage   float64      `json:"coverage"`
 	Series     []Point      `json:"series"`

@@ -17,10 +17,25 @@ type CPU struct {
 	Coverage          float64 `json:"coverage"`
 }
 
-// Wait is time off the CPU, by what was waited for.
+// CPUPoint is one window of a service on the CPUs. What was recorded as a sum
+// over a longer interval is spread evenly over it.
+type CPUPoint struct {
+	StartNs    int64 `json:"start_ns"`
+	Partial    bool  `json:"partial,omitempty"` // first or last window, not fully recorded
+	OnCPUNs    int64 `json:"on_cpu_ns"`
+	RunQueueNs int64 `json:"run_queue_ns"`
+	Lost       int64 `json:"lost,omitempty"` // rows known lost in this window, all services
+}
+
+// Wait is time off the CPU, by what was waited for. A wait counts in the
+// interval it ended in.
 type Wait struct {
-	// For is lock, disk, network, sleep, idle (an event loop or a pool's
-	// thread with nothing to do), child, pipe, page-fault, preempted or other.
+	// For is lock, disk, network (one socket), sleep, idle (an event loop or a
+	// pool's thread with nothing to do), callee (an event loop while requests
+	// of its service were unanswered; an estimate, at most so much), child,
+	// pipe, page-fault, preempted or other. Where that is not known it is futex
+	// (a lock, a condition or an idle pool's thread) or poll (an event loop,
+	// requests were not recorded).
 	For     string `json:"for"`
 	Count   int64  `json:"count"`
 	TotalNs int64  `json:"total_ns"`
@@ -60,13 +75,18 @@ type Thread struct {
 	CPU     CPU    `json:"cpu"`
 }
 
-// WakePair is two threads of which one wakes the other, often.
+// WakePair is two threads of which one wakes the other, often. A pair stands
+// once, in the direction of more wake-ups.
 type WakePair struct {
 	Capture      string  `json:"capture"`
 	WakerService string  `json:"waker_service"`
-	WakerTID     int32   `json:"waker_tid"` // 0: idle or an interrupt
+	WakerPID     int32   `json:"waker_pid"`
+	WakerTID     int32   `json:"waker_tid"`  // 0: idle or an interrupt
+	WakerComm    string  `json:"waker_comm"` // "": not known
 	Service      string  `json:"service"`
+	PID          int32   `json:"pid"`
 	TID          int32   `json:"tid"`
+	Comm         string  `json:"comm"` // "": not known
 	Count        int64   `json:"count"`
 	Back         int64   `json:"back"` // wake-ups the other way
 	RatePerS     float64 `json:"rate_per_s"`
@@ -88,17 +108,17 @@ type Disk struct {
 	// raid): their numbers hold it too. So never add all disks up: those with
 	// nothing Below are what the hardware did, those that are Below no other
 	// what was asked for.
-	Below         []string     `json:"below"`
-	IOs           int64        `json:"ios"`
-	RatePerS      float64      `json:"rate_per_s"`
-	ReadBytes     int64        `json:"read_bytes"`
-	WriteBytes    int64        `json:"write_bytes"`
-	ReadBytesPerS float64      `json:"read_bytes_per_s"`
+	Below          []string     `json:"below"`
+	IOs            int64        `json:"ios"`
+	RatePerS       float64      `json:"rate_per_s"`
+	ReadBytes      int64        `json:"read_bytes"`
+	WriteBytes     int64        `json:"write_bytes"`
+	ReadBytesPerS  float64      `json:"read_bytes_per_s"`
 	WriteBytesPerS float64      `json:"write_bytes_per_s"`
-	Errors        int64        `json:"errors"`
-	Requeues      int64        `json:"requeues"` // times the device sent an IO back
-	Merges        int64        `json:"merges"`   // bios that joined another's IO
-	Latency       Distribution `json:"latency_ns"`
+	Errors         int64        `json:"errors"`
+	Requeues       int64        `json:"requeues"` // times the device sent an IO back
+	Merges         int64        `json:"merges"`   // bios that joined another's IO
+	Latency        Distribution `json:"latency_ns"`
 	// Queue is the part of Latency before the device had the IO; of fewer IOs
 	// where that is not known (flushes), which then have Latency = Device.
 	Queue  Distribution `json:"queue_ns"`

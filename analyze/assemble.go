@@ -64,7 +64,7 @@ func (r *run) assemble() *Analysis {
 	c := r.coverage()
 	edges := r.sumEdges()
 	services := r.sumServices(edges)
-	lost := r.lostPerWindow()
+	lost := r.lostPerWindow("exchanges")
 	a.Edges = []Edge{}
 	for _, e := range edges {
 		if r.wanted(e.edgeKey.client, e.edgeKey.server) {

@@ -83,16 +83,16 @@ func ofTable(list []Coverage, table string) float64 {
 	return 1
 }
 
-// of gives the coverage of exchanges over some captures, over all when none
-// is given.
-func (c coverages) of(captures map[int32]bool) float64 {
+// of gives the coverage of a table over some captures, over all when none is
+// given.
+func (c coverages) of(table string, captures map[int32]bool) float64 {
 	var seen, lost int64
 	for i, tables := range c {
 		if len(captures) > 0 && !captures[int32(i)] {
 			continue
 		}
 		for _, t := range tables {
-			if t.Table == "exchanges" {
+			if t.Table == table {
 				seen += t.Seen
 				lost += t.Lost
 			}
@@ -137,7 +137,7 @@ func (r *run) describeCaptures(coverage coverages) []Capture {
 func collectors(c *replay.Capture) []Collector {
 	list := []Collector{}
 	for _, k := range c.Manifest.Collectors {
-		list = append(list, Collector{Name: k.Name, Variant: joined(k.Variants, "="), Missing: joined(k.Missing, ": ")})
+		list = append(list, Collector{Name: k.Name, Variant: joined(k.Variants, "="), Missing: joined(k.Missing, ": "), Settings: joined(k.Settings, "=")})
 	}
 	return list
 }
@@ -224,13 +224,13 @@ func (r *run) marks() []Mark {
 	return list
 }
 
-// lostPerWindow spreads lost exchanges evenly over the time in which they
-// were lost. Without since and until the windows add up to all losses.
-func (r *run) lostPerWindow() []int64 {
+// lostPerWindow spreads the lost rows of a table evenly over the time in which
+// they were lost. Without since and until the windows add up to all losses.
+func (r *run) lostPerWindow(table string) []int64 {
 	lost := make([]int64, r.frame.Windows)
 	for _, c := range r.captures {
 		for _, l := range c.Losses {
-			if l.Table == "exchanges" && l.Count > 0 {
+			if l.Table == table && l.Count > 0 {
 				r.spread(lost, l, c.OffsetNs)
 			}
 		}

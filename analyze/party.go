@@ -6,7 +6,6 @@ import (
 	"strconv"
 
 	"kmon/analyze/replay"
-	"kmon/analyze/request"
 	"kmon/analyze/topology"
 )
 
@@ -18,6 +17,9 @@ const maxUnconnected = 64
 // numbers.
 const UnknownProcess = "unknown process"
 
+// sourceMany is the source of a name that stands for many services.
+const sourceMany = "many"
+
 // party is who did what a row of a topic tells, named as the topology does.
 type party struct {
 	Service  string
@@ -25,19 +27,24 @@ type party struct {
 	Host     string
 	Instance string
 	PID      int32
+	Capture  int32
+	Number   int32 // of Service, in parties.services
 }
 
 // parties finds the party of a process, one index for each.
 type parties struct {
-	list  []party
-	owned []map[int32]int32 // capture → owner → index in list; -1: unknown
-	loose map[string]bool   // services named by a process id, with connections
-	pids  []map[int32]int32 // capture → such a process → index in list
+	list []party
+	// services are the names, by number.
+	services []string
+	numbers  map[string]int32
+	owned    []map[int32]int32 // capture → owner → index in list; -1: unknown
+	loose    map[string]bool   // services named by a process id, with connections
+	pids     []map[int32]int32 // capture → such a process → index in list
 }
 
 // newParties needs the topology to be resolved.
 func (r *run) newParties() *parties {
-	p := &parties{loose: map[string]bool{}}
+	p := &parties{numbers: map[string]int32{}, loose: map[string]bool{}}
 	for _, s := range r.topology.Services {
 		if s.Source == topology.SourcePID {
 			p.loose[s.Name] = true
@@ -55,16 +62,31 @@ func (r *run) newParties() *parties {
 // rows say: all processes that it does not describe are one, unless they have
 // connections.
 func (r *run) party(c *replay.Capture, pid int32, ns int64) int32 {
+	return r.partyOf(c, pid, c.Owners.At(pid, ns))
+}
+
+// partyDuring is party for a row about an interval: the process may have ended
+// long before it.
+func (r *run) partyDuring(c *replay.Capture, pid int32, startNs, endNs int64) int32 {
+	return r.partyOf(c, pid, c.Owners.During(pid, startNs, endNs))
+}
+
+// parties gives those met so far.
+func (r *run) parties() *parties {
 	if r.who == nil {
 		r.who = r.newParties()
 	}
-	owner := c.Owners.At(pid, ns)
+	return r.who
+}
+
+func (r *run) partyOf(c *replay.Capture, pid, owner int32) int32 {
+	w := r.parties()
 	if owner < 0 {
-		if i, ok := r.who.pids[c.Index][pid]; ok {
+		if i, ok := w.pids[c.Index][pid]; ok {
 			return i
 		}
 	}
-	if i, ok := r.who.owned[c.Index][owner]; ok && (owner >= 0 || len(r.who.loose) == 0) {
+	if i, ok := w.owned[c.Index][owner]; ok && (owner >= 0 || len(w.loose) == 0) {
 		return i
 	}
 	return r.newParty(c, pid, owner)
@@ -88,9 +110,21 @@ func (r *run) newParty(c *replay.Capture, pid, owner int32) int32 {
 		}
 		p = party{Service: UnknownProcess, Source: "unknown", Host: c.Host(), Instance: topology.OtherProcesses}
 	}
+	p.Capture, p.Number = int32(c.Index), w.number(p.Service)
 	index[owner] = int32(len(w.list))
 	w.list = append(w.list, p)
 	return int32(len(w.list) - 1)
+}
+
+// number gives the number of a service.
+func (p *parties) number(service string) int32 {
+	n, ok := p.numbers[service]
+	if !ok {
+		n = int32(len(p.services))
+		p.services = append(p.services, service)
+		p.numbers[service] = n
+	}
+	return n
 }
 
 // looseName is what the topology calls a process known by its number only.
@@ -118,7 +152,7 @@ func (r *run) serviceOf(a *Analysis, p party) *Service {
 		return &a.Services[at]
 	}
 	if r.unconnected >= maxUnconnected && len(r.options.Services) == 0 {
-		p.Service, p.Source = topology.OtherProcesses, "many"
+		p.Service, p.Source = topology.OtherProcesses, sourceMany
 		if at, ok = slices.BinarySearchFunc(a.Services, p.Service, byName); ok {
 			return &a.Services[at]
 		}
@@ -126,7 +160,7 @@ func (r *run) serviceOf(a *Analysis, p party) *Service {
 	r.unconnected++
 	a.Services = slices.Insert(a.Services, at, Service{
 		Name: p.Service, Source: p.Source, Instances: []Instance{},
-		Coverage: r.coverage().of(nil), Series: r.series(new(request.Stats), r.lostPerWindow()),
+		Coverage: r.coverage().of("exchanges", nil), Series: []Point{},
 	})
 	return &a.Services[at]
 }

@@ -74,7 +74,7 @@ func TestServicesWithoutConnectionsAreAdded(t *testing.T) {
 		t.Errorf("services are %q, want %q", got, want)
 	}
 	s := serviceNamed(t, a, "batch")
-	if s.Ends != "" || s.Requests != 0 || s.Source != "executable" || len(s.Series) != int(r.frame.Windows) {
+	if s.Ends != "" || s.Requests != 0 || s.Source != "executable" || s.Series == nil {
 		t.Errorf("the added service is %+v", s)
 	}
 	if i := s.instanceOf(who(r, 20)); i.Name != "batch.service" || i.Host != "node" || !slices.Equal(i.PIDs, []int32{20}) {

@@ -36,7 +36,7 @@ func (r *run) service(s *serviceSum, c coverages, lost []int64) Service {
 		BytesIn: s.in, BytesOut: s.out,
 		Unanswered: stats.Unanswered, InFlight: stats.InFlight, Untimed: stats.Untimed,
 		Resets: s.resets, Streams: r.streams(stats, s.streams),
-		Coverage: c.of(s.captures), Series: r.series(stats, lost),
+		Coverage: c.of("exchanges", s.captures), Series: r.series(stats, lost),
 	}
 	if ends == "client" {
 		out.BytesIn += stats.RequestBytes
@@ -75,7 +75,7 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64) Edge {
 		Retransmits: e.sockets.Retransmits, Resets: e.sockets.Resets,
 		Unanswered: stats.Unanswered, Untimed: stats.Untimed,
 		Streams:  r.streams(stats, e.streams()),
-		Coverage: c.of(e.captures), Series: r.series(stats, lost),
+		Coverage: c.of("exchanges", e.captures), Series: r.series(stats, lost),
 	}
 	out.Kind = kindOf(&out)
 	return out

@@ -101,7 +101,8 @@ type run struct {
 
 	// Of the topics; see party.go.
 	who         *parties
-	unconnected int // services without a connection listed so far
+	unconnected int      // services without a connection listed so far
+	remarks     []string // warnings of theirs
 }
 
 // openAll opens the captures, several at once.

@@ -37,6 +37,7 @@ type story struct {
 	disks     []format.Disk
 	mounts    []format.Mount
 	ios       []format.IO
+	more      []func(*format.Writer)
 	segments  int // that the exchanges are divided into; 0: one
 }
 
@@ -126,6 +127,9 @@ func (s *story) write() string {
 	add(s.t, w, s.losses)
 	add(s.t, w, s.self)
 	add(s.t, w, s.marks)
+	for _, write := range s.more {
+		write(w)
+	}
 	final := format.Final{}
 	if s.final != nil {
 		final = *s.final

@@ -7,6 +7,7 @@ import "context"
 func (r *run) addTopics(ctx context.Context, a *Analysis) error {
 	for _, topic := range []func(context.Context, *Analysis) error{
 		// One line a topic.
+		r.addCPU,
 		r.addFlames,
 		r.addDisks,
 	} {

@@ -197,6 +197,7 @@ func (r *run) warnings(a *Analysis) []string {
 	}
 	list = append(list, r.pairWarnings()...)
 	list = append(list, r.sameWarnings(a)...)
+	list = append(list, r.remarks...)
 	for _, name := range r.options.Services {
 		if !slices.ContainsFunc(a.Services, func(s Service) bool { return s.Name == name }) {
 			warn("no service is named %s", name)

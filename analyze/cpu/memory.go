@@ -105,6 +105,17 @@ type ServiceMemory struct {
 	OOMKills                  int64 // between the first look and the last
 }
 
+// Add adds another service's memory to s.
+func (s *ServiceMemory) Add(o *ServiceMemory) {
+	add(&s.MaxRSSBytes, o.MaxRSSBytes)
+	add(&s.LastRSSBytes, o.LastRSSBytes)
+	add(&s.MaxCurrentBytes, o.MaxCurrentBytes)
+	add(&s.OOMKills, o.OOMKills)
+	if o.LimitBytes > 0 && (s.LimitBytes == 0 || o.LimitBytes < s.LimitBytes) {
+		s.LimitBytes = o.LimitBytes
+	}
+}
+
 // Services gives the memory of each service that has any.
 func (m *Memory) Services() map[int32]ServiceMemory {
 	type place struct{ service, capture int32 }

@@ -26,6 +26,7 @@ const (
 	Preempted              // nothing: a CPU
 	Futex                  // a lock, a condition or work: the kernel's stack is the same for all
 	Poll                   // the first of many events: idle, or an answer
+	Callee                 // of Poll, what was for an answer; no rule gives it, see SplitPolls
 	classes
 )
 
@@ -33,7 +34,7 @@ const (
 const Classes = int(classes)
 
 var classNames = [Classes]string{
-	"other", "lock", "disk", "network", "sleep", "idle", "child", "pipe", "page-fault", "preempted", "futex", "poll",
+	"other", "lock", "disk", "network", "sleep", "idle", "child", "pipe", "page-fault", "preempted", "futex", "poll", "callee",
 }
 
 // String gives the word reports use.

@@ -82,11 +82,12 @@ type Thread struct {
 // PairKey is two threads of a capture of which one wakes the other.
 type PairKey struct{ Capture, WakerTID, TID int32 }
 
-// Pair is how often one woke the other, and who they are.
+// Pair is how often one woke the other, and who they are by the latest row.
 type Pair struct {
-	Count      int64
-	Waker, Who Who // of the latest row
-	lastNs     int64
+	Count         int64
+	Waker, Who    Who
+	WakerPID, PID int32
+	lastNs        int64
 }
 
 // CallKey is something that a service called.
@@ -172,9 +173,10 @@ func (p *Partial) AddInterval(from Source, who Who, row *format.Interval) {
 	})
 }
 
-// seen keeps what the latest row says; of rows alike the later name.
+// seen keeps what the latest row says.
 func (t *Thread) seen(who Who, comm string, ns int64, p *Partial) {
-	if t.Comm == "" || ns > t.lastNs || ns == t.lastNs && comm > t.Comm {
+	newer := cmp.Or(cmp.Compare(ns, t.lastNs), cmp.Compare(who.Party, t.Who.Party), cmp.Compare(comm, t.Comm))
+	if t.lastNs == 0 || newer > 0 {
 		t.Who, t.lastNs = who, ns
 		if t.Comm != comm {
 			t.Comm = p.name(comm)
@@ -236,13 +238,16 @@ func (p *Partial) AddWake(from Source, waker, who Who, row *format.Wake) {
 	}
 	pair := p.pairs.at(PairKey{from.Capture, row.WakerTID, row.TID})
 	add(&pair.Count, s.part(row.Count))
-	pair.seen(waker, who, s.end)
+	pair.seen(&Pair{Waker: waker, Who: who, WakerPID: row.WakerPID, PID: row.PID, lastNs: s.end})
 }
 
-func (p *Pair) seen(waker, who Who, ns int64) {
-	newer := cmp.Or(cmp.Compare(ns, p.lastNs), cmp.Compare(waker.Party, p.Waker.Party), cmp.Compare(who.Party, p.Who.Party))
+func (p *Pair) seen(o *Pair) {
+	newer := cmp.Or(cmp.Compare(o.lastNs, p.lastNs), cmp.Compare(o.Waker.Party, p.Waker.Party), cmp.Compare(o.Who.Party, p.Who.Party),
+		cmp.Compare(o.WakerPID, p.WakerPID), cmp.Compare(o.PID, p.PID))
 	if p.lastNs == 0 || newer > 0 {
-		p.Waker, p.Who, p.lastNs = waker, who, ns
+		count := p.Count
+		*p = *o
+		p.Count = count
 	}
 }
 
@@ -314,7 +319,7 @@ func (p *Partial) Merge(o *Partial) {
 	for k, v := range o.pairs.sums {
 		pair := p.pairs.at(k)
 		add(&pair.Count, v.Count)
-		pair.seen(v.Waker, v.Who, v.lastNs)
+		pair.seen(v)
 	}
 	for k, v := range o.calls.sums {
 		p.calls.at(k).add(v)

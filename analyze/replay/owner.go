@@ -26,6 +26,7 @@ type Owner struct {
 	Source   string // rule, kubernetes, container, systemd, executable
 	Instance string // pod, container or unit; "": the process is the instance
 	Comm     string // name of the program's task; "": not known
+	Cgroup   string // "": not known
 	PID      int32
 	FromNs   int64 // since when, monotonic
 	exitNs   int64 // math.MaxInt64: not seen exiting
@@ -82,7 +83,23 @@ func (o *Owners) At(pid int32, ns int64) int32 {
 	return best
 }
 
-// Get returns an owner that At found.
+// During gives the owner of pid at the end of an interval, or the last that
+// it had in it, as At does.
+func (o *Owners) During(pid int32, startNs, endNs int64) int32 {
+	i, ok := o.first[pid]
+	if !ok {
+		return -1
+	}
+	best := int32(-1)
+	for ; int(i) < len(o.list) && o.list[i].PID == pid && o.list[i].FromNs <= endNs+startSlackNs; i++ {
+		if o.list[i].exitNs >= startNs-exitSlackNs {
+			best = i
+		}
+	}
+	return best
+}
+
+// Get returns an owner that At or During found.
 func (o *Owners) Get(i int32) *Owner { return &o.list[i] }
 
 // Len returns the number of owners; indexes are below it.
@@ -192,7 +209,10 @@ func (o *Owners) resolve(l *life, found map[int32][]Owner) []Owner {
 }
 
 func (o *Owners) fromSnapshot(s *format.Process, fromNs int64) Owner {
-	owner := Owner{Service: s.Service, Source: s.ServiceSource, Instance: s.Instance, Comm: s.Comm, PID: s.PID, FromNs: fromNs}
+	owner := Owner{
+		Service: s.Service, Source: s.ServiceSource, Instance: s.Instance, Comm: s.Comm, Cgroup: s.Cgroup,
+		PID: s.PID, FromNs: fromNs,
+	}
 	if owner.Service == "" {
 		owner.Service, owner.Source = executable(s.Exe, s.Comm), "executable"
 	}
@@ -276,6 +296,7 @@ func (o *Owners) intern(owner Owner) Owner {
 	owner.Source = o.name(owner.Source)
 	owner.Instance = o.name(owner.Instance)
 	owner.Comm = o.name(owner.Comm)
+	owner.Cgroup = o.name(owner.Cgroup)
 	return owner
 }
 

@@ -196,9 +196,11 @@ func (c *counter) unanswered(flags format.ExchangeFlags, waitedNs int64) {
 	case !closed:
 		c.requests++
 		c.InFlight++
+		c.WaitedNs += max(waitedNs, 0)
 	case failed:
 		c.requests++
 		c.Unanswered++
+		c.WaitedNs += max(waitedNs, 0)
 		c.errors++
 	default:
 		c.OneWay++

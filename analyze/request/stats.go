@@ -26,6 +26,7 @@ type Counts struct {
 	Requests     int64
 	Unanswered   int64 // the connection ended without an answer
 	InFlight     int64 // no answer yet when the recording ended
+	WaitedNs     int64 // time that Unanswered and InFlight waited for one
 	Untimed      int64 // answered, but joined late or interleaved
 	OneWay       int64 // pushes, greetings and goodbyes outside of streams
 	MessagesIn   int64 // of streams: in the direction of requests
@@ -65,6 +66,7 @@ func (c *Counts) Add(o *Counts) {
 	c.Requests += o.Requests
 	c.Unanswered += o.Unanswered
 	c.InFlight += o.InFlight
+	c.WaitedNs += o.WaitedNs
 	c.Untimed += o.Untimed
 	c.OneWay += o.OneWay
 	c.MessagesIn += o.MessagesIn
