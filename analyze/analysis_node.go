@@ -167,25 +167,38 @@ type DiskPoint struct {
 	Count      int64 `json:"latency_count"` // 0: P50, P99 and Max are not known
 }
 
-// Drop is packets dropped for one reason.
+// Drop is packets dropped for one reason at one service.
 type Drop struct {
-	Capture string   `json:"capture"`
-	Reason  string   `json:"reason"`
-	Count   int64    `json:"count"`
-	Service string   `json:"service,omitempty"`
-	Peer    string   `json:"peer,omitempty"` // the busiest remote address:port
-	Stack   []string `json:"stack"`          // of the most frequent, leaf first; empty: none taken
+	Capture  string `json:"capture"`
+	Reason   string `json:"reason"`   // the kernel's word
+	Protocol string `json:"protocol"` // TCP, UDP, ICMP, …; "": not known
+	Count    int64  `json:"count"`
+	Service  string `json:"service,omitempty"` // whose socket it was; "": nobody's
+	Local    string `json:"local,omitempty"`   // the busiest local address, with the port if it is a server's
+	Peer     string `json:"peer,omitempty"`    // the busiest remote address, with the port if it is a server's
+	FirstNs  int64  `json:"first_ns"`
+	LastNs   int64  `json:"last_ns"`
+	// Stack is the most frequent, leaf first; empty: none taken.
+	Stack    []string `json:"stack"`
+	Coverage float64  `json:"coverage"` // of all network events of the capture
 }
 
-// NetworkCount is retransmits and resets of one service's sockets.
+// NetworkCount is what went wrong on the sockets of one service, and their
+// round trip times. Its retransmits and resets are events that happened in the
+// analyzed time. Those of an Edge are others: of connections that ended, over
+// their whole life, as the kernel counted them.
 type NetworkCount struct {
-	Service        string         `json:"service"`
-	Retransmits    int64          `json:"retransmits"`
-	ResetsSent     int64          `json:"resets_sent"`
-	ResetsReceived int64          `json:"resets_received"`
-	Drops          int64          `json:"drops"`
-	RTT            Distribution   `json:"rtt_ns"` // smoothed, of connections at their close
-	Series         []NetworkPoint `json:"series"`
+	Service string `json:"service"` // "": on nobody's socket
+	// The counts are nil when they were not recorded.
+	Retransmits    *int64         `json:"retransmits,omitempty"`
+	ResetsSent     *int64         `json:"resets_sent,omitempty"`
+	ResetsReceived *int64         `json:"resets_received,omitempty"`
+	Drops          *int64         `json:"drops,omitempty"`
+	Peer           string         `json:"peer,omitempty"`         // with the most retransmits and resets, as of a Drop
+	ResetReason    string         `json:"reset_reason,omitempty"` // the most frequent, the kernel's word
+	RTT            Distribution   `json:"rtt_ns"`                 // smoothed, of connections at their close
+	Series         []NetworkPoint `json:"series"`                 // empty when no count was recorded
+	Coverage       float64        `json:"coverage"`               // of network events
 }
 
 // NetworkPoint is one window of a service's network faults.
@@ -197,14 +210,16 @@ type NetworkPoint struct {
 	Drops       int64 `json:"drops"`
 }
 
-// AcceptQueue is the queue of one listener.
+// AcceptQueue is the queue of one listener in which connections waited to be
+// accepted, or which turned some away. Others are not listed.
 type AcceptQueue struct {
-	Capture   string `json:"capture"`
-	Service   string `json:"service"`
-	Address   string `json:"address"`
-	MaxDepth  int32  `json:"max_depth"`
-	Limit     int32  `json:"limit"`
-	Overflows int64  `json:"overflows"`
+	Capture   string  `json:"capture"`
+	Service   string  `json:"service"`   // "": not known
+	Address   string  `json:"address"`   // address:port
+	MaxDepth  int32   `json:"max_depth"` // largest number seen waiting, looked at once a second
+	Limit     int32   `json:"limit"`     // how many may wait; 0: not known
+	Overflows int64   `json:"overflows"` // connections turned away
+	Coverage  float64 `json:"coverage"`
 }
 
 // FlameTree is where time went, merged by call path from the root. The value of

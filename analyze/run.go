@@ -48,6 +48,9 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	defer closeAll(r.captures)
 	hashes := hashAll(r.captures)
 	r.graph = topology.New(r.captures, r.start, r.end)
+	if err := r.watchSockets(); err != nil {
+		return nil, err
+	}
 	if err := r.count(ctx); err != nil {
 		return nil, err
 	}
@@ -99,7 +102,8 @@ type run struct {
 	total    *request.Partial
 	topology *topology.Topology
 
-	// Of the topics; see party.go.
+	// Of the topics; see party.go and faults.go.
+	watch       socketWatch
 	who         *parties
 	unconnected int      // services without a connection listed so far
 	remarks     []string // warnings of theirs

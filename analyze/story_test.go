@@ -38,6 +38,10 @@ type story struct {
 	mounts    []format.Mount
 	ios       []format.IO
 	more      []func(*format.Writer)
+	events    []format.NetEvent
+	queues    []format.AcceptQueue
+	stacks    []format.Stack
+	frames    []format.Frame
 	segments  int // that the exchanges are divided into; 0: one
 }
 
@@ -124,6 +128,10 @@ func (s *story) write() string {
 	add(s.t, w, s.disks)
 	add(s.t, w, s.mounts)
 	add(s.t, w, s.ios)
+	add(s.t, w, s.events)
+	add(s.t, w, s.queues)
+	add(s.t, w, s.stacks)
+	add(s.t, w, s.frames)
 	add(s.t, w, s.losses)
 	add(s.t, w, s.self)
 	add(s.t, w, s.marks)

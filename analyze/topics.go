@@ -10,6 +10,7 @@ func (r *run) addTopics(ctx context.Context, a *Analysis) error {
 		r.addCPU,
 		r.addFlames,
 		r.addDisks,
+		r.addNetwork,
 	} {
 		if err := topic(ctx, a); err != nil {
 			return err

@@ -93,6 +93,7 @@ func normal(a *analyze.Analysis) *analyze.Analysis {
 		n.Edges[i].Series = present(n.Edges[i].Series)
 	}
 	n.Disks = normalDisks(a.Disks)
+	normalNetwork(&n)
 	n.Losses = present(a.Losses)
 	n.Marks = present(a.Marks)
 	n.Warnings = present(a.Warnings)

@@ -99,7 +99,7 @@ func TestWriteErrors(t *testing.T) {
 func bare() *analyze.Analysis {
 	return &analyze.Analysis{
 		Captures: []analyze.Capture{{}}, Services: []analyze.Service{{Instances: []analyze.Instance{{}}}}, Edges: []analyze.Edge{{}},
-		Disks: []analyze.Disk{{}},
+		Disks: []analyze.Disk{{}}, Drops: []analyze.Drop{{}}, Network: []analyze.NetworkCount{{}},
 	}
 }
 

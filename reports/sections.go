@@ -14,6 +14,9 @@ func nodeTables(a *analyze.Analysis) []table {
 	return []table{
 		disksTable(a),
 		diskUsersTable(a),
+		networkTable(a),
+		acceptQueuesTable(a),
+		dropsTable(a),
 	}
 }
 
@@ -34,6 +37,7 @@ func notRecorded(a *analyze.Analysis) string {
 		what   string
 	}{
 		{a.Disks == nil, "disks (collector block)"},
+		{a.Drops == nil, "network faults (collector drop)"},
 	} {
 		if part.absent {
 			missing = append(missing, part.what)

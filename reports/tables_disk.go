@@ -33,6 +33,16 @@ func normalDisks(disks []disk) []disk {
 	return n
 }
 
+// fileColumn names the capture of a row, where there are several.
+func fileColumn[T any](a *analyze.Analysis, of func(*T) string) spec[T] {
+	return spec[T]{column{Head: "File", Kind: kindName, Rank: 10, Optional: true}, func(t *T) cell {
+		if len(a.Captures) < 2 {
+			return word("")
+		}
+		return named(of(t))
+	}}
+}
+
 // busiestDisks gives the disks, most IOs first.
 func busiestDisks(a *analyze.Analysis) []disk {
 	disks := copied(a.Disks)
@@ -59,7 +69,7 @@ func disksTable(a *analyze.Analysis) table {
 		latency("Device p99", hintDiskDevice, 3, func(d *disk) (analyze.Distribution, int64) { return d.Device, d.Device.P99 }),
 		odd("Errors", "IOs that failed", 1, func(d *disk) cell { return alarmed(d.Errors, toneBad) }),
 		odd("Requeues", "times the device sent an IO back", 4, func(d *disk) cell { return alarmed(d.Requeues, toneWarn) }),
-		{column{Head: "File", Kind: kindName, Rank: 10}, func(d *disk) cell { return named(d.Capture) }},
+		fileColumn(a, func(d *disk) string { return d.Capture }),
 		number("Coverage", hintCoverage, 1, func(d *disk) cell { return covered(d.Coverage, d.IOs > 0 || d.Coverage < 1) }),
 	})
 }

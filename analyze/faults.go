@@ -1,0 +1,285 @@
+package analyze
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strconv"
+
+	"kmon/analyze/network"
+	"kmon/analyze/replay"
+	"kmon/format"
+)
+
+const (
+	// maxDrops is how many drops are listed, the most frequent.
+	maxDrops = 200
+	// maxQueues is how many accept queues are listed, the fullest.
+	maxQueues = 200
+)
+
+// collectorDrop is the collector of network faults.
+const collectorDrop = "drop"
+
+// socketWatch is what network faults need of the sockets while they go by.
+type socketWatch struct {
+	owners []*network.Owners // by capture
+	rtts   []*network.RTTs
+}
+
+// watchSockets prepares what is read together with the sockets.
+func (r *run) watchSockets() error {
+	for _, c := range r.captures {
+		owners := network.NewOwners(c.Listeners)
+		err := replay.Rows(c, "netevents", func(rows []format.NetEvent) error {
+			owners.Want(rows)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		rtts := network.NewRTTs(c.OffsetNs, r.windows(), c.Owners, owners)
+		c.OnSockets = func(rows []format.Socket) {
+			owners.See(rows)
+			rtts.Add(rows)
+		}
+		r.watch.owners = append(r.watch.owners, owners)
+		r.watch.rtts = append(r.watch.rtts, rtts)
+	}
+	return nil
+}
+
+// addNetwork adds Drops, Network and AcceptQueues from tables netevents and
+// acceptqueues, and round trip times from sockets. Drops and AcceptQueues stay
+// nil when no capture recorded them; Network also when no round trip time is
+// known.
+func (r *run) addNetwork(ctx context.Context, a *Analysis) error {
+	total, err := r.countFaults(ctx)
+	if err != nil {
+		return err
+	}
+	r.mergeRTTs(total)
+	seen := r.faultsRecorded()
+	if seen.drops {
+		if a.Drops, err = r.drops(total); err != nil {
+			return err
+		}
+	}
+	if seen.queues {
+		a.AcceptQueues = r.acceptQueues(total)
+	}
+	if seen.any() {
+		a.Network = []NetworkCount{}
+	}
+	for _, name := range faultiest(total) {
+		if s := total.Service(name); s.Total() > 0 || s.RTT.Count() > 0 {
+			a.Network = append(a.Network, r.networkCount(name, s, seen))
+		}
+	}
+	r.listFaulty(a, total)
+	return nil
+}
+
+// countFaults adds up the events of all captures.
+func (r *run) countFaults(ctx context.Context) (*network.Partial, error) {
+	total := &network.Partial{}
+	for i, c := range r.captures {
+		acc := network.New(i, c.OffsetNs, r.windows(), r.watch.owners[i], func(pid int32, ns int64) (string, bool) {
+			name := ""
+			if pid != 0 {
+				at := r.party(c, pid, ns)
+				name = r.who.list[at].Service
+			}
+			return name, r.wanted(name)
+		})
+		err := replay.Rows(c, "netevents", func(rows []format.NetEvent) error {
+			acc.AddEvents(rows)
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+		err = replay.Rows(c, "acceptqueues", func(rows []format.AcceptQueue) error {
+			acc.AddQueues(rows)
+			return ctx.Err()
+		})
+		if err != nil {
+			return nil, err
+		}
+		total.Merge(acc.Partial())
+	}
+	return total, nil
+}
+
+// mergeRTTs adds the round trip times, by service.
+func (r *run) mergeRTTs(total *network.Partial) {
+	for i, c := range r.captures {
+		for _, h := range r.watch.rtts[i].Result() {
+			if h.PID == 0 {
+				continue // nobody is known to have had them
+			}
+			at := r.party(c, h.PID, h.AtNs)
+			if name := r.who.list[at].Service; r.wanted(name) {
+				total.Service(name).RTT.Merge(&h.RTT)
+			}
+		}
+	}
+}
+
+// faultsSeen says which kinds of events any capture recorded.
+type faultsSeen struct{ retransmits, resetsSent, resetsReceived, drops, queues bool }
+
+func (s faultsSeen) any() bool { return s.retransmits || s.resetsSent || s.resetsReceived || s.drops }
+
+func (r *run) faultsRecorded() faultsSeen {
+	var s faultsSeen
+	for _, c := range r.captures {
+		if !recorded(c, collectorDrop, "netevents", "acceptqueues") {
+			continue
+		}
+		s.retransmits = s.retransmits || !lacks(c, collectorDrop, "retransmit")
+		s.resetsSent = s.resetsSent || !lacks(c, collectorDrop, "reset-sent")
+		s.resetsReceived = s.resetsReceived || !lacks(c, collectorDrop, "reset-received")
+		s.drops = s.drops || !lacks(c, collectorDrop, "drop")
+		s.queues = s.queues || !lacks(c, collectorDrop, "accept-queue")
+	}
+	return s
+}
+
+// lacks says whether the manifest of a capture lists an indicator as missing.
+func lacks(c *replay.Capture, collector, indicator string) bool {
+	for _, k := range c.Manifest.Collectors {
+		if _, missing := k.Missing[indicator]; missing && k.Name == collector {
+			return true
+		}
+	}
+	return false
+}
+
+// drops lists the drops, most first, with the names of their stacks.
+func (r *run) drops(total *network.Partial) ([]Drop, error) {
+	keys := make([]network.DropKey, 0, len(total.Drops))
+	for key := range total.Drops {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b network.DropKey) int {
+		return cmp.Or(cmp.Compare(total.Drops[b].Count, total.Drops[a].Count), cmp.Compare(a.Capture, b.Capture),
+			cmp.Compare(a.Reason, b.Reason), cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Service, b.Service))
+	})
+	keys = keys[:min(len(keys), maxDrops)]
+	stacks := make([]map[int64]bool, len(r.captures))
+	for _, key := range keys {
+		if id := total.Drops[key].Stacks.Busiest(); id > 0 {
+			if stacks[key.Capture] == nil {
+				stacks[key.Capture] = map[int64]bool{}
+			}
+			stacks[key.Capture][id] = true
+		}
+	}
+	names := make([]map[int64][]string, len(r.captures))
+	for i, c := range r.captures {
+		var err error
+		if names[i], err = replay.StackNames(c, stacks[i]); err != nil {
+			return nil, err
+		}
+	}
+	cover, list := r.coverage(), make([]Drop, 0, len(keys))
+	for _, key := range keys {
+		d := total.Drops[key]
+		list = append(list, Drop{
+			Capture: r.label(r.captures[key.Capture]), Reason: key.Reason, Protocol: protocolName(key.Protocol),
+			Count: d.Count, Service: key.Service, Local: d.Locals.Busiest(), Peer: d.Peers.Busiest(),
+			FirstNs: d.FirstNs, LastNs: d.LastNs,
+			Stack:    append([]string{}, names[key.Capture][d.Stacks.Busiest()]...),
+			Coverage: ofTable(cover[key.Capture], "netevents"),
+		})
+	}
+	return list, nil
+}
+
+// protocolName names an IP protocol (IANA protocol numbers).
+func protocolName(protocol int32) string {
+	names := map[int32]string{0: "", 1: "ICMP", 2: "IGMP", 6: "TCP", 17: "UDP", 58: "ICMPv6", 132: "SCTP", 262: "TCP"} // 262: MPTCP
+	if name, ok := names[protocol]; ok {
+		return name
+	}
+	return strconv.Itoa(int(protocol))
+}
+
+// acceptQueues lists the queues, those that turned most away first.
+func (r *run) acceptQueues(total *network.Partial) []AcceptQueue {
+	cover, list := r.coverage(), make([]AcceptQueue, 0, len(total.Queues))
+	for key, q := range total.Queues {
+		list = append(list, AcceptQueue{
+			Capture: r.label(r.captures[key.Capture]), Service: q.Service, Address: network.Address(key.Addr, key.Port),
+			MaxDepth: q.MaxDepth, Limit: q.Limit, Overflows: q.Overflows,
+			Coverage: ofTable(cover[key.Capture], "acceptqueues"),
+		})
+	}
+	slices.SortFunc(list, func(a, b AcceptQueue) int {
+		return cmp.Or(cmp.Compare(b.Overflows, a.Overflows), cmp.Compare(b.MaxDepth, a.MaxDepth),
+			cmp.Compare(a.Capture, b.Capture), cmp.Compare(a.Address, b.Address), cmp.Compare(a.Service, b.Service), cmp.Compare(a.Limit, b.Limit))
+	})
+	return list[:min(len(list), maxQueues)]
+}
+
+// networkCount makes a NetworkCount of its sums. What was not recorded is left
+// out.
+func (r *run) networkCount(name string, s *network.Service, seen faultsSeen) NetworkCount {
+	known := func(n int64, recorded bool) *int64 {
+		if !recorded {
+			return nil
+		}
+		return &n
+	}
+	out := NetworkCount{
+		Service: name, Retransmits: known(s.Retransmits, seen.retransmits),
+		ResetsSent: known(s.ResetsSent, seen.resetsSent), ResetsReceived: known(s.ResetsReceived, seen.resetsReceived),
+		Drops: known(s.Drops, seen.drops), Peer: s.Peers.Busiest(), ResetReason: s.Reasons.Busiest(),
+		RTT: distribution(&s.RTT), Series: []NetworkPoint{}, Coverage: r.coverage().of("netevents", nil),
+	}
+	if !seen.any() {
+		return out
+	}
+	for i := range int(r.frame.Windows) {
+		p := NetworkPoint{}
+		p.StartNs, p.Partial = r.windowStart(i)
+		if w := s.Windows[int32(i)]; w != nil {
+			p.Retransmits, p.Resets, p.Drops = w.Retransmits, w.ResetsSent+w.ResetsReceived, w.Drops
+		}
+		out.Series = append(out.Series, p)
+	}
+	return out
+}
+
+// faultiest gives the services by name in the order in which a reader looks:
+// most faults first, then by name.
+func faultiest(total *network.Partial) []string {
+	names := make([]string, 0, len(total.Services))
+	for name := range total.Services {
+		names = append(names, name)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(total.Service(b).Total(), total.Service(a).Total()), cmp.Compare(a, b))
+	})
+	return names
+}
+
+// listFaulty lists the services on whose sockets something went wrong, those
+// with most first.
+func (r *run) listFaulty(a *Analysis, total *network.Partial) {
+	if r.who == nil {
+		return
+	}
+	for _, name := range faultiest(total) {
+		if total.Service(name).Total() == 0 {
+			break
+		}
+		for _, p := range r.who.list {
+			if p.Service == name {
+				r.serviceOf(a, p)
+				break
+			}
+		}
+	}
+}
