@@ -159,7 +159,7 @@ func (r *run) recorded(table, by string) map[int32]bool {
 	captures := map[int32]bool{}
 	for i, c := range r.captures {
 		k := collector(c, by)
-		if c.Rows[table] > 0 || k != nil && k.Missing[table] == "" {
+		if c.Rows[table] > 0 || k != nil && k.Missing[table] == "" && (len(k.Variants) > 0 || len(k.Missing) == 0) {
 			captures[int32(i)] = true
 		}
 	}

@@ -211,13 +211,15 @@ func known(v int64) *int64 {
 
 // partly warns where only some of the captures have what the lists show.
 func (s *cpuSums) partly() []string {
+	return append(s.partlyRecorded(s.recorded["intervals"], "cpu"), s.partlyRecorded(s.recorded["syscalls"], "syscall")...)
+}
+
+// partlyRecorded warns of captures that lack what a collector tells of others.
+func (r *run) partlyRecorded(have map[int32]bool, collector string) []string {
 	var list []string
-	for _, part := range []struct{ table, collector string }{{"intervals", "cpu"}, {"syscalls", "syscall"}} {
-		have := s.recorded[part.table]
-		for i, c := range s.captures {
-			if len(have) > 0 && !have[int32(i)] {
-				list = append(list, fmt.Sprintf("%s: %s was not recorded; numbers of it are the other captures'", s.label(c), part.collector))
-			}
+	for i, c := range r.captures {
+		if len(have) > 0 && !have[int32(i)] {
+			list = append(list, fmt.Sprintf("%s: %s was not recorded; numbers of it are the other captures'", r.label(c), collector))
 		}
 	}
 	return list

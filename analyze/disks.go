@@ -36,9 +36,13 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		}
 		total.Merge(acc.Partial())
 	}
-	cover := r.coverage()
+	cover, have := r.coverage(), r.recorded("ios", "block")
+	r.remarks = append(r.remarks, r.partlyRecorded(have, "block")...)
+	if total.Coarse {
+		r.remarks = append(r.remarks, "latencies of disks by window are left out: there are too many disks")
+	}
 	for i, c := range r.captures {
-		if !recorded(c, "block", "ios") {
+		if !have[int32(i)] {
 			continue
 		}
 		if a.Disks == nil {
@@ -60,18 +64,6 @@ func (r *run) windows() replay.Windows {
 		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs,
 		BaseNs: r.frame.BaseNs, WidthNs: r.frame.WidthNs, Count: r.frame.Windows,
 	}
-}
-
-// recorded says whether a capture has what a collector tells: its manifest
-// lists the collector with a hook, or, where the manifest is damaged, there
-// are rows.
-func recorded(c *replay.Capture, collector string, tables ...string) bool {
-	for _, k := range c.Manifest.Collectors {
-		if k.Name == collector && len(k.Variants) > 0 {
-			return true
-		}
-	}
-	return slices.ContainsFunc(tables, func(t string) bool { return c.Rows[t] > 0 })
 }
 
 func diskTree(c *replay.Capture) (*blockio.Tree, error) {

@@ -133,27 +133,24 @@ func (s faultsSeen) any() bool { return s.retransmits || s.resetsSent || s.reset
 
 func (r *run) faultsRecorded() faultsSeen {
 	var s faultsSeen
-	for _, c := range r.captures {
-		if !recorded(c, collectorDrop, "netevents", "acceptqueues") {
+	have := r.recorded("netevents", collectorDrop)
+	r.remarks = append(r.remarks, r.partlyRecorded(have, collectorDrop)...)
+	for i, c := range r.captures {
+		if !have[int32(i)] {
 			continue
 		}
-		s.retransmits = s.retransmits || !lacks(c, collectorDrop, "retransmit")
-		s.resetsSent = s.resetsSent || !lacks(c, collectorDrop, "reset-sent")
-		s.resetsReceived = s.resetsReceived || !lacks(c, collectorDrop, "reset-received")
-		s.drops = s.drops || !lacks(c, collectorDrop, "drop")
-		s.queues = s.queues || !lacks(c, collectorDrop, "accept-queue")
+		lacks := map[string]string{}
+		if k := collector(c, collectorDrop); k != nil {
+			lacks = k.Missing
+		}
+		records := func(indicator string) bool { return lacks[indicator] == "" }
+		s.retransmits = s.retransmits || records("retransmit")
+		s.resetsSent = s.resetsSent || records("reset-sent")
+		s.resetsReceived = s.resetsReceived || records("reset-received")
+		s.drops = s.drops || records("drop")
+		s.queues = s.queues || records("accept-queue")
 	}
 	return s
-}
-
-// lacks says whether the manifest of a capture lists an indicator as missing.
-func lacks(c *replay.Capture, collector, indicator string) bool {
-	for _, k := range c.Manifest.Collectors {
-		if _, missing := k.Missing[indicator]; missing && k.Name == collector {
-			return true
-		}
-	}
-	return false
 }
 
 // drops lists the drops, most first, with the names of their stacks.
@@ -226,16 +223,16 @@ func (r *run) acceptQueues(total *network.Partial) []AcceptQueue {
 // networkCount makes a NetworkCount of its sums. What was not recorded is left
 // out.
 func (r *run) networkCount(name string, s *network.Service, seen faultsSeen) NetworkCount {
-	known := func(n int64, recorded bool) *int64 {
+	counted := func(n int64, recorded bool) *int64 {
 		if !recorded {
 			return nil
 		}
 		return &n
 	}
 	out := NetworkCount{
-		Service: name, Retransmits: known(s.Retransmits, seen.retransmits),
-		ResetsSent: known(s.ResetsSent, seen.resetsSent), ResetsReceived: known(s.ResetsReceived, seen.resetsReceived),
-		Drops: known(s.Drops, seen.drops), Peer: s.Peers.Busiest(), ResetReason: s.Reasons.Busiest(),
+		Service: name, Retransmits: counted(s.Retransmits, seen.retransmits),
+		ResetsSent: counted(s.ResetsSent, seen.resetsSent), ResetsReceived: counted(s.ResetsReceived, seen.resetsReceived),
+		Drops: counted(s.Drops, seen.drops), Peer: s.Peers.Busiest(), ResetReason: s.Reasons.Busiest(),
 		RTT: distribution(&s.RTT), Series: []NetworkPoint{}, Coverage: r.coverage().of("netevents", nil),
 	}
 	if !seen.any() {
