@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"kmon/analyze/flame"
+	"kmon/analyze/replay"
+	"kmon/analyze/topology"
 )
 
 const (
@@ -23,7 +25,7 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 	if !r.recordsStacks() {
 		return nil
 	}
-	result, err := r.flames(ctx, false)
+	b, result, err := r.flames(ctx)
 	if err != nil {
 		return err
 	}
@@ -40,9 +42,16 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 	for _, h := range result.Heats {
 		a.HeatMaps = append(a.HeatMaps, onCPUMap(h))
 	}
-	if result.Rows[flame.OnCPU]+result.Rows[flame.OffCPU] > 0 {
-		a.Profile = profileOf(result.Profile(flame.PageBudget))
+	if result.Rows == [2]int64{} {
+		return nil
 	}
+	p, err := b.Profile(ctx, r.captures, result, flame.PageBudget)
+	if err != nil {
+		return fmt.Errorf("reading stacks: %w", err)
+	}
+	a.Profile = profileOf(p.Tree, result)
+	a.Profile.StartNs, a.Profile.BucketNs = p.StartNs, p.BucketNs
+	a.Profile.OnCPU, a.Profile.OffCPU = profileCells(p.Cells[flame.OnCPU]), profileCells(p.Cells[flame.OffCPU])
 	return nil
 }
 
@@ -61,19 +70,22 @@ func (r *run) recordsStacks() bool {
 	return false
 }
 
-// flames adds up the stacks of all captures. Whole leaves time out.
-func (r *run) flames(ctx context.Context, whole bool) (*flame.Result, error) {
+// flames adds up the stacks of all captures.
+func (r *run) flames(ctx context.Context) (*flame.Builder, *flame.Result, error) {
 	b := flame.New(flame.Options{
 		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs, StartNs: r.start, EndNs: r.end,
-		Wanted:  func(service string) bool { return r.wanted(service) },
-		Several: len(r.captures) > 1, Whole: whole,
+		Wanted: func(service string) bool { return r.wanted(service) },
+		Party: func(c *replay.Capture, pid int32, ns int64) (int32, string) {
+			i := r.party(c, pid, ns)
+			return i, r.who.list[i].Service
+		},
 	})
 	for _, c := range r.captures {
 		if err := b.Add(ctx, c); err != nil {
-			return nil, fmt.Errorf("reading stacks: %w", err)
+			return nil, nil, fmt.Errorf("reading stacks: %w", err)
 		}
 	}
-	return b.Result(maxHeatMaps), nil
+	return b, b.Result(maxHeatMaps), nil
 }
 
 // flameTree makes a FlameTree with its lists.
@@ -120,17 +132,15 @@ func onCPUMap(h flame.Heat) HeatMap {
 	return m
 }
 
-// profileOf makes a Profile.
-func profileOf(r *flame.Result) *Profile {
-	p := &Profile{StartNs: r.StartNs, BucketNs: r.BucketNs, SampleNs: r.SampleNs, IntervalNs: r.IntervalNs,
-		Frames: []ProfileFrame{}, Nodes: []ProfileNode{}}
-	for _, f := range r.Frames {
+// profileOf makes a Profile without cells.
+func profileOf(t *flame.Tree, r *flame.Result) *Profile {
+	p := &Profile{SampleNs: r.SampleNs, IntervalNs: r.IntervalNs, Frames: []ProfileFrame{}, Nodes: []ProfileNode{}}
+	for _, f := range t.Frames {
 		p.Frames = append(p.Frames, ProfileFrame{Name: f.Name, Module: f.Module, Kind: string(f.Kind), Approximate: f.Approximate})
 	}
-	for _, n := range r.Nodes {
+	for _, n := range t.Nodes {
 		p.Nodes = append(p.Nodes, ProfileNode(n))
 	}
-	p.OnCPU, p.OffCPU = profileCells(r.Cells[flame.OnCPU]), profileCells(r.Cells[flame.OffCPU])
 	return p
 }
 
@@ -151,9 +161,24 @@ func Stacks(ctx context.Context, paths []string, o Options) (*Profile, error) {
 		return nil, err
 	}
 	defer closeAll(r.captures)
-	result, err := r.flames(ctx, true)
+	r.topology = new(topology.Topology) // names of connections are not needed
+	_, result, err := r.flames(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return profileOf(result), nil
+	p := profileOf(result.Tree, result)
+	p.StartNs, p.BucketNs = r.start, max(r.end-r.start, 1)
+	p.OnCPU, p.OffCPU = selfCells(result.Self[flame.OnCPU]), selfCells(result.Self[flame.OffCPU])
+	return p, nil
+}
+
+// selfCells makes the cells of one bucket.
+func selfCells(self []int64) []ProfileCell {
+	list := []ProfileCell{}
+	for node, v := range self {
+		if v > 0 {
+			list = append(list, ProfileCell{Node: int32(node), Value: v})
+		}
+	}
+	return list
 }

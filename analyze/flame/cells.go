@@ -2,6 +2,7 @@ package flame
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 )
 
@@ -45,32 +46,53 @@ func (a axis) widened() (axis, int32) {
 	return a, by
 }
 
-// cells adds up Cells of one kind.
+// cells adds up Cells of one kind. Rows mostly come in the order of time, so
+// those of one bucket are counted by node first.
 type cells struct {
 	axis
-	limit int
-	list  []Cell
-	sum   int64 // of all values
+	room    int64 // bits that list may take
+	list    []Cell
+	next    int     // length of list to look at the room again
+	bucket  int32   // at hand
+	counts  []int64 // by node, of the bucket at hand
+	touched []int32 // nodes with a count
 }
 
-// add counts v at a Unix time. The sum of all stays below 1<<63, so that no
-// sum of a part overflows.
+// add counts v at a Unix time.
 func (c *cells) add(ns int64, node int32, v int64) {
-	v = min(max(v, 0), 1<<63-1-c.sum)
-	c.sum += v
-	c.list = append(c.list, Cell{c.at(ns), node, v})
-	if len(c.list) >= c.limit {
+	if v == 0 {
+		return
+	}
+	if c.at(ns) != c.bucket {
+		c.flush()
+		c.bucket = c.at(ns) // which may be another by now
+	}
+	if c.counts[node] == 0 {
+		c.touched = append(c.touched, node)
+	}
+	c.counts[node] += v
+}
+
+// flush moves the bucket at hand to the list.
+func (c *cells) flush() {
+	slices.Sort(c.touched)
+	for _, node := range c.touched {
+		c.list = append(c.list, Cell{c.bucket, node, c.counts[node]})
+		c.counts[node] = 0
+	}
+	c.touched = c.touched[:0]
+	if len(c.list) >= c.next {
 		c.shrink()
+		c.next = len(c.list) + lookAgain
 	}
 }
 
-// shrink merges equal cells, and widens buckets until half of the room is free.
+// shrink merges equal cells, and widens buckets until the list has room.
 func (c *cells) shrink() {
 	c.list = merged(c.list)
-	for 2*len(c.list) > c.limit && c.buckets > 1 {
+	for bitsOf(c.list) > c.room && c.buckets > 1 {
 		c.widen()
 	}
-	c.limit = max(c.limit, 2*len(c.list)) // one bucket: as many cells as nodes
 }
 
 // widen goes to the next width.
@@ -84,27 +106,51 @@ func (c *cells) widen() {
 }
 
 // merged sorts cells by bucket, then node, and adds up equal ones, in place.
-// Cells without a value are left out.
 func merged(list []Cell) []Cell {
-	slices.SortFunc(list, func(a, b Cell) int {
-		return cmp.Compare(int64(a.Bucket)<<32|int64(a.Node), int64(b.Bucket)<<32|int64(b.Node))
-	})
+	byBucket := func(a, b Cell) int { return cmp.Compare(a.Bucket, b.Bucket) }
+	if !slices.IsSortedFunc(list, byBucket) {
+		slices.SortStableFunc(list, byBucket)
+	}
 	out := list[:0]
-	for _, c := range list {
-		if n := len(out); n > 0 && out[n-1].Bucket == c.Bucket && out[n-1].Node == c.Node {
-			out[n-1].Value += c.Value
-		} else if c.Value > 0 {
-			out = append(out, c)
+	for from := 0; from < len(list); {
+		to := from + 1
+		for to < len(list) && list[to].Bucket == list[from].Bucket {
+			to++
 		}
+		out = appendMerged(out, list[from:to])
+		from = to
 	}
 	return out
 }
 
-// selfOf adds cells up by node.
-func selfOf(list []Cell, nodes int) []int64 {
-	self := make([]int64, nodes)
-	for _, c := range list {
-		self[c.Node] += c.Value
+// appendMerged appends the cells of one bucket, sorted and added up. They may
+// lie in the memory after out.
+func appendMerged(out, bucket []Cell) []Cell {
+	slices.SortFunc(bucket, func(a, b Cell) int { return cmp.Compare(a.Node, b.Node) })
+	last := len(out) - 1
+	for _, c := range bucket {
+		if last >= 0 && out[last].Bucket == c.Bucket && out[last].Node == c.Node {
+			out[last].Value += c.Value
+			continue
+		}
+		out = append(out, c)
+		last++
 	}
-	return self
+	return out
+}
+
+// bitsOf estimates the compressed size of cells: for each what it takes to say
+// how many nodes further it is than the cell before, and its value.
+// TestCellBits holds it against a real compressor.
+func bitsOf(list []Cell) int64 {
+	sum, last := int64(0), Cell{}
+	for _, c := range list {
+		gap := c.Node - last.Node
+		if c.Bucket != last.Bucket {
+			gap = c.Node
+		}
+		sum += int64(bits.Len32(uint32(gap)) + bits.Len64(uint64(c.Value)) + 4)
+		last = c
+	}
+	return sum
 }

@@ -3,6 +3,7 @@ package flame
 import (
 	"cmp"
 	"context"
+	"math"
 	"strconv"
 
 	"kmon/analyze/replay"
@@ -34,25 +35,25 @@ type Options struct {
 	StartNs, EndNs int64
 	// Wanted says whether a service counts; nil: all do.
 	Wanted func(service string) bool
-	// Several: the captures are several, so a process without a name is told
-	// apart by its host.
-	Several bool
-	// Whole: one bucket for all time, for those who need no moments.
-	Whole bool
+	// Party names the service of a process at a monotonic time of its capture,
+	// and numbers the parties that it tells apart from 0 on.
+	Party func(c *replay.Capture, pid int32, ns int64) (number int32, service string)
 }
 
 // Builder adds captures up. The zero value is not ready; see New.
 type Builder struct {
 	options  Options
 	tree     *Tree
-	cells    [kinds]cells
-	rows     [kinds]int64 // that counted
+	self     [kinds][]int64 // by node: what ended in it
+	rows     [kinds]int64   // that counted
 	heatAxis axis
 	all      heat
 	services []service
 	byName   map[string]int32
+	parties  []int32 // party → service
 	sampleNs samplePeriod
 	interval int64 // longest
+	left     [kinds]int64
 	capture  *capture
 }
 
@@ -66,15 +67,17 @@ type service struct {
 // unnamed is the service of processes without any name.
 const unnamed = "(no name)"
 
-// unwanted is the index of a service that does not count.
-const unwanted = int32(-2)
+// Services that have no index: unwanted does not count, notYet was not looked
+// up.
+const (
+	unwanted = int32(-2)
+	notYet   = int32(-1)
+)
 
 // capture is the capture being added.
 type capture struct {
 	*replay.Capture
 	symbols *symbols
-	owners  []int32         // owner → service; -1: not looked up
-	unknown map[int32]int32 // pid → service, of processes nobody knows
 	leaves  map[leaf]int32
 }
 
@@ -88,108 +91,99 @@ type leaf struct {
 // New gives an empty Builder.
 func New(o Options) *Builder {
 	b := &Builder{options: o, tree: newTree(), byName: map[string]int32{}, heatAxis: heatAxis(o.StartNs, o.EndNs)}
-	width := bucketWidths[0]
-	a := newAxis(o.StartNs, o.EndNs, width)
-	for o.Whole && a.buckets > 1 {
-		a, _ = a.widened()
-	}
-	for k := range b.cells {
-		b.cells[k] = cells{axis: a, limit: maxCells}
-	}
+	b.begin()
 	return b
+}
+
+// row is what counts of a row of oncpu or offcpu.
+type row struct {
+	kind          Kind
+	ns            int64 // sample taken, or interval began; Unix
+	intervalNs    int64
+	service, node int32
+	value         int64
 }
 
 // Add adds a capture. The error is that of ctx.
 func (b *Builder) Add(ctx context.Context, c *replay.Capture) error {
+	samples := b.rows[OnCPU]
+	err := b.read(ctx, c, func(r row) {
+		for int(r.node) >= len(b.self[r.kind]) {
+			b.self[r.kind] = append(b.self[r.kind], 0)
+		}
+		b.self[r.kind][r.node] += r.value
+		b.rows[r.kind]++
+		b.interval = max(b.interval, r.intervalNs)
+		if r.kind == OnCPU {
+			b.all.add(b.heatAxis, r.ns)
+			b.services[r.service].heat.add(b.heatAxis, r.ns)
+		}
+	})
+	b.sampleNs.add(samplePeriodOf(c), b.rows[OnCPU]-samples)
+	return err
+}
+
+// begin starts to read the captures, again: the values of all rows together
+// stay below 1<<63, so that no sum overflows.
+func (b *Builder) begin() { b.left = [kinds]int64{math.MaxInt64, math.MaxInt64} }
+
+// take bounds a value by what is left.
+func (b *Builder) take(k Kind, v int64) int64 {
+	v = min(max(v, 0), b.left[k])
+	b.left[k] -= v
+	return v
+}
+
+// read calls fn for each row of a capture that counts.
+func (b *Builder) read(ctx context.Context, c *replay.Capture, fn func(row)) error {
 	symbols, err := readSymbols(c, b.tree)
 	if err != nil {
 		return err
 	}
-	b.capture = &capture{Capture: c, symbols: symbols, owners: make([]int32, c.Owners.Len()),
-		unknown: map[int32]int32{}, leaves: map[leaf]int32{}}
-	for i := range b.capture.owners {
-		b.capture.owners[i] = -1
-	}
-	samples := b.rows[OnCPU]
+	b.capture = &capture{Capture: c, symbols: symbols, leaves: map[leaf]int32{}}
+	defer func() { b.capture = nil }()
 	err = replay.Rows(c, "oncpu", func(rows []format.OnCPU) error {
-		b.addOnCPU(rows)
+		for i := range rows {
+			r := &rows[i]
+			ns := r.TsNs + c.OffsetNs
+			if ns < b.options.FromNs || ns >= b.options.ToNs {
+				continue
+			}
+			if s := b.serviceOf(r.PID, r.TsNs); s != unwanted {
+				fn(row{OnCPU, ns, 0, s, b.leaf(leaf{s, 0, r.UserStackID, r.StackID}), b.take(OnCPU, 1)})
+			}
+		}
 		return ctx.Err()
 	})
 	if err != nil {
 		return err
 	}
-	b.sampleNs.add(samplePeriodOf(c), b.rows[OnCPU]-samples)
 	return replay.Rows(c, "offcpu", func(rows []format.OffCPU) error {
-		b.addOffCPU(rows)
+		for i := range rows {
+			r := &rows[i]
+			length := max(r.EndNs-r.StartNs, 0)
+			start := r.StartNs + c.OffsetNs
+			if middle := start + length/2; middle < b.options.FromNs || middle >= b.options.ToNs {
+				continue
+			}
+			if s := b.serviceOf(r.PID, r.EndNs); s != unwanted {
+				fn(row{OffCPU, start, length, s, b.leaf(leaf{s, r.State, r.UserStackID, r.StackID}), b.take(OffCPU, r.TotalNs)})
+			}
+		}
 		return ctx.Err()
 	})
 }
 
-func (b *Builder) addOnCPU(rows []format.OnCPU) {
-	for i := range rows {
-		row := &rows[i]
-		ns := row.TsNs + b.capture.OffsetNs
-		if ns < b.options.FromNs || ns >= b.options.ToNs {
-			continue
-		}
-		s := b.serviceOf(row.PID, row.TsNs)
-		if s == unwanted {
-			continue
-		}
-		b.rows[OnCPU]++
-		b.cells[OnCPU].add(ns, b.leaf(leaf{service: s, user: row.UserStackID, kernel: row.StackID}), 1)
-		b.all.add(b.heatAxis, ns)
-		b.services[s].heat.add(b.heatAxis, ns)
-	}
-}
-
-func (b *Builder) addOffCPU(rows []format.OffCPU) {
-	for i := range rows {
-		row := &rows[i]
-		length := max(row.EndNs-row.StartNs, 0)
-		start := row.StartNs + b.capture.OffsetNs
-		if middle := start + length/2; middle < b.options.FromNs || middle >= b.options.ToNs {
-			continue
-		}
-		s := b.serviceOf(row.PID, row.EndNs)
-		if s == unwanted {
-			continue
-		}
-		b.rows[OffCPU]++
-		b.interval = max(b.interval, length)
-		b.cells[OffCPU].add(start, b.leaf(leaf{s, row.State, row.UserStackID, row.StackID}), row.TotalNs)
-	}
-}
-
 // serviceOf gives the service of a process at a monotonic time, or unwanted.
 func (b *Builder) serviceOf(pid int32, ns int64) int32 {
-	c := b.capture
-	owner := c.Owners.At(pid, ns)
-	if owner < 0 {
-		s, known := c.unknown[pid]
-		if !known {
-			s = b.service(b.nameless(pid))
-			if len(c.unknown) >= maxCached {
-				clear(c.unknown)
-			}
-			c.unknown[pid] = s
-		}
-		return s
+	party, name := b.options.Party(b.capture.Capture, pid, ns)
+	for int(party) >= len(b.parties) {
+		b.parties = append(b.parties, notYet)
 	}
-	if c.owners[owner] == -1 {
-		c.owners[owner] = b.service(c.Owners.Get(owner).Service)
+	if b.parties[party] == notYet {
+		b.parties[party] = b.service(name)
 	}
-	return c.owners[owner]
-}
-
-// nameless names a process that the capture does not describe, as the
-// topology does.
-func (b *Builder) nameless(pid int32) string {
-	name := "pid " + strconv.Itoa(int(pid))
-	if b.options.Several {
-		name += " on " + b.capture.Host()
-	}
-	return name
+	return b.parties[party]
 }
 
 // service gives the index of a service, or unwanted.

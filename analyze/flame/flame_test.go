@@ -103,7 +103,15 @@ func check(t testing.TB, err error) {
 
 // everything are the options that leave nothing out.
 func (n *node) everything() Options {
-	return Options{FromNs: math.MinInt64, ToNs: math.MaxInt64, StartNs: unix0, EndNs: unix0 + n.seconds*second}
+	return Options{FromNs: math.MinInt64, ToNs: math.MaxInt64, StartNs: unix0, EndNs: unix0 + n.seconds*second, Party: party}
+}
+
+// party names processes by their owners alone.
+func party(c *replay.Capture, pid int32, ns int64) (int32, string) {
+	if i := c.Owners.At(pid, ns); i >= 0 {
+		return i + 1, c.Owners.Get(i).Service
+	}
+	return 0, "unknown process"
 }
 
 // result adds the node up.
@@ -117,12 +125,15 @@ func (n *node) result(t testing.TB, o Options) *Result {
 // folded writes what ended in each path, as "a;b;c 3" lines, sorted.
 func (r *Result) folded(k Kind) []string {
 	sums := map[string]int64{}
-	for _, c := range r.Cells[k] {
+	for node, v := range r.Self[k] {
+		if v == 0 {
+			continue
+		}
 		var names []string
-		for _, f := range r.frames(c.Node) {
+		for _, f := range r.frames(int32(node)) {
 			names = append(names, f.Name)
 		}
-		sums[strings.Join(names, ";")] += c.Value
+		sums[strings.Join(names, ";")] += v
 	}
 	lines := []string{}
 	for path, v := range sums {
@@ -184,7 +195,7 @@ func TestPaths(t *testing.T) {
 		"cart;main;handle;do_syscall_64;tcp_sendmsg 1",
 		"cart;main;handle;memcpy 2",
 		"kernel;do_syscall_64;(no symbol);(no symbol) kernel+0x80 1",
-		"pid 300;main;handle 1",
+		"unknown process;main;handle 1",
 		"web;(stack not recorded) 1",
 		"web;(stack not recorded);do_syscall_64;tcp_sendmsg 1",
 		"web;main;(no symbol) app+0x60;do_syscall_64;tcp_sendmsg 1",
@@ -196,8 +207,8 @@ func TestPaths(t *testing.T) {
 		"web;runnable;(stack not recorded);(stack not recorded) 7000000",
 		"web;state 9 1",
 	})
-	if r.SampleNs != 10_101_010 || r.IntervalNs != 5*second || r.BucketNs != 20*ms || r.StartNs != unix0 {
-		t.Errorf("sample %d, interval %d, bucket %d, start %d", r.SampleNs, r.IntervalNs, r.BucketNs, r.StartNs)
+	if r.SampleNs != 10_101_010 || r.IntervalNs != 5*second {
+		t.Errorf("sample %d ns, interval %d ns", r.SampleNs, r.IntervalNs)
 	}
 	for _, f := range r.Frames {
 		if f.Approximate != (f.Name == "memcpy") {
@@ -298,22 +309,27 @@ func randomNode(seed uint64, samples, stacks int) *node {
 func TestIntervalIsSumOfRows(t *testing.T) {
 	for seed := range uint64(8) {
 		n := randomNode(seed, 2000, 200)
-		r := n.result(t, n.everything())
+		_, p := n.profile(t, Budget{1 << 20, 1 << 30})
+		if p.BucketNs != 20*ms || p.StartNs != unix0 {
+			t.Fatalf("buckets of %d ns from %d", p.BucketNs, p.StartNs)
+		}
 		for _, from := range []int64{0, 7, 35} { // seconds
 			length := 1 + int64(seed)*3
 			o := n.everything()
 			o.FromNs, o.ToNs = unix0+from*second, unix0+(from+length)*second
 			part := n.result(t, o)
 			want := map[string]int64{}
-			first, last := int32(from*second/r.BucketNs), int32((from+length)*second/r.BucketNs)
-			for _, c := range r.Cells[OnCPU] {
+			first, last := int32(from*second/p.BucketNs), int32((from+length)*second/p.BucketNs)
+			for _, c := range p.Cells[OnCPU] {
 				if c.Bucket >= first && c.Bucket < last {
-					want[r.text(c.Node)] += c.Value
+					want[text(p.Tree, c.Node)] += c.Value
 				}
 			}
 			got := map[string]int64{}
-			for _, c := range part.Cells[OnCPU] {
-				got[part.text(c.Node)] += c.Value
+			for node, v := range part.Self[OnCPU] {
+				if v > 0 {
+					got[text(part.Tree, int32(node))] += v
+				}
 			}
 			if !maps.Equal(got, want) {
 				t.Errorf("seed %d, %d s from %d s: the tree is not the sum of its rows", seed, length, from)
@@ -322,7 +338,26 @@ func TestIntervalIsSumOfRows(t *testing.T) {
 	}
 }
 
-func (r *Result) text(node int32) string { return fmt.Sprint(r.frames(node)) }
+// text writes a path.
+func text(tree *Tree, node int32) string {
+	s := ""
+	for _, f := range tree.Path(node) {
+		s += fmt.Sprint(tree.Frames[f])
+	}
+	return s
+}
+
+// profile adds the node up, with a profile within a budget.
+func (n *node) profile(t testing.TB, budget Budget) (*Result, *Profile) {
+	t.Helper()
+	b, c := New(n.everything()), n.open(t)
+	check(t, b.Add(t.Context(), c))
+	r := b.Result(0)
+	kept := *r // Profile ends r
+	p, err := b.Profile(t.Context(), []*replay.Capture{c}, r, budget)
+	check(t, err)
+	return &kept, p
+}
 
 // A branch is the sum of its children and of what ended in it; what is pruned
 // stands in "(other)".
@@ -364,7 +399,7 @@ func (r *Result) checkBranch(t *testing.T, k Kind, node int32, b Branch) {
 	t.Helper()
 	sum := int64(0)
 	if node != NoNode {
-		sum = r.self[k][node]
+		sum = r.Self[k][node]
 		if b.Value != r.totals[k][node] {
 			t.Errorf("%s is %d, want %d", b.Name, b.Value, r.totals[k][node])
 		}
@@ -389,25 +424,27 @@ func (r *Result) checkBranch(t *testing.T, k Kind, node int32, b Branch) {
 func TestProfileKeepsSums(t *testing.T) {
 	for seed := range uint64(3) {
 		n := randomNode(seed, 4000, 400)
-		r := n.result(t, n.everything())
+		r, whole := n.profile(t, Budget{1 << 20, 1 << 30})
 		full := [2]map[string]int64{{}, {}}
 		for i := range r.Nodes {
-			text := r.text(int32(i))
-			full[OnCPU][text], full[OffCPU][text] = r.totals[OnCPU][i], r.totals[OffCPU][i]
+			path := text(r.Tree, int32(i))
+			full[OnCPU][path], full[OffCPU][path] = r.totals[OnCPU][i], r.totals[OffCPU][i]
 		}
 		for _, budget := range []Budget{{1 << 20, 1 << 30}, {400, 1 << 30}, {40, 3000}, {8, 100}, {0, 0}} {
-			p := r.Profile(budget)
-			wide := r.upTo(p.BucketNs)
+			_, p := n.profile(t, budget)
+			size := int64(0)
 			for k := range p.Cells {
-				if got, want := byBucket(p.Cells[k]), byBucket(wide.Cells[k]); !maps.Equal(got, want) {
+				got, want := byBucket(p.Cells[k], 1), byBucket(whole.Cells[k], int32(p.BucketNs/whole.BucketNs))
+				if !maps.Equal(got, want) {
 					t.Errorf("seed %d, %+v, %s: buckets differ", seed, budget, Kind(k))
 				}
+				totals := p.totals(selfOf(p.Cells[k], len(p.Nodes)))
 				for i := range p.Nodes {
-					text := p.text(int32(i))
-					if !strings.Contains(text, OtherName) && p.totals[k][i] != full[k][text] {
-						t.Errorf("seed %d, %+v: %s is %d, want %d", seed, budget, text, p.totals[k][i], full[k][text])
+					if path := text(p.Tree, int32(i)); !strings.Contains(path, OtherName) && totals[i] != full[k][path] {
+						t.Errorf("seed %d, %+v: %s is %d, want %d", seed, budget, path, totals[i], full[k][path])
 					}
 				}
+				size += bitsOf(p.Cells[k])
 			}
 			for i, n := range p.Nodes {
 				if n.Parent >= int32(i) {
@@ -417,25 +454,26 @@ func TestProfileKeepsSums(t *testing.T) {
 			if limit := budget.Nodes + 2; len(p.Nodes) > limit {
 				t.Errorf("%d nodes, want at most %d", len(p.Nodes), limit)
 			}
-			if p.bits() > 8*budget.Bytes && p.widened() != nil {
-				t.Errorf("%+v: %d bytes in buckets of %d ns", budget, p.bits()/8, p.BucketNs)
+			if size > 8*budget.Bytes && p.BucketNs < 60*second {
+				t.Errorf("%+v: %d bytes in buckets of %d ns", budget, size/8, p.BucketNs)
 			}
 		}
 	}
 }
 
-// upTo gives r with buckets as wide as ns.
-func (r *Result) upTo(ns int64) *Result {
-	for r.BucketNs < ns {
-		r = r.widened()
+func selfOf(list []Cell, nodes int) []int64 {
+	self := make([]int64, nodes)
+	for _, c := range list {
+		self[c.Node] += c.Value
 	}
-	return r
+	return self
 }
 
-func byBucket(list []Cell) map[int32]int64 {
+// byBucket adds cells up by bucket, with buckets so many times as wide.
+func byBucket(list []Cell, by int32) map[int32]int64 {
 	sums := map[int32]int64{}
 	for _, c := range list {
-		sums[c.Bucket] += c.Value
+		sums[c.Bucket/by] += c.Value
 	}
 	return sums
 }
@@ -444,15 +482,18 @@ func byBucket(list []Cell) map[int32]int64 {
 func TestCellsWiden(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 1))
 	a := newAxis(unix0, unix0+600*second, 20*ms)
-	all, few := cells{axis: a, limit: 1 << 30}, cells{axis: a, limit: 500}
+	all, few := cells{axis: a, room: 1 << 40, counts: make([]int64, 40)}, cells{axis: a, room: 4000, counts: make([]int64, 40)}
 	for range 20_000 {
 		ns, node, v := unix0+r.Int64N(600*second), int32(r.IntN(40)), r.Int64N(5)
 		all.add(ns, node, v)
 		few.add(ns, node, v)
+		few.next = min(few.next, len(few.list)+100)
 	}
-	all.shrink()
-	few.shrink()
-	if len(few.list) > 500 || few.widthNs <= second {
+	for _, c := range []*cells{&all, &few} {
+		c.flush()
+		c.shrink()
+	}
+	if bitsOf(few.list) > 4000 || few.widthNs <= second {
 		t.Errorf("%d cells, %d ns wide", len(few.list), few.widthNs)
 	}
 	for all.widthNs < few.widthNs {
@@ -510,7 +551,7 @@ func TestHeat(t *testing.T) {
 	}
 	same(t, "heat", got, []string{
 		" 0:0 2", " 0:1 1", " 1:0 1", " 2:0 4", " 3:0 1", " 4:0 1", " 5:49 1",
-		"cart 0:0 2", "cart 0:1 1", "cart 1:0 1", "cart 5:49 1", "kernel 3:0 1", "pid 300 4:0 1", "web 2:0 4"})
+		"cart 0:0 2", "cart 0:1 1", "cart 1:0 1", "cart 5:49 1", "kernel 3:0 1", "unknown process 4:0 1", "web 2:0 4"})
 	if a := heatAxis(unix0, unix0+7200*second); a.buckets > maxHeatColumns || a.widthNs%1e9 != 0 {
 		t.Errorf("two hours: %d columns of %d ns", a.buckets, a.widthNs)
 	}
@@ -518,9 +559,11 @@ func TestHeat(t *testing.T) {
 
 // The estimate of a profile's size is near what a compressor makes of it.
 func TestCellBits(t *testing.T) {
-	r := randomNode(3, 60_000, 3000)
-	for _, p := range []*Result{r.result(t, r.everything()).pruned(0.001, 5000), r.result(t, r.everything()).upTo(second).pruned(0.0001, 20_000)} {
+	n := randomNode(3, 60_000, 3000)
+	for _, budget := range []Budget{{2000, 1 << 30}, {20_000, 100_000}} {
+		_, p := n.profile(t, budget)
 		var raw []byte
+		estimate := int64(0)
 		for k := range p.Cells {
 			last := Cell{}
 			for _, c := range p.Cells[k] {
@@ -532,6 +575,7 @@ func TestCellBits(t *testing.T) {
 				raw = binary.AppendUvarint(binary.AppendUvarint(raw, uint64(gap)), uint64(c.Value))
 				last = c
 			}
+			estimate += bitsOf(p.Cells[k]) / 8
 		}
 		var packed bytes.Buffer
 		w, err := flate.NewWriter(&packed, 9)
@@ -539,7 +583,7 @@ func TestCellBits(t *testing.T) {
 		_, err = w.Write(raw)
 		check(t, err)
 		check(t, w.Close())
-		ratio := float64(p.bits()) / 8 / float64(packed.Len())
+		ratio := float64(estimate) / float64(packed.Len())
 		t.Logf("%d cells in %d bytes, estimate %.2f of it", len(p.Cells[0])+len(p.Cells[1]), packed.Len(), ratio)
 		if ratio < 0.8 || ratio > 1.6 {
 			t.Errorf("estimate is %.2f of the compressed size", ratio)

@@ -71,17 +71,22 @@ func (h *heat) result(a axis, service string) Heat {
 // heats gives the map of all and those of the services with the most samples,
 // by name.
 func (b *Builder) heats(limit int) []Heat {
-	list := []Heat{}
+	var hot []*service
 	for i := range b.services {
 		if b.services[i].heat.total > 0 {
-			list = append(list, b.services[i].heat.result(b.heatAxis, b.services[i].name))
+			hot = append(hot, &b.services[i])
 		}
 	}
-	if len(list) == 0 {
+	list := []Heat{}
+	if len(hot) == 0 {
 		return list
 	}
-	slices.SortFunc(list, func(x, y Heat) int { return order(y.Total, x.Total, x.Service, y.Service) })
-	list = list[:min(len(list), limit)]
-	slices.SortFunc(list, func(x, y Heat) int { return order(0, 0, x.Service, y.Service) })
-	return append([]Heat{b.all.result(b.heatAxis, "")}, list...)
+	slices.SortFunc(hot, func(x, y *service) int { return order(y.heat.total, x.heat.total, x.name, y.name) })
+	hot = hot[:min(len(hot), limit)]
+	slices.SortFunc(hot, func(x, y *service) int { return order(0, 0, x.name, y.name) })
+	list = append(list, b.all.result(b.heatAxis, ""))
+	for _, s := range hot {
+		list = append(list, s.heat.result(b.heatAxis, s.name))
+	}
+	return list
 }

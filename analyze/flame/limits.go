@@ -9,9 +9,9 @@ const (
 	maxDepth       = 1024    // frames of a stack; the kernel records 127
 	maxNodes       = 1 << 20 // of the tree; each may get one "(other)" beyond it
 	maxServices    = 4096    // roots; further ones share one "(other)"
-	maxCells       = 1 << 21 // of each kind, 16 B each; then buckets widen
+	lookAgain      = 1 << 17 // cells, 16 B each, until their room is measured again
 	maxBuckets     = 1 << 20
-	maxCached      = 1 << 17 // pairs of stacks whose node is remembered
+	maxCached      = 1 << 18 // pairs of stacks whose node is remembered
 )
 
 // bucketWidths are the widths of buckets, finest first; each divides the next.

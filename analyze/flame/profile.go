@@ -1,137 +1,125 @@
 package flame
 
-import "math/bits"
+import (
+	"context"
+
+	"kmon/analyze/replay"
+)
 
 // Budget bounds a profile by the room it takes in a page.
 type Budget struct {
 	Nodes int   // of the tree
-	Bytes int64 // of the cells, compressed; see cellBits
+	Bytes int64 // of the cells, compressed; see bitsOf
 }
 
 // PageBudget leaves a page under 5 MB with all the rest of a report in it:
 // base64 makes 4 bytes of 3.
 var PageBudget = Budget{Nodes: 20_000, Bytes: 1_500_000}
 
-// shares are what a path must be of the whole to be kept, tried in turn.
-var shares = []float64{0.00002, 0.0001, 0.0003, 0.001, 0.003}
+// shares are what a path must be of the whole to be kept, mildest first.
+var shares = []float64{0.0001, 0.0005, 0.002}
 
-// Profile gives r small enough for a budget: rare paths are added up in an
-// "(other)" below the last node kept, and buckets widen. The finest buckets
-// win that fit with any of the shares; of these the one that prunes least. A
-// budget that nothing fits gives the fewest nodes and one bucket. Sums by
-// bucket stay exact, and so does every node that is kept.
-func (r *Result) Profile(b Budget) *Result {
-	p := r.fit(b)
-	p.index()
-	return p
+// Profile is stacks by time.
+type Profile struct {
+	*Tree
+	StartNs  int64 // of bucket 0, Unix
+	BucketNs int64
+	// Cells are sorted by bucket, then node, by Kind. A wait is in the bucket
+	// where its interval begins.
+	Cells [2][]Cell
 }
 
-func (r *Result) fit(b Budget) *Result {
-	wide := r
-	for {
-		last := wide.pruned(shares[len(shares)-1], b.Nodes)
-		if last.bits() <= 8*b.Bytes {
-			for _, share := range shares[:len(shares)-1] {
-				if p := wide.pruned(share, b.Nodes); p.bits() <= 8*b.Bytes {
-					return p
+// Profile reads the captures that made r once more and gives what fell into
+// each bucket, small enough for a budget: rare paths are added up in an
+// "(other)" below the last node kept, and buckets widen. The finest buckets
+// win that fit with any of the shares; of these the one that prunes least.
+// Where nothing fits there are the fewest nodes and one bucket. Sums of buckets
+// are exact, and so is every node that is kept. It ends b and r, whose trees
+// make room.
+func (b *Builder) Profile(ctx context.Context, captures []*replay.Capture, r *Result, budget Budget) (*Profile, error) {
+	var plans []*plan
+	for _, share := range shares {
+		plans = append(plans, b.plan(r, share, budget))
+	}
+	b.begin()
+	b.self, r.Self, r.totals, r.children = [kinds][]int64{}, [2][]int64{}, [kinds][]int64{}, nil
+	for i := range b.services {
+		b.services[i].heat = heat{}
+	}
+	for _, c := range captures {
+		err := b.read(ctx, c, func(r row) {
+			for _, p := range plans {
+				if int(r.node) < len(p.to) { // else the file has changed since
+					p.cells[r.kind].add(r.ns, p.to[r.node], r.value)
 				}
 			}
-			return last
+		})
+		if err != nil {
+			return nil, err
 		}
-		next := wide.widened()
-		if next == nil {
-			return last
-		}
-		wide = next
 	}
+	var best *plan
+	for _, p := range plans {
+		p.fit(8 * budget.Bytes)
+		if best == nil || p.cells[OnCPU].widthNs < best.cells[OnCPU].widthNs {
+			best = p
+		}
+	}
+	return &Profile{Tree: best.tree, StartNs: best.cells[OnCPU].startNs, BucketNs: best.cells[OnCPU].widthNs,
+		Cells: [2][]Cell{best.cells[OnCPU].list, best.cells[OffCPU].list}}, nil
 }
 
-// widened gives r with buckets of the next width, nil when there is one bucket.
-func (r *Result) widened() *Result {
-	out := *r
-	last := int32(0)
-	by := wider(r.BucketNs)
-	for k := range r.Cells {
-		if n := len(r.Cells[k]); n > 0 {
-			last = max(last, r.Cells[k][n-1].Bucket)
-		}
-	}
-	if last == 0 {
-		return nil
-	}
-	out.BucketNs = by
-	for k := range r.Cells {
-		list := make([]Cell, len(r.Cells[k]))
-		for i, c := range r.Cells[k] {
-			c.Bucket /= int32(by / r.BucketNs)
-			list[i] = c
-		}
-		out.Cells[k] = merged(list)
-	}
-	return &out
+// plan is a pruned tree and its cells.
+type plan struct {
+	tree  *Tree
+	to    []int32 // node → node of the pruned tree
+	cells [kinds]cells
 }
 
-// pruned gives r without the nodes that are less than a share of both kinds,
-// and with at most so many nodes, not indexed: a quarter of each kind, and an "(other)"
-// below each of them.
-func (r *Result) pruned(share float64, nodes int) *Result {
-	least := [kinds]int64{}
+// plan prunes the nodes that are less than a share of both kinds, keeping at
+// most so many: a quarter of each kind, and an "(other)" below each of them.
+func (b *Builder) plan(r *Result, share float64, budget Budget) *plan {
+	p := &plan{tree: newTree(), to: make([]int32, len(r.Nodes))}
+	var least [kinds]int64
 	for k := range least {
-		least[k] = r.least(Kind(k), NoNode, r.Total(Kind(k)), Limits{share, nodes / 4})
+		least[k] = r.least(Kind(k), NoNode, r.Total(Kind(k)), Limits{share, budget.Nodes / 4})
 	}
-	out := *r
-	out.Tree = newTree()
-	to := make([]int32, len(r.Nodes)) // where the values of a node go
 	kept := make([]bool, len(r.Nodes))
 	for i, n := range r.Nodes {
-		parent := NoNode
+		parent, whole := NoNode, n.Parent == NoNode || kept[n.Parent]
 		if n.Parent != NoNode {
-			parent = to[n.Parent]
+			parent = p.to[n.Parent]
 		}
-		whole := n.Parent == NoNode || kept[n.Parent]
 		kept[i] = whole && (r.totals[OnCPU][i] >= least[OnCPU] || r.totals[OffCPU][i] >= least[OffCPU])
 		switch {
 		case kept[i]:
-			to[i] = out.Tree.child(parent, out.Tree.frame(r.Frames[n.Frame]))
+			p.to[i] = p.tree.child(parent, p.tree.frame(r.Frames[n.Frame]))
 		case whole:
-			to[i] = below(parent)
+			p.to[i] = p.tree.other(parent)
 		default:
-			to[i] = parent
+			p.to[i] = parent
 		}
 	}
-	for k := range r.Cells {
-		list := make([]Cell, len(r.Cells[k]))
-		for i, c := range r.Cells[k] {
-			node := to[c.Node]
-			if node < NoNode {
-				node = out.Tree.other(below(node))
-			}
-			list[i] = Cell{c.Bucket, node, c.Value}
-		}
-		out.Cells[k] = merged(list)
+	a := newAxis(b.options.StartNs, b.options.EndNs, bucketWidths[0])
+	for k := range p.cells {
+		p.cells[k] = cells{axis: a, room: 8 * budget.Bytes, counts: make([]int64, len(p.tree.Nodes))}
 	}
-	return &out
+	return p
 }
 
-// below stands for the "(other)" below a node, which is made once something
-// goes there: a number less than NoNode. It is its own inverse.
-func below(node int32) int32 { return -3 - node }
-
-// bits estimates the compressed size of the cells: for each what it takes to
-// say how many nodes further it is than the cell before, and its value.
-// TestCellBits holds it against a real compressor.
-func (r *Result) bits() int64 {
-	sum := int64(0)
-	for k := range r.Cells {
-		last := Cell{}
-		for _, c := range r.Cells[k] {
-			gap := c.Node - last.Node
-			if c.Bucket != last.Bucket {
-				gap = c.Node
-			}
-			sum += int64(bits.Len32(uint32(gap)) + bits.Len64(uint64(c.Value)) + 4)
-			last = c
+// fit widens buckets until the cells take at most so many bits.
+func (p *plan) fit(bits int64) {
+	on, off := &p.cells[OnCPU], &p.cells[OffCPU]
+	for _, c := range []*cells{on, off} {
+		c.flush()
+		c.shrink()
+	}
+	for on.widthNs != off.widthNs || bitsOf(on.list)+bitsOf(off.list) > bits && on.buckets > 1 {
+		if on.widthNs <= off.widthNs {
+			on.widen()
+		}
+		for off.widthNs < on.widthNs {
+			off.widen()
 		}
 	}
-	return sum
 }

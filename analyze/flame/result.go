@@ -5,55 +5,32 @@ import (
 	"slices"
 )
 
-// Result is what a Builder added up.
+// Result is the trees that a Builder added up.
 type Result struct {
 	*Tree
-	StartNs  int64 // of bucket 0, Unix
-	BucketNs int64 // width of a bucket
 	// SampleNs is the time a sample stands for, the mean when captures differ;
 	// 0: not known.
 	SampleNs int64
-	// IntervalNs is the longest interval that waits were added up in: a cell
-	// of a wait stands in the bucket where its interval begins.
+	// IntervalNs is the longest interval that waits were added up in.
 	IntervalNs int64
-	Rows       [2]int64  // that counted, by Kind
-	Cells      [2][]Cell // by Kind; sorted by bucket, then node
-	Heats      []Heat    // all, then services by name
+	Rows       [2]int64   // that counted, by Kind
+	Self       [2][]int64 // by Kind, then node: what ended in it
+	Heats      []Heat     // all, then services by name
 
 	totals   [kinds][]int64 // by node, with what it called
-	self     [kinds][]int64
-	children [][]int32 // by node; last: the roots
+	children [][]int32      // by node; last: the roots
 }
 
 // Result gives what was added so far, with heat maps of at most so many
-// services, and ends the Builder.
+// services.
 func (b *Builder) Result(heatMaps int) *Result {
-	on, off := &b.cells[OnCPU], &b.cells[OffCPU]
-	on.shrink()
-	off.shrink()
-	for on.widthNs != off.widthNs {
-		if on.widthNs < off.widthNs {
-			on.widen()
-		} else {
-			off.widen()
-		}
+	r := &Result{Tree: b.tree, SampleNs: b.sampleNs.mean(), IntervalNs: b.interval,
+		Rows: b.rows, Heats: b.heats(heatMaps), children: b.tree.below()}
+	for k := range r.Self {
+		r.Self[k] = append(b.self[k], make([]int64, len(b.tree.Nodes)-len(b.self[k]))...)
+		r.totals[k] = r.Tree.totals(r.Self[k])
 	}
-	r := &Result{
-		Tree: b.tree, StartNs: on.startNs, BucketNs: on.widthNs,
-		SampleNs: b.sampleNs.mean(), IntervalNs: b.interval,
-		Rows: b.rows, Heats: b.heats(heatMaps), Cells: [2][]Cell{on.list, off.list},
-	}
-	r.index()
 	return r
-}
-
-// index computes what follows from tree and cells.
-func (r *Result) index() {
-	r.children = r.below()
-	for k := range r.Cells {
-		r.self[k] = selfOf(r.Cells[k], len(r.Nodes))
-		r.totals[k] = r.Tree.totals(r.self[k])
-	}
 }
 
 // Total gives the sum of all values of a kind.

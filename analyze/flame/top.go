@@ -32,7 +32,7 @@ func (r *Result) Functions(k Kind, service string, limit int) []Function {
 				f = &Function{Frame: r.Frames[frame]}
 				sums[frame] = f
 			}
-			f.Self += r.self[k][child]
+			f.Self += r.Self[k][child]
 			if onPath[frame] == 0 {
 				f.Total += r.totals[k][child]
 			}
@@ -77,11 +77,11 @@ func compareFunctions(a, b Frame) int {
 // Paths gives the paths of a service, or of all, that most value ended in, the
 // largest first.
 func (r *Result) Paths(k Kind, service string, limit int) []Path {
-	var nodes []int32
+	var best []int32
 	var walk func(node int32)
 	walk = func(node int32) {
-		if node != NoNode && r.self[k][node] > 0 {
-			nodes = append(nodes, node)
+		if node != NoNode && r.Self[k][node] > 0 {
+			best = r.place(k, best, node, limit)
 		}
 		for _, child := range r.under(node) {
 			if r.totals[k][child] > 0 {
@@ -92,17 +92,26 @@ func (r *Result) Paths(k Kind, service string, limit int) []Path {
 	if root := r.root(service); root != NoNode || service == "" {
 		walk(root)
 	}
-	slices.SortFunc(nodes, func(a, b int32) int {
-		if c := order(r.self[k][b], r.self[k][a], "", ""); c != 0 {
+	list := []Path{}
+	for _, node := range best {
+		list = append(list, Path{Frames: r.frames(node), Value: r.Self[k][node]})
+	}
+	return list
+}
+
+// place puts a node into the list of the best, unless it is not among them.
+func (r *Result) place(k Kind, best []int32, node int32, limit int) []int32 {
+	compare := func(a, b int32) int {
+		if c := order(r.Self[k][b], r.Self[k][a], "", ""); c != 0 {
 			return c
 		}
 		return slices.CompareFunc(r.frames(a), r.frames(b), compareFunctions)
-	})
-	list := []Path{}
-	for _, node := range nodes[:min(len(nodes), limit)] {
-		list = append(list, Path{Frames: r.frames(node), Value: r.self[k][node]})
 	}
-	return list
+	if len(best) == limit && (limit == 0 || compare(node, best[limit-1]) >= 0) {
+		return best
+	}
+	at, _ := slices.BinarySearchFunc(best, node, compare)
+	return slices.Insert(best, at, node)[:min(len(best)+1, limit)]
 }
 
 // frames gives the frames from the root to a node.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"strings"
 
@@ -80,6 +81,9 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 	}
 	if err := distinct(paths); err != nil {
 		return err
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(50) // ten minutes of a busy node in 300 MiB, for a twentieth more CPU time
 	}
 	progress := new(analyze.Progress)
 	stop := startProgress(cmd.ErrOrStderr(), func() string { return reports.CountText(progress.Rows()) + " exchanges" })
