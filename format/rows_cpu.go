@@ -90,8 +90,8 @@ type SymbolSource int32
 const (
 	SymbolNone      SymbolSource = 0 // no name: module and offset are all
 	SymbolKallsyms  SymbolSource = 1
-	SymbolTable     SymbolSource = 2 // ELF .symtab
-	SymbolDynamic   SymbolSource = 3 // ELF .dynsym of a stripped file: the nearest exported name, approximate
+	SymbolTable     SymbolSource = 2 // ELF .symtab, or .dynsym where it says that the function holds the place
+	SymbolDynamic   SymbolSource = 3 // ELF .dynsym of a stripped file: the exported name before the place, approximate
 	SymbolGo        SymbolSource = 4 // Go's pclntab
 	SymbolPerfMap   SymbolSource = 5 // perf-PID.map of a JIT
 	SymbolDebugFile SymbolSource = 6 // separate debug file
@@ -99,12 +99,19 @@ const (
 
 // Frame is a row of snapshot frames: one place in code.
 type Frame struct {
-	TsNs    int64        `parquet:"ts_ns,delta"` // when the frame was first written
-	FrameID int64        `parquet:"frame_id,delta"`
-	Kind    FrameKind    `parquet:"kind,dict"`
-	Symbol  string       `parquet:"symbol,dict"`  // demangled; "": no name
-	Module  string       `parquet:"module,dict"`  // path of the file, or of the kernel: "kernel", a module's name, "bpf"; "": not known
-	Offset  int64        `parquet:"offset,delta"` // user: in the file; kernel: from the symbol's start
+	TsNs    int64     `parquet:"ts_ns,delta"` // when the frame was first written
+	FrameID int64     `parquet:"frame_id,delta"`
+	Kind    FrameKind `parquet:"kind,dict"`
+	Symbol  string    `parquet:"symbol,dict"` // demangled; "": no name
+	// Module is the path of the file as the process sees it; memory without a
+	// file in brackets, as [vdso], [jit] or [anon]; of the kernel: "kernel", a
+	// module's name, "bpf"; "": not known.
+	Module string `parquet:"module,dict"`
+	// Offset is, of a user frame, in the file, or the address in memory when
+	// there is no file; of a kernel frame, from the symbol's start, or the address
+	// when there is no symbol. Above the leaf it is one byte before the return
+	// address: inside the call.
+	Offset  int64        `parquet:"offset,delta"`
 	BuildID string       `parquet:"build_id,dict"`
 	Source  SymbolSource `parquet:"source,dict"`
 }

@@ -1,7 +1,6 @@
 package symbol
 
 import (
-	"cmp"
 	"slices"
 	"sort"
 )
@@ -14,6 +13,9 @@ type nearest struct {
 	addrs []uint64 // sorted, each once
 	last  []symbol // last[i]: the last that begins after addrs[i-1] and not after addrs[i]
 	first []uint64 // first[i]: where the first of these begins, of the last gap too; ^0: none
+	// better says which of two symbols at one start names it; nil: the one of
+	// higher rank, else the first.
+	better func(a, b symbol) bool
 }
 
 // symbol is a name and where its code begins.
@@ -48,12 +50,19 @@ func (n *nearest) add(s symbol) {
 		return
 	}
 	have := &n.last[gap]
-	if have.found && cmp.Or(cmp.Compare(have.start, s.start), cmp.Compare(have.rank, s.rank)) >= 0 {
+	if have.found && (have.start > s.start || have.start == s.start && !n.isBetter(s, *have)) {
 		return
 	}
 	s.name = append(have.name[:0], s.name...)
 	s.found = true
 	*have = s
+}
+
+func (n *nearest) isBetter(a, b symbol) bool {
+	if n.better == nil {
+		return a.rank > b.rank
+	}
+	return n.better(a, b)
 }
 
 // bound tells that something begins at an address that is no function.

@@ -13,6 +13,7 @@ type frameKey struct {
 	offset  uint64
 	buildID [20]byte // zero: none
 	pid     int32    // 0 with a build id, and for the kernel
+	age     uint32   // of what the process has in memory, see changes
 	kind    format.FrameKind
 }
 
@@ -41,12 +42,14 @@ type pendingStack struct {
 }
 
 type pendingFrame struct {
-	id int64
+	id     int64
+	seenIn int32 // process; 0: the kernel
 	frameKey
 }
 
-// number returns the id of the stack in pending.keys. r.mu is held.
-func (r *Resolver) number() int64 {
+// number returns the id of the stack in pending.keys, of a process or, with pid
+// 0, of the kernel. r.mu is held.
+func (r *Resolver) number(pid int32) int64 {
 	p := &r.pending
 	if len(p.keys) == 0 {
 		return 0
@@ -69,13 +72,13 @@ func (r *Resolver) number() int64 {
 	r.stacks[sum] = r.stackID
 	p.stacks = append(p.stacks, pendingStack{r.stackID, len(p.stackFrames)})
 	for _, key := range p.keys {
-		p.stackFrames = append(p.stackFrames, r.frame(key))
+		p.stackFrames = append(p.stackFrames, r.frame(pid, key))
 	}
 	return r.stackID
 }
 
 // frame returns the id of a frame. r.mu is held.
-func (r *Resolver) frame(key frameKey) int64 {
+func (r *Resolver) frame(pid int32, key frameKey) int64 {
 	sum := maphash.Comparable(r.seed, key)
 	if id, known := r.frames[sum]; known {
 		return id
@@ -85,7 +88,7 @@ func (r *Resolver) frame(key frameKey) int64 {
 	}
 	r.frameID++
 	r.frames[sum] = r.frameID
-	r.pending.frames = append(r.pending.frames, pendingFrame{r.frameID, key})
+	r.pending.frames = append(r.pending.frames, pendingFrame{r.frameID, pid, key})
 	return r.frameID
 }
 

@@ -12,6 +12,7 @@ import (
 // what a recorder wants.
 type Options struct {
 	Proc       string // the proc file system; "": /proc
+	Root       string // where programs and /usr/lib/debug lie; "": /
 	MaxStacks  int    // stacks whose ids are remembered; 0: DefaultMaxStacks
 	MaxFrames  int    // frames whose ids are remembered; 0: DefaultMaxFrames
 	MaxPending int    // frames of stacks that wait for Rows; 0: DefaultMaxPending
@@ -50,16 +51,19 @@ type Resolver struct {
 	stackID int64 // the last given
 	frameID int64
 	pending pending
+	changes changes
 	dropped int64
 
 	rows   sync.Mutex // held by Rows; guards what follows
 	kernel kernel
+	user   user
 	hidden map[int64]hiding // frame ids that a stack may lose at its top
 }
 
 // New returns a Resolver. It reads nothing yet.
 func New(o Options) *Resolver {
 	o.Proc = cmp.Or(o.Proc, "/proc")
+	o.Root = cmp.Or(o.Root, "/")
 	o.MaxStacks = cmp.Or(o.MaxStacks, DefaultMaxStacks)
 	o.MaxFrames = cmp.Or(o.MaxFrames, DefaultMaxFrames)
 	o.MaxPending = cmp.Or(o.MaxPending, DefaultMaxPending)
@@ -69,6 +73,7 @@ func New(o Options) *Resolver {
 		stacks:  map[uint64]int64{},
 		frames:  map[uint64]int64{},
 		kernel:  kernel{path: o.Proc + "/kallsyms"},
+		user:    user{proc: o.Proc, root: o.Root, files: map[fileID]*file{}, buildIDs: map[inode]fileID{}},
 		hidden:  map[int64]hiding{},
 	}
 }
@@ -90,7 +95,7 @@ func (r *Resolver) KernelStack(addrs []uint64) int64 {
 		}
 		r.pending.keys = append(r.pending.keys, frameKey{kind: format.FrameKernel, offset: inCall(addr, depth)})
 	}
-	return r.number()
+	return r.number(0)
 }
 
 // UserStack returns the id of a user stack of a process, leaf first: the same
@@ -102,13 +107,19 @@ func (r *Resolver) UserStack(pid int32, frames []UserFrame) int64 {
 	r.pending.keys = r.pending.keys[:0]
 	for depth, f := range frames {
 		key := frameKey{kind: format.FrameUser, pid: pid, offset: inCall(f.IP, depth)}
-		if f.HasBuildID {
+		if !f.HasBuildID {
+			key.age = r.changes.age(pid)
+		} else {
 			key = frameKey{kind: format.FrameUser, buildID: f.BuildID, offset: inCall(f.Offset, depth)}
 		}
 		r.pending.keys = append(r.pending.keys, key)
 	}
-	return r.number()
+	return r.number(pid)
 }
+
+// Executed tells which file a process executed, as the kernel names it. It
+// helps to find the files of processes that are gone when Rows looks for them.
+func (r *Resolver) Executed(pid int32, path string) { r.user.programs.add(pid, path) }
 
 // Dropped returns how many stacks got NotTaken because too many waited for
 // Rows, since the Resolver was made.
@@ -130,6 +141,8 @@ func (r *Resolver) Rows(tsNs int64) ([]format.Stack, []format.Frame) {
 		frames[i] = format.Frame{TsNs: tsNs, FrameID: f.id, Kind: f.kind, Offset: int64(f.offset), BuildID: f.buildIDText()}
 	}
 	r.kernel.name(frames)
+	r.user.name(frames, p.frames)
+	r.forgetChanged()
 	for _, f := range frames {
 		r.noteHidden(f)
 	}
