@@ -228,12 +228,13 @@ func hostileShop() *analyze.Analysis {
 	return a
 }
 
-// bigProfile has so many samples of so many stacks over 10 minutes: a few
-// stacks are frequent, most are rare.
-func bigProfile(samples, stacks int) *analyze.Analysis {
+// bigProfile has so many samples of so many stacks over 10 minutes, of which a
+// few are frequent and most are rare, made small as package flame does it:
+// buckets of 100 ms, and what is less than a share of all in an "(other)".
+func bigProfile(samples, stacks int, share float64) *analyze.Analysis {
 	a := shop()
 	r := rand.New(rand.NewPCG(1, 2))
-	b := newProfiler(20 * millisecond)
+	b := newProfiler(100 * millisecond)
 	nodes := make([]int32, stacks)
 	for i := range nodes {
 		stack := make([]analyze.ProfileFrame, 8+r.IntN(30))
@@ -245,16 +246,53 @@ func bigProfile(samples, stacks int) *analyze.Analysis {
 	}
 	zipf := rand.NewZipf(r, 1.1, 8, uint64(stacks-1))
 	for range samples {
-		b.on[[2]int32{int32(r.IntN(30_000)), nodes[zipf.Uint64()]}]++
+		b.on[[2]int32{int32(r.IntN(6000)), nodes[zipf.Uint64()]}]++
 	}
-	for bucket := int32(0); bucket < 30_000; bucket += 250 {
+	for bucket := int32(0); bucket < 6000; bucket += 50 {
 		for i := 0; i < stacks/10; i++ {
 			b.off[[2]int32{bucket, nodes[i*10]}] += r.Int64N(5 * second)
 		}
 	}
-	a.Profile = b.profile()
+	a.Profile = pruned(b.profile(), share)
 	a.EndNs = start + 600*second
 	a.Flames = []analyze.FlameTree{}
 	a.HeatMaps = []analyze.HeatMap{secondsOf(a.Profile)}
 	return a
+}
+
+// pruned adds up nodes with less than a share of both kinds of time below the
+// last node kept.
+func pruned(p *analyze.Profile, share float64) *analyze.Profile {
+	b := newProfiler(p.BucketNs)
+	on, off := inclusive(p, p.OnCPU), inclusive(p, p.OffCPU)
+	var onAll, offAll int64
+	for i, n := range p.Nodes {
+		if n.Parent < 0 {
+			onAll, offAll = onAll+on[i], offAll+off[i]
+		}
+	}
+	to, kept, path := make([]int32, len(p.Nodes)), make([]bool, len(p.Nodes)), make([][]analyze.ProfileFrame, len(p.Nodes))
+	for i, n := range p.Nodes {
+		whole := n.Parent < 0 || kept[n.Parent]
+		kept[i] = n.Parent < 0 || whole && (float64(on[i]) >= share*float64(onAll) || float64(off[i]) >= share*float64(offAll))
+		switch {
+		case kept[i] && n.Parent < 0:
+			path[i] = []analyze.ProfileFrame{p.Frames[n.Frame]}
+		case kept[i]:
+			path[i] = append(slices.Clone(path[n.Parent]), p.Frames[n.Frame])
+		case whole:
+			path[i] = append(slices.Clone(path[n.Parent]), analyze.ProfileFrame{Name: "(other)"})
+		default:
+			to[i] = to[n.Parent]
+			continue
+		}
+		to[i] = b.node(path[i][0].Name, path[i][1:]...)
+	}
+	for _, c := range p.OnCPU {
+		b.on[[2]int32{c.Bucket, to[c.Node]}] += c.Value
+	}
+	for _, c := range p.OffCPU {
+		b.off[[2]int32{c.Bucket, to[c.Node]}] += c.Value
+	}
+	return b.profile()
 }

@@ -126,14 +126,14 @@ func (p *page) addScripts(series string) (err error) {
 			p.Data = append(p.Data, d)
 		}
 	}
-	if series != "" {
+	if series != "" || p.Flame.Live {
 		chartStyle, err := scriptFiles.ReadFile("assets/vendor/uPlot.min.css")
 		if err != nil {
 			return fmt.Errorf("html report: %w", err)
 		}
 		p.Style = template.CSS(chartStyle) + "\n" + p.Style
 	}
-	p.Scripts, err = scripts(p.Flame.profile != "", series != "")
+	p.Scripts, err = scripts(p.Flame.Live, series != "")
 	p.CSP = contentPolicy(p.Style, p.Scripts)
 	return err
 }

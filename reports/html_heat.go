@@ -67,7 +67,7 @@ func drawHeat(m *analyze.HeatMap, index int) heatView {
 	if m.Subject != "" {
 		subject = cut(visible(m.Subject), nameHTML)
 	}
-	cellText := DurationText(m.ColumnNs * int64(d.across))
+	cellText := roundText(m.ColumnNs * int64(d.across))
 	switch m.Kind {
 	case "on-cpu":
 		d.Title = "On-CPU samples by second, " + subject
@@ -143,7 +143,11 @@ func (d *heatDrawing) axis() {
 	end := d.m.StartNs + int64(d.columns*d.across)*d.m.ColumnNs
 	for _, t := range timeTicks(d.m.StartNs, end, 10) {
 		x := heatLeft + (heatRight-heatLeft)*float64(t-d.m.StartNs)/float64(end-d.m.StartNs)
-		d.Axis = append(d.Axis, label{px(x), px(heatTop + heatHeight + 14), "tick", "middle", clockText(t)})
+		anchor := "middle"
+		if x > heatRight-25 {
+			anchor = "end"
+		}
+		d.Axis = append(d.Axis, label{px(x), px(heatTop + heatHeight + 14), "tick", anchor, clockText(t)})
 	}
 	rows := len(d.m.RowBounds) - 1
 	step := max(1, (rows+3)/4)

@@ -33,15 +33,14 @@ var (
 )
 
 // scripts gives the scripts a page needs: none when it has nothing to act on.
+// A page of stacks has charts, too.
 func scripts(flames, charts bool) ([]template.JS, error) {
 	wanted := []asset{}
 	if flames {
 		wanted = append(wanted, flameAssets...)
 	}
-	if charts {
+	if flames || charts {
 		wanted = append(wanted, chartAssets...)
-	}
-	if len(wanted) > 0 {
 		wanted = append(wanted, ownAssets...)
 	}
 	list := make([]template.JS, len(wanted))

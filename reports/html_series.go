@@ -109,6 +109,7 @@ func liveDisk(d *analyze.Disk, window int64) liveChart {
 		return liveSeries{name, unitNs, func(i int) (int64, bool) { return of(&points[i]), points[i].IOs > 0 }}
 	}
 	c.series = []liveSeries{
+		{"IOs", unitRate, func(i int) (int64, bool) { return points[i].IOs, true }},
 		latency("p50", func(p *analyze.DiskPoint) int64 { return p.P50 }),
 		latency("p99", func(p *analyze.DiskPoint) int64 { return p.P99 }),
 		latency("max", func(p *analyze.DiskPoint) int64 { return p.Max }),

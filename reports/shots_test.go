@@ -18,8 +18,8 @@ func TestShots(t *testing.T) {
 		width        int
 	}{{"light", "light", 1300}, {"dark", "dark", 1300}, {"narrow", "light", 420}} {
 		b := show(t, render(t, busyShop(), HTML, options), c.width, 900)
-		b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
 		b.ready()
+		b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
 		run[int](b, "new Promise(done => setTimeout(() => done(1), 400))")
 		for _, part := range []string{"time", "disk-time", "flame"} {
 			b.shoot(filepath.Join(dir, c.name+"-"+part+".png"), part)

@@ -5,7 +5,7 @@ const kmonCharts = (() => {
   const charts = []; // on the page: {element, chart, plot}
 
   // formats word the values of a unit.
-  const formats = { ns: kmonNumber.duration, rate: kmonNumber.rate, bytes: (n) => kmonNumber.bytes(n) + "/s", cores: (n) => n.toFixed(2) };
+  const formats = { ns: kmonNumber.duration, rate: kmonNumber.rate, bytes: (n) => kmonNumber.bytes(n) + "/s", cores: (n) => n.toFixed(2) + (n === 1 ? " core" : " cores") };
 
   // read gives the charts: {times, window, flags, series: [{name, unit, values}]
   // and the marks of all}. Flags: 1 a partial window, 2 one with losses.
@@ -41,8 +41,9 @@ const kmonCharts = (() => {
     return [times, ...columns];
   }
 
-  // look is the colour and stroke of a series by its name.
-  function look(name, style) {
+  // look is the colour and stroke of a series by its name; services have their
+  // place instead.
+  function look(name, place, unit, style) {
     const of = (v) => style.getPropertyValue(v).trim();
     const looks = {
       p50: { stroke: of("--p50"), width: 2 },
@@ -53,6 +54,8 @@ const kmonCharts = (() => {
       written: { stroke: of("--mark"), width: 1.5 },
       read: { stroke: of("--good"), width: 1.5, dash: [4, 2] },
     };
+    const cycle = [of("--quiet"), of("--p50"), of("--p95"), of("--mark"), of("--good")];
+    if (unit === "cores") return { stroke: cycle[place % cycle.length], width: 1.5 };
     return looks[name] || { stroke: of("--bar"), fill: of("--bar"), width: 1 };
   }
 
@@ -115,6 +118,7 @@ const kmonCharts = (() => {
     const ink = style.getPropertyValue("--quiet").trim(), line = style.getPropertyValue("--line").trim();
     const units = [...new Set(chart.series.map((s) => s.unit))];
     units.sort((a, b) => (b === "ns") - (a === "ns"));
+    const shown = units.filter((unit) => unit !== "rate" || !units.includes("bytes")); // there is room for two axes
     const axis = (unit, i) => ({
       scale: unit, side: i === 0 ? 3 : 1, size: 68, stroke: ink, grid: { show: i === 0, stroke: line, width: 1 }, ticks: { show: false },
       ...(unit === "ns" ? { splits: latencySplits, filter: (u, splits) => splits } : {}),
@@ -133,9 +137,9 @@ const kmonCharts = (() => {
       cursor: { sync: { key, setSeries: false }, y: false, drag: { x: true, y: false } },
       hooks: { drawAxes: [(u) => behind(u, chart, style)], draw: [(u) => over(u, chart, style)] },
       axes: [{ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 26, font: "11px system-ui, sans-serif",
-        values: (u, splits) => splits.map((s) => kmonNumber.clock(s * 1e3)) }, ...units.map(axis)],
+        values: (u, splits) => splits.map((s) => kmonNumber.clock(s * 1e3)) }, ...shown.map(axis)],
       series: [{ label: "UTC", value: (u, s) => (s == null ? "–" : kmonNumber.clock((s - chart.window / 2) * 1e3)) },
-        ...chart.series.map((s) => ({ label: s.name, scale: s.unit, points: { show: false }, ...look(s.name, style),
+        ...chart.series.map((s, i) => ({ label: s.name, scale: s.unit, points: { show: false }, ...look(s.name, i, s.unit, style),
           ...(s.name === "errors" ? { paths: () => null } : s.unit === "rate" ? { paths: bars } : {}), value: (u, v) => (v == null ? "–" : formats[s.unit](v)) }))],
     };
   }

@@ -28,8 +28,18 @@ const kmonData = (() => {
     column() {
       const size = this.number();
       if (size > this.bytes.length - this.at) throw new RangeError("the data of this page is cut short");
-      const list = new Float64Array(size);
-      for (let i = 0; i < size; i++) list[i] = this.number();
+      const list = new Float64Array(size), { bytes } = this;
+      let at = this.at;
+      for (let i = 0; i < size; i++) {
+        if (bytes[at] < 128) { // nearly all
+          list[i] = bytes[at++];
+          continue;
+        }
+        this.at = at;
+        list[i] = this.number();
+        at = this.at;
+      }
+      this.at = at;
       return list;
     }
   }

@@ -31,6 +31,7 @@
       if (latencies.length) this.startLatencies();
       this.listen();
       this.showHeat();
+      this.showCores();
       this.showFlame();
     }
 
@@ -38,10 +39,12 @@
       this.kind.addEventListener("change", () => {
         this.fillServices();
         this.showHeat();
+        this.showCores();
         this.showFlame();
       });
       this.service.addEventListener("change", () => {
         this.showHeat();
+        this.showCores();
         this.showFlame();
       });
       element("flame-search").addEventListener("input", (e) => this.flame.search(e.target.value));
@@ -89,8 +92,7 @@
     showHeat() {
       const { profile } = this, step = profile.step[this.kind.value];
       const rows = step > 1 ? 1 : Math.max(1, Math.round(1e9 / profile.bucketNs));
-      const sums = new Float64Array(Math.ceil(profile.buckets / step));
-      profile.byBucket(this.kind.value, this.frame).forEach((n, bucket) => (sums[Math.floor(bucket / step)] += n));
+      const [sums] = profile.byTime(this.kind.value, [this.frame], step);
       this.heat.show({
         rows, gamma: 1, columns: Math.ceil(sums.length / rows),
         count: (c, r) => sums[c * rows + r] || 0,
@@ -150,6 +152,22 @@
       this.flame.show(tree);
     }
 
+    // showCores draws the CPUs in use over time: of the chosen service, or of
+    // all and the busiest.
+    showCores() {
+      const { profile } = this, chart = element("flame-cores");
+      chart.hidden = !profile.sampleNs || !profile.has("on");
+      if (chart.hidden) return;
+      const per = Math.max(1, Math.round(1e9 / profile.bucketNs)), window = (per * profile.bucketNs) / 1e9;
+      const frames = this.kind.value === "on" && this.frame >= 0 ? [this.frame] : [-1, ...profile.services("on").slice(0, 4)];
+      const series = profile.byTime("on", frames, per).map((sums, i) => ({
+        name: frames[i] < 0 ? "all services" : profile.frames[frames[i]].name,
+        unit: "cores", values: Array.from(sums, (n) => (n * profile.sampleNs) / 1e9 / window),
+      }));
+      const times = series[0].values.map((_, i) => profile.startMs / 1e3 + (i + 0.5) * window);
+      kmonCharts.draw(chart, { times, window, flags: [], marks: [], series });
+    }
+
     redraw() {
       this.heat.draw();
       if (this.latency) this.latency.draw();
@@ -189,6 +207,8 @@
     const block = await kmonData.load("data-series");
     if (!block) return;
     const list = kmonCharts.read(block);
+    const disks = element("disk-time");
+    if (disks) for (const part of disks.querySelectorAll("[data-live]")) part.hidden = false;
     for (const part of document.querySelectorAll("[data-chart]")) {
       part.hidden = false;
       kmonCharts.draw(part, list[Number(part.dataset.chart)]);
@@ -209,12 +229,14 @@
   }
 
   async function start() {
-    await startCharts();
-    const flames = await startFlame();
+    let flames = null;
     onChange(() => {
       kmonCharts.redraw();
       if (flames) flames.redraw();
     });
+    await startCharts();
+    flames = await startFlame();
+    performance.mark("kmon");
     document.documentElement.dataset.ready = "yes";
   }
 

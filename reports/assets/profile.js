@@ -60,24 +60,29 @@ const kmonProfile = (() => {
 
     // services are the frames of the roots, the busiest of this kind first.
     services(kind) {
-      const sums = new Map();
-      const { node, value } = this.cells[kind];
-      for (let i = 0; i < node.length; i++) {
-        sums.set(this.root[node[i]], (sums.get(this.root[node[i]]) || 0) + value[i]);
-      }
-      return [...sums].sort((a, b) => b[1] - a[1] || a[0] - b[0]).map(([frame]) => frame);
+      const { node, value } = this.cells[kind], sums = new Float64Array(this.frames.length);
+      for (let i = 0; i < node.length; i++) sums[this.root[node[i]]] += value[i];
+      return Array.from(sums.keys()).filter((frame) => sums[frame] > 0).sort((a, b) => sums[b] - sums[a] || a - b);
     }
 
-    // byBucket sums the cells of each bucket; service is a frame, or -1 for all.
-    byBucket(kind, service) {
+    // byTime sums the cells of each so many buckets, a list for each of the
+    // services; a service is a frame, or -1 for all.
+    byTime(kind, services, step) {
       const { first, node, value, buckets } = this.cells[kind];
-      const sums = new Float64Array(this.buckets);
+      const lists = services.map(() => new Float64Array(Math.ceil(this.buckets / step)));
+      const all = services.indexOf(-1), place = new Int32Array(this.frames.length).fill(-1);
+      services.forEach((frame, i) => {
+        if (frame >= 0) place[frame] = i;
+      });
       for (let b = 0; b < buckets; b++) {
+        const at = Math.floor(b / step);
         for (let i = first[b]; i < first[b + 1]; i++) {
-          if (service < 0 || this.root[node[i]] === service) sums[b] += value[i];
+          const list = place[this.root[node[i]]];
+          if (list >= 0) lists[list][at] += value[i];
+          if (all >= 0) lists[all][at] += value[i];
         }
       }
-      return sums;
+      return lists;
     }
 
     // tree sums buckets from to before to into nodes for the flame graph.
