@@ -11,8 +11,9 @@
 //  4. A user frame is a place in a file, which is found by its build id among
 //     what its process has mapped: while the process lives, or when another
 //     has or had the same file, or when [Resolver.Executed] told of it. Where
-//     the kernel knows no build id, the frame is an address, and only its
-//     living process can say what is there.
+//     the kernel knows no build id, as in Go's programs, the frame is an
+//     address, and the living process says what is there; or, of a process that
+//     is gone, the program it executed, if that is not position-independent.
 //  5. The file's functions are in its symbol table, Go's own table, a separate
 //     debug file, or what it exports; those of a JIT in its perf map.
 //

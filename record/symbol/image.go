@@ -29,6 +29,7 @@ type image struct {
 	file     io.ReaderAt
 	machine  elf.Machine
 	entry    uint64
+	fixed    bool // addresses in a process are those of the file
 	segments []segment
 	sections []section
 	buildID  [20]byte // zero: none
@@ -56,7 +57,7 @@ func readImage(file io.ReaderAt) (*image, error) {
 	if string(head.Ident[:elf.EI_DATA+1]) != elf.ELFMAG+"\x02\x01" {
 		return nil, errNotELF
 	}
-	im := &image{file: file, machine: elf.Machine(head.Machine), entry: head.Entry}
+	im := &image{file: file, machine: elf.Machine(head.Machine), entry: head.Entry, fixed: elf.Type(head.Type) == elf.ET_EXEC}
 	if err := im.readSegments(head); err != nil {
 		return nil, err
 	}
@@ -170,6 +171,16 @@ func (im *image) addr(offset uint64) (addr uint64, ok bool) {
 		}
 	}
 	return addr, ok
+}
+
+// offset turns an address of code into its offset in the file.
+func (im *image) offset(addr uint64) (offset uint64, ok bool) {
+	for _, s := range im.segments {
+		if s.code && addr >= s.addr && addr-s.addr < s.size {
+			return addr - s.addr + s.offset, true
+		}
+	}
+	return 0, false
 }
 
 // records passes a section's records of one size to do, reading a piece at a

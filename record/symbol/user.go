@@ -60,6 +60,8 @@ type batch struct {
 	memory  map[int32][]int // frames in memory without a file, by pid
 	pids    []int32         // of memory, as met
 	vdso    []int
+	// executed are the programs of processes that are gone; nil: not to be read.
+	executed map[string]*image
 }
 
 // group is the frames of one file.
@@ -73,7 +75,7 @@ type group struct {
 func (u *user) name(frames []format.Frame, pending []pendingFrame) {
 	b := &batch{
 		user: u, frames: frames, pending: pending, maps: map[int32][]mapping{}, fresh: map[inode]bool{},
-		groups: map[fileID]*group{}, memory: map[int32][]int{},
+		groups: map[fileID]*group{}, memory: map[int32][]int{}, executed: map[string]*image{},
 	}
 	for i, p := range pending {
 		switch {
@@ -118,6 +120,7 @@ func (b *batch) place(i int) {
 	m, ok := mappingAt(b.mapsOf(pid), uint64(f.Offset))
 	switch {
 	case !ok: // the process is gone, or the stack is not right
+		b.placeInProgram(i)
 		return
 	case m.path == vdso:
 		f.Offset, f.Module = int64(uint64(f.Offset)-m.start+m.offset), vdso
@@ -139,6 +142,35 @@ func (b *batch) place(i int) {
 		b.pids = append(b.pids, pid)
 	}
 	b.memory[pid] = append(b.memory[pid], i)
+}
+
+// placeInProgram finds where a frame lies that is known by its address only and
+// whose process is gone: in the program that the process executed, if that is
+// not position-independent, as Go's mostly are.
+func (b *batch) placeInProgram(i int) {
+	f, pid := &b.frames[i], b.pending[i].seenIn
+	program := b.programs.of(pid)
+	if program == "" || b.mapsOf(pid) != nil {
+		return
+	}
+	im, known := b.executed[program]
+	if !known {
+		if file, err := openIn(b.root, program); err == nil {
+			var done func()
+			if im, done = opened(file); im != nil {
+				done() // its headers are read
+			}
+		}
+		b.executed[program] = im
+	}
+	if im == nil || !im.fixed || im.buildID == [20]byte{} {
+		return
+	}
+	if offset, ok := im.offset(uint64(f.Offset)); ok {
+		id := fileID{buildID: im.buildID}
+		f.Offset, f.BuildID = int64(offset), frameKey{buildID: id.buildID}.buildIDText()
+		b.put(id, i)
+	}
 }
 
 func (b *batch) mapsOf(pid int32) []mapping {

@@ -214,6 +214,32 @@ func TestExited(t *testing.T) {
 	}
 }
 
+// TestExitedByAddress: the program of a process that is gone says what was at
+// an address, unless it is position-independent and could have been anywhere.
+func TestExitedByAddress(t *testing.T) {
+	for _, test := range []struct {
+		flag, want string
+		source     format.SymbolSource
+	}{
+		{"-buildmode=exe", "main.price < main.main", format.SymbolTable},
+		{"-buildmode=pie", " < ", format.SymbolNone},
+	} {
+		program := compileGo(t, goShop, test.flag)
+		p := start(t, program)
+		frames := codeOf(t, program).frames(p, "main.price", "main.main")
+		p.stop()
+		r := New(Options{})
+		r.Executed(p.pid, program)
+		module := program
+		if test.source == format.SymbolNone {
+			module = ""
+		}
+		if got := names(t, r, r.UserStack(p.pid, frames), module, test.source); got != test.want {
+			t.Errorf("%s: got %s, want %s", test.flag, got, test.want)
+		}
+	}
+}
+
 // TestVDSO names code that the kernel maps into each process.
 func TestVDSO(t *testing.T) {
 	p := start(t, compile(t, shop))
@@ -396,4 +422,40 @@ func TestInodeReused(t *testing.T) {
 			t.Errorf("got %s, want %s", got, want)
 		}
 	}
+}
+
+// BenchmarkUser5000 names frames all over one program, that of the benchmark
+// unless KMON_PROGRAM names another.
+func BenchmarkUser5000(b *testing.B) {
+	program := os.Getenv("KMON_PROGRAM")
+	if program == "" {
+		program, _ = os.Executable()
+	}
+	im := imageOf(b, program)
+	var frames []UserFrame
+	for _, s := range im.segments {
+		if s.code {
+			for at := s.offset; at < s.offset+s.size; at += s.size/5000 + 1 {
+				frames = append(frames, UserFrame{BuildID: im.buildID, HasBuildID: true, Offset: at})
+			}
+		}
+	}
+	named := 0
+	b.ReportAllocs()
+	for b.Loop() {
+		r := New(Options{})
+		r.Executed(1<<30, program)
+		for i := range frames {
+			r.UserStack(1<<30, frames[i:i+1])
+		}
+		_, rows := r.Rows(1)
+		named = 0
+		for _, f := range rows {
+			if f.Symbol != "" {
+				named++
+			}
+		}
+	}
+	b.ReportMetric(float64(len(frames)), "frames")
+	b.ReportMetric(float64(named), "named")
 }
