@@ -6,11 +6,13 @@ package analyze
 
 // CPU is what threads did on the CPUs and waiting for one.
 type CPU struct {
-	OnCPUNs     int64 `json:"on_cpu_ns"`
-	RunQueueNs  int64 `json:"run_queue_ns"` // runnable, waiting for a CPU
-	Timeslices  int64 `json:"timeslices"`
-	Voluntary   int64 `json:"voluntary"`
-	Involuntary int64 `json:"involuntary"`
+	OnCPUNs     int64   `json:"on_cpu_ns"`
+	Cores       float64 `json:"cores"`         // CPUs used, on average
+	RunQueueNs  int64   `json:"run_queue_ns"`  // runnable, waiting for a CPU
+	MeanQueueNs int64   `json:"mean_queue_ns"` // of it for each time slice; 0: no slice
+	Timeslices  int64   `json:"timeslices"`
+	Voluntary   int64   `json:"voluntary"`
+	Involuntary int64   `json:"involuntary"`
 	// OnCPUPerRequestNs is OnCPUNs by the requests served; nil: none were, or
 	// collector tcp did not record.
 	OnCPUPerRequestNs *int64  `json:"on_cpu_per_request_ns,omitempty"`

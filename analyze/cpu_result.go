@@ -55,9 +55,12 @@ func (s *cpuSums) fillQuiet(a *Analysis) {
 // service's own end.
 func (s *cpuSums) cpu(account *cpu.Account, requests int64, own bool, captures map[int32]bool) *CPU {
 	out := &CPU{
-		OnCPUNs: account.OnCPUNs, RunQueueNs: account.RunQueueNs, Timeslices: account.Timeslices,
+		OnCPUNs: account.OnCPUNs, Cores: s.rate(account.OnCPUNs) / 1e9, RunQueueNs: account.RunQueueNs, Timeslices: account.Timeslices,
 		Voluntary: account.Voluntary, Involuntary: account.Involuntary,
 		Coverage: s.coverage.of("intervals", captures),
+	}
+	if account.Timeslices > 0 {
+		out.MeanQueueNs = account.RunQueueNs / account.Timeslices
 	}
 	if own && requests > 0 && len(s.recorded["intervals"]) == len(s.captures) {
 		each := account.OnCPUNs / requests

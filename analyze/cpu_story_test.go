@@ -132,7 +132,7 @@ func TestWhatThreadsDid(t *testing.T) {
 	}
 	web, batch, rest := serviceNamed(t, a, "web"), serviceNamed(t, a, "batch"), serviceNamed(t, a, topology.OtherProcesses)
 	each := 2 * second / 100
-	if want := (&CPU{OnCPUNs: 2 * second, RunQueueNs: second / 10, Timeslices: 90, Voluntary: 60, Involuntary: 30, OnCPUPerRequestNs: &each, Coverage: 1}); !reflect.DeepEqual(web.CPU, want) {
+	if want := (&CPU{OnCPUNs: 2 * second, Cores: 0.2, RunQueueNs: second / 10, MeanQueueNs: second / 900, Timeslices: 90, Voluntary: 60, Involuntary: 30, OnCPUPerRequestNs: &each, Coverage: 1}); !reflect.DeepEqual(web.CPU, want) {
 		t.Errorf("web used %+v, want %+v", web.CPU, want)
 	}
 	if batch.CPU.OnCPUNs != 3*second || batch.CPU.OnCPUPerRequestNs != nil || batch.Ends != "" {

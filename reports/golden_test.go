@@ -22,6 +22,8 @@ var cases = []struct {
 	{"empty", empty, true},
 	{"lossy", lossy, true},
 	{"hostile", hostile, true},
+	{"cpu", cpuShop, true},
+	{"hostile threads", hostileThreads, false},
 	{"busy", busyShop, false},
 	{"hostile stacks", hostileShop, false},
 	{"nothing", func() *analyze.Analysis { return &analyze.Analysis{} }, true},

@@ -160,6 +160,7 @@ const (
 // htmlTable is a table with its classes, cut into open and folded rows.
 type htmlTable struct {
 	ID, Title string
+	Note      string
 	Columns   []htmlColumn
 	Rows      []htmlRow
 	More      []htmlRow
@@ -196,7 +197,7 @@ func filledTables(tables ...table) []htmlTable {
 
 // forHTML prepares t with so many rows open.
 func forHTML(t table, open int) htmlTable {
-	h := htmlTable{ID: t.ID, Title: t.Title, Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
+	h := htmlTable{ID: t.ID, Title: t.Title, Note: t.Note, Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
 	for _, c := range t.Columns {
 		h.Columns = append(h.Columns, htmlColumn{c.Head, c.Hint, kindClass(c.Kind)})
 	}

@@ -145,6 +145,7 @@ func (m *markdown) table(t table) {
 		return
 	}
 	m.line("## " + t.Title + "\n")
+	m.note(t)
 	shown := m.bound(len(t.Rows), "rows of “"+t.Title+"”")
 	open := min(shown, rowsShown)
 	m.rows(t, t.Rows[:open])
@@ -155,6 +156,13 @@ func (m *markdown) table(t table) {
 	}
 }
 
+// note writes the line below a table's title.
+func (m *markdown) note(t table) {
+	if t.Note != "" {
+		m.line(m.text(t.Note) + "\n")
+	}
+}
+
 // folded writes a whole table behind its title.
 func (m *markdown) folded(t table) {
 	if len(t.Rows) == 0 {
@@ -162,6 +170,7 @@ func (m *markdown) folded(t table) {
 	}
 	shown := m.bound(len(t.Rows), "rows of “"+t.Title+"”")
 	m.line("<details><summary>" + t.Title + "</summary>\n")
+	m.note(t)
 	m.rows(t, t.Rows[:shown])
 	m.line("</details>\n")
 }

@@ -12,6 +12,9 @@ import (
 // called. Tables without rows are left out by the reports.
 func nodeTables(a *analyze.Analysis) []table {
 	return []table{
+		cpuTable(a),
+		waitsTable(a),
+		memoryTable(a),
 		disksTable(a),
 		diskUsersTable(a),
 		networkTable(a),
@@ -23,7 +26,11 @@ func nodeTables(a *analyze.Analysis) []table {
 // nodeDetails are their long tables, for the reports that fold.
 func nodeDetails(a *analyze.Analysis) []table {
 	return []table{
+		threadsTable(a),
+		wakesTable(a),
+		waitDetailsTable(a),
 		diskOperationsTable(a),
+		syscallsTable(a),
 	}
 }
 
@@ -36,6 +43,8 @@ func notRecorded(a *analyze.Analysis) string {
 		absent bool
 		what   string
 	}{
+		{a.Threads == nil, "CPU time and waits (collector cpu)"},
+		{a.Syscalls == nil, "system calls (collector syscall)"},
 		{a.Disks == nil, "disks (collector block)"},
 		{a.Drops == nil, "network faults (collector drop)"},
 	} {

@@ -178,6 +178,9 @@ func (t textWriter) table(x table) {
 		t.WriteString("  none\n")
 		return
 	}
+	if x.Note != "" {
+		t.paragraph("  ", x.Note)
+	}
 	more := 0
 	if t.o.Width > 0 && len(x.Rows) > rowsOnTerminal {
 		more = len(x.Rows) - rowsOnTerminal
