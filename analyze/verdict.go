@@ -184,7 +184,7 @@ func (r *run) warnings(a *Analysis) []string {
 			}
 		}
 		for _, k := range a.Captures[i].Collectors {
-			if k.Missing != "" {
+			if k.Missing != "" && !k.notAsked() {
 				warn("%s: collector %s lacks %s", file, k.Name, k.Missing)
 			}
 		}
@@ -284,4 +284,10 @@ func duration(ns int64) string {
 		}
 	}
 	return fmt.Sprintf("%d ns", ns)
+}
+
+// notAsked says that the recorder was not told to run the collector: nothing to
+// warn about.
+func (c Collector) notAsked() bool {
+	return c.Variant == "" && strings.Contains(c.Missing, ": not asked for")
 }

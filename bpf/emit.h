@@ -21,6 +21,7 @@ enum loss_slot {
 	LOSS_LISTENER_RING = 3,
 	LOSS_SOCKET_STATE = 4, /* no memory or no room for a socket's state */
 	LOSS_SOCKET_BUSY = 5,  /* a socket's state could not be locked */
+	LOSS_CALL_COUNT = 6,   /* no room for the count of a call */
 	LOSS_SLOTS = 8,
 };
 

@@ -37,12 +37,14 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
+	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum {
 	BPF_ANY = 0,
 	BPF_NOEXIST = 1,
 	BPF_F_NO_PREALLOC = 1,
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
+	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 	BPF_RB_NO_WAKEUP = 1,
 };
 
@@ -166,7 +168,12 @@ struct signal_struct {
 		int counter;
 	} live;
 };
+struct thread_info {
+	unsigned long flags;
+	u32 status; /* x86 */
+};
 struct task_struct {
+	struct thread_info thread_info;
 	int pid;
 	int tgid;
 	u64 start_boottime;
@@ -178,6 +185,11 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct pid *thread_pid;
+};
+/* The kernel's own struct pt_regs (the one below is the ABI's). */
+struct pt_regs___kernel {
+	unsigned long orig_ax; /* x86 */
+	s32 syscallno;         /* arm64 */
 };
 struct linux_binprm {
 	const char *filename;

@@ -4,6 +4,7 @@
 /* All collectors in one object: the recorder keeps the programs it planned and
  * loads them as one collection. */
 #include "proc.bpf.c"
+#include "syscall.bpf.c"
 #include "tcp.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
@@ -12,6 +13,9 @@ const struct exchange_record *unused_exchange __attribute__((unused));
 const struct socket_record *unused_socket __attribute__((unused));
 const struct listener_record *unused_listener __attribute__((unused));
 const struct proc_record *unused_proc __attribute__((unused));
+const struct call_key *unused_call_key __attribute__((unused));
+const struct call_count *unused_call_count __attribute__((unused));
+const enum call_ids *unused_call_ids __attribute__((unused));
 const enum record_kind *unused_record_kind __attribute__((unused));
 const enum loss_slot *unused_loss_slot __attribute__((unused));
 const enum control_flags *unused_control_flags __attribute__((unused));

@@ -13,6 +13,30 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type KmonCallCount struct {
+	_       structs.HostLayout
+	Count   uint64
+	Errors  uint64
+	TotalNs uint64
+	MaxNs   uint64
+}
+
+type KmonCallIds uint32
+
+const (
+	KmonCallIdsCALL_NUMBERS  KmonCallIds = 512
+	KmonCallIdsCALL_COMPAT   KmonCallIds = 512
+	KmonCallIdsCALL_NONE     KmonCallIds = 513
+	KmonCallIdsCALL_COUNTERS KmonCallIds = 1024
+)
+
+type KmonCallKey struct {
+	_    structs.HostLayout
+	Tgid uint32
+	Id   uint16
+	Cpu  uint16
+}
+
 type KmonCloseReason uint32
 
 const (
@@ -124,6 +148,7 @@ const (
 	KmonLossSlotLOSS_LISTENER_RING KmonLossSlot = 3
 	KmonLossSlotLOSS_SOCKET_STATE  KmonLossSlot = 4
 	KmonLossSlotLOSS_SOCKET_BUSY   KmonLossSlot = 5
+	KmonLossSlotLOSS_CALL_COUNT    KmonLossSlot = 6
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 8
 )
 
@@ -252,6 +277,9 @@ type KmonSocketState struct {
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
 	KmonMapBatches                   = "batches"
+	KmonMapCallEntered               = "call_entered"
+	KmonMapCallsEven                 = "calls_even"
+	KmonMapCallsOdd                  = "calls_odd"
 	KmonMapControl                   = "control"
 	KmonMapControlRing               = "control_ring"
 	KmonMapDataRing                  = "data_ring"
@@ -262,6 +290,25 @@ const (
 	KmonMapTargetCgroups             = "target_cgroups"
 	KmonMapTargetPorts               = "target_ports"
 	KmonMapTargetTgids               = "target_tgids"
+	KmonProgCallEnterTimed           = "call_enter_timed"
+	KmonProgCallExit                 = "call_exit"
+	KmonProgCallExitTimed            = "call_exit_timed"
+	KmonProgCountFunction0           = "count_function_0"
+	KmonProgCountFunction1           = "count_function_1"
+	KmonProgCountFunction2           = "count_function_2"
+	KmonProgCountFunction3           = "count_function_3"
+	KmonProgCountFunction4           = "count_function_4"
+	KmonProgCountFunction5           = "count_function_5"
+	KmonProgCountFunction6           = "count_function_6"
+	KmonProgCountFunction7           = "count_function_7"
+	KmonProgCountTracepoint0         = "count_tracepoint_0"
+	KmonProgCountTracepoint1         = "count_tracepoint_1"
+	KmonProgCountTracepoint2         = "count_tracepoint_2"
+	KmonProgCountTracepoint3         = "count_tracepoint_3"
+	KmonProgCountTracepoint4         = "count_tracepoint_4"
+	KmonProgCountTracepoint5         = "count_tracepoint_5"
+	KmonProgCountTracepoint6         = "count_tracepoint_6"
+	KmonProgCountTracepoint7         = "count_tracepoint_7"
 	KmonProgExistingListeners        = "existing_listeners"
 	KmonProgExistingSockets          = "existing_sockets"
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
@@ -281,10 +328,15 @@ const (
 	KmonProgTcpSendpageFexit         = "tcp_sendpage_fexit"
 	KmonProgTcpState                 = "tcp_state"
 	KmonProgTcpStateByAddress        = "tcp_state_by_address"
+	KmonVarCallsSide                 = "calls_side"
 	KmonVarCgroupV1                  = "cgroup_v1"
+	KmonVarCountedCalls              = "counted_calls"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarListed                    = "listed"
 	KmonVarReaderTgid                = "reader_tgid"
+	KmonVarUnusedCallCount           = "unused_call_count"
+	KmonVarUnusedCallIds             = "unused_call_ids"
+	KmonVarUnusedCallKey             = "unused_call_key"
 	KmonVarUnusedCloseReason         = "unused_close_reason"
 	KmonVarUnusedControlFlags        = "unused_control_flags"
 	KmonVarUnusedExchange            = "unused_exchange"
@@ -342,6 +394,25 @@ type KmonSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonProgramSpecs struct {
+	CallEnterTimed           *ebpf.ProgramSpec `ebpf:"call_enter_timed"`
+	CallExit                 *ebpf.ProgramSpec `ebpf:"call_exit"`
+	CallExitTimed            *ebpf.ProgramSpec `ebpf:"call_exit_timed"`
+	CountFunction0           *ebpf.ProgramSpec `ebpf:"count_function_0"`
+	CountFunction1           *ebpf.ProgramSpec `ebpf:"count_function_1"`
+	CountFunction2           *ebpf.ProgramSpec `ebpf:"count_function_2"`
+	CountFunction3           *ebpf.ProgramSpec `ebpf:"count_function_3"`
+	CountFunction4           *ebpf.ProgramSpec `ebpf:"count_function_4"`
+	CountFunction5           *ebpf.ProgramSpec `ebpf:"count_function_5"`
+	CountFunction6           *ebpf.ProgramSpec `ebpf:"count_function_6"`
+	CountFunction7           *ebpf.ProgramSpec `ebpf:"count_function_7"`
+	CountTracepoint0         *ebpf.ProgramSpec `ebpf:"count_tracepoint_0"`
+	CountTracepoint1         *ebpf.ProgramSpec `ebpf:"count_tracepoint_1"`
+	CountTracepoint2         *ebpf.ProgramSpec `ebpf:"count_tracepoint_2"`
+	CountTracepoint3         *ebpf.ProgramSpec `ebpf:"count_tracepoint_3"`
+	CountTracepoint4         *ebpf.ProgramSpec `ebpf:"count_tracepoint_4"`
+	CountTracepoint5         *ebpf.ProgramSpec `ebpf:"count_tracepoint_5"`
+	CountTracepoint6         *ebpf.ProgramSpec `ebpf:"count_tracepoint_6"`
+	CountTracepoint7         *ebpf.ProgramSpec `ebpf:"count_tracepoint_7"`
 	ExistingListeners        *ebpf.ProgramSpec `ebpf:"existing_listeners"`
 	ExistingSockets          *ebpf.ProgramSpec `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
@@ -368,6 +439,9 @@ type KmonProgramSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonMapSpecs struct {
 	Batches          *ebpf.MapSpec `ebpf:"batches"`
+	CallEntered      *ebpf.MapSpec `ebpf:"call_entered"`
+	CallsEven        *ebpf.MapSpec `ebpf:"calls_even"`
+	CallsOdd         *ebpf.MapSpec `ebpf:"calls_odd"`
 	Control          *ebpf.MapSpec `ebpf:"control"`
 	ControlRing      *ebpf.MapSpec `ebpf:"control_ring"`
 	DataRing         *ebpf.MapSpec `ebpf:"data_ring"`
@@ -384,10 +458,15 @@ type KmonMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonVariableSpecs struct {
+	CallsSide           *ebpf.VariableSpec `ebpf:"calls_side"`
 	CgroupV1            *ebpf.VariableSpec `ebpf:"cgroup_v1"`
+	CountedCalls        *ebpf.VariableSpec `ebpf:"counted_calls"`
 	LastSweep           *ebpf.VariableSpec `ebpf:"last_sweep"`
 	Listed              *ebpf.VariableSpec `ebpf:"listed"`
 	ReaderTgid          *ebpf.VariableSpec `ebpf:"reader_tgid"`
+	UnusedCallCount     *ebpf.VariableSpec `ebpf:"unused_call_count"`
+	UnusedCallIds       *ebpf.VariableSpec `ebpf:"unused_call_ids"`
+	UnusedCallKey       *ebpf.VariableSpec `ebpf:"unused_call_key"`
 	UnusedCloseReason   *ebpf.VariableSpec `ebpf:"unused_close_reason"`
 	UnusedControlFlags  *ebpf.VariableSpec `ebpf:"unused_control_flags"`
 	UnusedExchange      *ebpf.VariableSpec `ebpf:"unused_exchange"`
@@ -424,6 +503,9 @@ func (o *KmonObjects) Close() error {
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonMaps struct {
 	Batches          *ebpf.Map `ebpf:"batches"`
+	CallEntered      *ebpf.Map `ebpf:"call_entered"`
+	CallsEven        *ebpf.Map `ebpf:"calls_even"`
+	CallsOdd         *ebpf.Map `ebpf:"calls_odd"`
 	Control          *ebpf.Map `ebpf:"control"`
 	ControlRing      *ebpf.Map `ebpf:"control_ring"`
 	DataRing         *ebpf.Map `ebpf:"data_ring"`
@@ -439,6 +521,9 @@ type KmonMaps struct {
 func (m *KmonMaps) Close() error {
 	return _KmonClose(
 		m.Batches,
+		m.CallEntered,
+		m.CallsEven,
+		m.CallsOdd,
 		m.Control,
 		m.ControlRing,
 		m.DataRing,
@@ -456,10 +541,15 @@ func (m *KmonMaps) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonVariables struct {
+	CallsSide           *ebpf.Variable `ebpf:"calls_side"`
 	CgroupV1            *ebpf.Variable `ebpf:"cgroup_v1"`
+	CountedCalls        *ebpf.Variable `ebpf:"counted_calls"`
 	LastSweep           *ebpf.Variable `ebpf:"last_sweep"`
 	Listed              *ebpf.Variable `ebpf:"listed"`
 	ReaderTgid          *ebpf.Variable `ebpf:"reader_tgid"`
+	UnusedCallCount     *ebpf.Variable `ebpf:"unused_call_count"`
+	UnusedCallIds       *ebpf.Variable `ebpf:"unused_call_ids"`
+	UnusedCallKey       *ebpf.Variable `ebpf:"unused_call_key"`
 	UnusedCloseReason   *ebpf.Variable `ebpf:"unused_close_reason"`
 	UnusedControlFlags  *ebpf.Variable `ebpf:"unused_control_flags"`
 	UnusedExchange      *ebpf.Variable `ebpf:"unused_exchange"`
@@ -479,6 +569,25 @@ type KmonVariables struct {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonPrograms struct {
+	CallEnterTimed           *ebpf.Program `ebpf:"call_enter_timed"`
+	CallExit                 *ebpf.Program `ebpf:"call_exit"`
+	CallExitTimed            *ebpf.Program `ebpf:"call_exit_timed"`
+	CountFunction0           *ebpf.Program `ebpf:"count_function_0"`
+	CountFunction1           *ebpf.Program `ebpf:"count_function_1"`
+	CountFunction2           *ebpf.Program `ebpf:"count_function_2"`
+	CountFunction3           *ebpf.Program `ebpf:"count_function_3"`
+	CountFunction4           *ebpf.Program `ebpf:"count_function_4"`
+	CountFunction5           *ebpf.Program `ebpf:"count_function_5"`
+	CountFunction6           *ebpf.Program `ebpf:"count_function_6"`
+	CountFunction7           *ebpf.Program `ebpf:"count_function_7"`
+	CountTracepoint0         *ebpf.Program `ebpf:"count_tracepoint_0"`
+	CountTracepoint1         *ebpf.Program `ebpf:"count_tracepoint_1"`
+	CountTracepoint2         *ebpf.Program `ebpf:"count_tracepoint_2"`
+	CountTracepoint3         *ebpf.Program `ebpf:"count_tracepoint_3"`
+	CountTracepoint4         *ebpf.Program `ebpf:"count_tracepoint_4"`
+	CountTracepoint5         *ebpf.Program `ebpf:"count_tracepoint_5"`
+	CountTracepoint6         *ebpf.Program `ebpf:"count_tracepoint_6"`
+	CountTracepoint7         *ebpf.Program `ebpf:"count_tracepoint_7"`
 	ExistingListeners        *ebpf.Program `ebpf:"existing_listeners"`
 	ExistingSockets          *ebpf.Program `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
@@ -502,6 +611,25 @@ type KmonPrograms struct {
 
 func (p *KmonPrograms) Close() error {
 	return _KmonClose(
+		p.CallEnterTimed,
+		p.CallExit,
+		p.CallExitTimed,
+		p.CountFunction0,
+		p.CountFunction1,
+		p.CountFunction2,
+		p.CountFunction3,
+		p.CountFunction4,
+		p.CountFunction5,
+		p.CountFunction6,
+		p.CountFunction7,
+		p.CountTracepoint0,
+		p.CountTracepoint1,
+		p.CountTracepoint2,
+		p.CountTracepoint3,
+		p.CountTracepoint4,
+		p.CountTracepoint5,
+		p.CountTracepoint6,
+		p.CountTracepoint7,
 		p.ExistingListeners,
 		p.ExistingSockets,
 		p.ExistingSocketsByAddress,

@@ -159,4 +159,26 @@ struct proc_record {
 _Static_assert(sizeof(struct proc_record) == 440, "proc_record");
 #define PROC_SHORT_SIZE __builtin_offsetof(struct proc_record, exe)
 
+/* Not a record: how often one process called something on one CPU in the
+ * running interval, in the maps calls_even and calls_odd (table syscalls). */
+struct call_key {
+	u32 tgid;
+	u16 id; /* enum call_ids */
+	u16 cpu;
+};
+struct call_count {
+	u64 count;
+	u64 errors;
+	u64 total_ns; /* time inside; 0 where it is not measured */
+	u64 max_ns;
+};
+_Static_assert(sizeof(struct call_key) == 8, "call_key");
+
+enum call_ids {
+	CALL_NUMBERS = 512, /* system calls by number lie below; a power of two */
+	CALL_COMPAT = 512,  /* any system call of a 32-bit program */
+	CALL_NONE = 513,
+	CALL_COUNTERS = 1024, /* and on: what --count named */
+};
+
 #endif

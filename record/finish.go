@@ -61,6 +61,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.session.Sweep(true),
 		r.drainAll(),
 		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
+		r.lastCalls(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),
 		format.Append(r.writer, r.self(end)),
 	)

@@ -61,6 +61,10 @@ type truthSocket struct {
 var workloadBinary string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(callerMode) != "" {
+		makeCalls()
+		return
+	}
 	dir, err := os.MkdirTemp("", "kmon-record")
 	if err != nil {
 		panic(err)

@@ -24,8 +24,18 @@ type Options struct {
 	Output string
 	// Duration ends the recording; 0: only the context or Command does.
 	Duration time.Duration
-	// Collectors to run; empty: those of the configuration, else all.
+	// Collectors to run; empty: those of the configuration, else all but
+	// syscall.
 	Collectors []string
+	// Syscalls are the system calls counted, by name; "all": every one,
+	// "default": probe.DefaultCalls, as with collector syscall and none named.
+	// Naming any runs that collector.
+	Syscalls []string
+	// SyscallLatency measures the time inside system calls too.
+	SyscallLatency bool
+	// Counts are system calls, tracepoints ("tcp:tcp_probe") and functions of
+	// the kernel to be counted.
+	Counts []string
 	// What to record: what any of these selects, everything when all are
 	// empty. Targets of the configuration are added.
 	PIDs     []int32
@@ -40,8 +50,8 @@ type Options struct {
 	// DataRingBytes is the room for exchanges between kernel and recorder, a
 	// power of two; 0: DefaultDataRingBytes.
 	DataRingBytes int
-	// Interval is how long the rows of threads, waits and wake-ups are added up;
-	// 0: DefaultInterval.
+	// Interval is how long the rows of threads, waits, wake-ups and calls are
+	// added up; 0: DefaultInterval.
 	Interval time.Duration
 	// OffCPUMin is the shortest wait whose stack is kept; 0: DefaultOffCPUMin,
 	// negative: every wait.
@@ -137,11 +147,17 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	if err != nil {
 		return nil, err
 	}
+	calls, err := r.calls()
+	if err != nil {
+		return nil, err
+	}
 	facts, err := probe.ReadFacts(len(o.Variants) > 0)
 	if err != nil {
 		return nil, err
 	}
-	plan, err := probe.NewPlan(facts, probe.Request{Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants, Settings: o.settings()})
+	settings := o.settings()
+	settings[callsCollector] = o.callSettings(calls)
+	plan, err := probe.NewPlan(facts, probe.Request{Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants, Settings: settings, Calls: calls})
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +196,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 	}
 	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
 	r.began = time.Now()
-	r.lastLossNs, r.targets = clock.MonotonicNs, targets
+	r.lastLossNs, r.turnedNs, r.targets = clock.MonotonicNs, clock.MonotonicNs, targets
 	if err := r.appendFirst(clock.MonotonicNs, first); err != nil {
 		return errors.Join(err, r.session.Close(), writer.Discard())
 	}
@@ -213,7 +229,7 @@ func (r *recorder) collectors() ([]string, error) {
 		names = r.config.Config.Collectors
 	}
 	if len(names) == 0 {
-		return known, nil
+		return slices.DeleteFunc(known, func(name string) bool { return name == callsCollector }), nil
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
@@ -276,6 +292,9 @@ func (o Options) stored() map[string]string {
 	}
 	set("duration", o.Duration.String(), o.Duration != 0)
 	set("collectors", strings.Join(o.Collectors, ","), len(o.Collectors) > 0)
+	set("syscalls", strings.Join(o.Syscalls, ","), len(o.Syscalls) > 0)
+	set("syscall_latency", "yes", o.SyscallLatency)
+	set("counts", strings.Join(o.Counts, ","), len(o.Counts) > 0)
 	set("pids", fmt.Sprint(o.PIDs), len(o.PIDs) > 0)
 	set("services", strings.Join(o.Services, ","), len(o.Services) > 0)
 	set("cgroups", strings.Join(o.Cgroups, ","), len(o.Cgroups) > 0)

@@ -52,6 +52,7 @@ type recorder struct {
 	data       probe.Data // batch on its way to the writer
 	procs      []format.Proc
 	listeners  map[format.Listener]bool // seen, to write each once
+	turnedNs   int64                    // when the interval of counts began
 	lastLossNs int64
 	losses     map[string]int64
 	lost       int64
@@ -77,6 +78,7 @@ func (r *recorder) loop(ctx context.Context) error {
 		if busy {
 			pause = pollEveryBusy
 		}
+		r.session.Measure()
 		dataDue := busy || time.Now().After(nextData)
 		more, err := r.drain(dataDue)
 		if err != nil {
@@ -217,6 +219,9 @@ func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 func (r *recorder) tick() error {
 	clock := provider.Clock()
 	if err := r.session.Sweep(false); err != nil {
+		return err
+	}
+	if err := r.appendCalls(clock.MonotonicNs); err != nil {
 		return err
 	}
 	if err := r.appendLosses(clock.MonotonicNs); err != nil {

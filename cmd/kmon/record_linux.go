@@ -63,6 +63,9 @@ func isPermission(err error) bool {
 // collectorNames lists what -e takes.
 func collectorNames() []string { return probe.Collectors() }
 
+// callNames lists what --syscalls takes.
+func callNames() []string { return append(probe.CallNames(), probe.AllCalls, record.DefaultCalls) }
+
 // options checks the flags and turns them into those of the library.
 func (f *recordFlags) options() (record.Options, error) {
 	if err := f.check(); err != nil {
@@ -81,17 +84,21 @@ func (f *recordFlags) options() (record.Options, error) {
 		host = "unknown"
 	}
 	return record.Options{
-		Output:      cmp.Or(f.output, record.DefaultName(host, time.Now())),
-		Duration:    time.Duration(f.duration),
-		Collectors:  f.collectors,
-		PIDs:        pids,
-		Services:    f.services,
-		Cgroups:     f.cgroups,
-		Ports:       ports,
-		ConfigPath:  f.config,
-		Command:     f.command,
-		Version:     readBuild().Version,
-		CommandLine: os.Args,
+		Output:         cmp.Or(f.output, record.DefaultName(host, time.Now())),
+		Duration:       time.Duration(f.duration),
+		Collectors:     f.collectors,
+		PIDs:           pids,
+		Services:       f.services,
+		Cgroups:        f.cgroups,
+		Ports:          ports,
+		ConfigPath:     f.config,
+		Interval:       time.Duration(f.interval),
+		Syscalls:       f.syscalls,
+		SyscallLatency: f.latency,
+		Counts:         f.counts,
+		Command:        f.command,
+		Version:        readBuild().Version,
+		CommandLine:    os.Args,
 	}, nil
 }
 

@@ -12,6 +12,9 @@ import (
 // collectorNames lists what -e takes: nothing here.
 func collectorNames() []string { return nil }
 
+// callNames lists what --syscalls takes: nothing here.
+func callNames() []string { return nil }
+
 // runRecord tells that this system cannot record.
 func runRecord(_ *cobra.Command, f recordFlags) error {
 	if err := f.check(); err != nil {

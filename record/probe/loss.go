@@ -2,7 +2,6 @@ package probe
 
 import (
 	"fmt"
-	"time"
 
 	"kmon/bpf"
 	"kmon/format"
@@ -23,6 +22,7 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_PROC_RING:     {"proc", "procs", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_STATE:  {"tcp", "sockets", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_BUSY:   {"tcp", "exchanges", format.LossMissedHit, 0},
+	bpf.KmonLossSlotLOSS_CALL_COUNT:    {"syscall", "syscalls", format.LossStateFull, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -76,6 +76,9 @@ func (s *Session) missedRuns() []Lost {
 
 // owner is the collector and table a program feeds.
 func owner(program string) (collector, table string) {
+	if isCallProgram(program) {
+		return "syscall", "syscalls"
+	}
 	switch program {
 	case bpf.KmonProgProcFork, bpf.KmonProgProcExec, bpf.KmonProgProcExit:
 		return "proc", "procs"
@@ -83,17 +86,4 @@ func owner(program string) (collector, table string) {
 		return "tcp", "sockets"
 	}
 	return "tcp", "exchanges"
-}
-
-// RunTime is the time the programs have run since Start; ok is false where the
-// kernel does not measure it (sysctl kernel.bpf_stats_enabled).
-func (s *Session) RunTime() (total time.Duration, ok bool) {
-	for _, prog := range s.collection.Programs {
-		stats, err := prog.Stats()
-		if err != nil {
-			return 0, false
-		}
-		total += stats.Runtime
-	}
-	return total, total > 0
 }

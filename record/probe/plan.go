@@ -15,12 +15,13 @@ type hookKind int
 const (
 	kindTracepoint hookKind = iota // BTF raw tracepoint
 	kindFexit
+	kindRawTracepoint // by name, of any tracepoint
 	kindKprobe
 	kindIterator
 	kindRun // not attached: run by the recorder
 )
 
-var kindPrefix = [...]string{"tp_btf", "fexit", "kprobe", "iter", "run"}
+var kindPrefix = [...]string{"tp_btf", "fexit", "raw_tp", "kprobe", "iter", "run"}
 
 // hook is one program and what it hangs on.
 type hook struct {
@@ -107,6 +108,7 @@ var indicators = []indicator{
 		{name: "iter:bpf_sk_storage_map", hooks: []hook{iterator(bpf.KmonProgSweepSockets, "bpf_sk_storage_map"), fetchBatch}, place: inStorage},
 		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem"), fetchBatch}, place: byAddress},
 	}},
+	{"syscall", "calls", callLadder},
 	{"proc", "fork", []variant{{name: "tp_btf:sched_process_fork", hooks: []hook{tracepoint(bpf.KmonProgProcFork, "sched_process_fork")}}}},
 	{"proc", "exec", []variant{{name: "tp_btf:sched_process_exec", hooks: []hook{tracepoint(bpf.KmonProgProcExec, "sched_process_exec")}}}},
 	{"proc", "exit", []variant{{name: "tp_btf:sched_process_exit", hooks: []hook{tracepoint(bpf.KmonProgProcExit, "sched_process_exit")}}}},
@@ -147,6 +149,8 @@ type Request struct {
 	// Settings maps collector → setting → value: what the rows of a collector
 	// depend on, as it is written to the manifest.
 	Settings map[string]map[string]string
+	// Calls is what collector syscall counts.
+	Calls Calls
 }
 
 // Plan says which programs to load and which variant carries each indicator.
@@ -158,8 +162,10 @@ type Plan struct {
 	Missing map[string]map[string]string
 	// Settings are those of the request, of the collectors that are planned.
 	Settings map[string]map[string]string
-	place    place
-	hooks    []hook
+	// Calls is what collector syscall counts, if it runs.
+	Calls Calls
+	place place
+	hooks []hook
 }
 
 // Has says whether an indicator is planned.
@@ -172,10 +178,10 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}, Settings: map[string]map[string]string{}}
 	placed := false
 	for _, ind := range indicators {
-		if !slices.Contains(request.Collectors, ind.collector) {
+		if !slices.Contains(request.Collectors, ind.collector) || request.leavesOut(ind) {
 			continue
 		}
-		chosen, err := choose(facts, ind, request.Force[ind.name], placed && ind.collector == "tcp", plan.place)
+		chosen, err := choose(facts, ind, request.force(ind), placed && ind.collector == "tcp", plan.place)
 		if err != nil && (slices.Contains(essential, ind.collector) || request.Force[ind.name] != "") {
 			return Plan{}, err
 		}
@@ -188,6 +194,7 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 		}
 		plan.take(facts, ind, chosen)
 	}
+	plan.takeCounters(request)
 	for name, settings := range request.Settings {
 		if len(plan.Variants[name]) > 0 {
 			plan.Settings[name] = settings

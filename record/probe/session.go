@@ -44,6 +44,8 @@ type Session struct {
 	value      bpf.KmonControl
 	counted    [bpf.KmonLossSlotLOSS_SLOTS]uint64
 	missed     map[string]uint64
+	counts     callCounts
+	meter      *runMeter
 }
 
 // Start loads the programs of plan as one collection, attaches them, and lists
@@ -77,9 +79,11 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err = s.SetTargets(targets); err != nil {
 		return nil, err
 	}
+	s.counts = callCounts{calls: plan.Calls, startNs: monotonicNs()}
 	if err = s.attach(); err != nil {
 		return nil, err
 	}
+	s.startMeter()
 	return s, s.listExisting()
 }
 
@@ -98,6 +102,9 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 		delete(spec.Maps, bpf.KmonMapSocketsByAddress)
 	} else {
 		delete(spec.Maps, bpf.KmonMapSockets)
+	}
+	if err := plan.setCalls(spec); err != nil {
+		return nil, err
 	}
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
 	spec.Maps[bpf.KmonMapControlRing].MaxEntries = uint32(o.ControlRingBytes)
@@ -123,6 +130,8 @@ func (s *Session) attach() error {
 
 func attach(prog *ebpf.Program, h hook) (link.Link, error) {
 	switch h.kind {
+	case kindRawTracepoint:
+		return link.AttachRawTracepoint(link.RawTracepointOptions{Name: h.target, Program: prog})
 	case kindKprobe:
 		return link.Kprobe(h.target, prog, nil)
 	default:
@@ -279,6 +288,9 @@ func (s *Session) Detach() error {
 // Close detaches and frees everything.
 func (s *Session) Close() error {
 	errs := []error{s.Detach()}
+	if s.meter != nil {
+		s.meter.stop()
+	}
 	if s.sweeper != nil {
 		errs = append(errs, s.sweeper.Close())
 	}

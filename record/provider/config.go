@@ -12,6 +12,8 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"kmon/record/spelling"
 )
 
 // Selectors say what to record, on the command line or in the configuration.
@@ -60,7 +62,7 @@ type Match struct {
 }
 
 // Collectors are the words that Config.Collectors may hold.
-var Collectors = []string{"tcp", "proc"}
+var Collectors = []string{"tcp", "proc", "syscall"}
 
 // maxConfig bounds the configuration file, in bytes.
 const maxConfig = 1 << 20
@@ -109,7 +111,7 @@ func (c *Config) compile() *configError {
 	for i, name := range c.Collectors {
 		if !slices.Contains(Collectors, name) {
 			return &configError{fmt.Sprintf("$.collectors[%d]", i),
-				fmt.Errorf("no collector %q, did you mean %q? Collectors are %s", name, nearest(name, Collectors), strings.Join(Collectors, ", "))}
+				fmt.Errorf("no collector %q, did you mean %q? Collectors are %s", name, spelling.Nearest(name, Collectors), strings.Join(Collectors, ", "))}
 		}
 	}
 	for i := range c.Rules {
@@ -220,7 +222,7 @@ func yamlError(path string, err error) error {
 	var unknown *yaml.UnknownFieldError
 	if errors.As(err, &unknown) && unknown.GetToken() != nil {
 		key := unknown.GetToken().Value
-		return fmt.Errorf("%s%s: unknown key %q, did you mean %q?", path, line, key, nearest(key, configKeys))
+		return fmt.Errorf("%s%s: unknown key %q, did you mean %q?", path, line, key, spelling.Nearest(key, configKeys))
 	}
 	return fmt.Errorf("%s%s: %s", path, line, at.GetMessage())
 }
@@ -236,33 +238,4 @@ func lineOf(file *ast.File, at string) string {
 		return ""
 	}
 	return fmt.Sprintf(":%d", node.GetToken().Position.Line)
-}
-
-// nearest returns the known word with the smallest edit distance, the first
-// of equals.
-func nearest(word string, known []string) string {
-	return slices.MinFunc(known, func(a, b string) int { return distance(word, a) - distance(word, b) })
-}
-
-// distance is Levenshtein's, in bytes.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		a = a[:64]
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			diagonal, row[j+1] = row[j+1], min(diagonal+cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"kmon/record/spelling"
 )
 
 // maxCgroups bounds the cgroups below the ones selected, for the kernel's
@@ -118,7 +120,7 @@ func (p *Provider) noService(name string) string {
 		return "no process is known yet"
 	}
 	slices.Sort(names)
-	return fmt.Sprintf("no process belongs to it; the nearest name is %q", nearest(name, slices.Compact(names)))
+	return fmt.Sprintf("no process belongs to it; the nearest name is %q", spelling.Nearest(name, slices.Compact(names)))
 }
 
 // resolveCgroup returns the ids of a cgroup and its descendants, and why they
