@@ -188,7 +188,7 @@ type Self struct {
 	RealtimeNs   int64 `parquet:"realtime_ns,delta"` // CLOCK_REALTIME at TsNs, since the Unix epoch
 	CPUNs        int64 `parquet:"cpu_ns,delta"`      // user and system time of the recorder
 	RSSBytes     int64 `parquet:"rss_bytes,delta"`
-	BPFRunNs     int64 `parquet:"bpf_run_ns,delta"`    // run time of the programs; 0 when the kernel does not measure it
+	BPFRunNs     int64 `parquet:"bpf_run_ns,delta"`    // run time of the programs, estimated; 0 when the kernel does not measure it
 	Events       int64 `parquet:"events,delta"`        // rows handed to the writer
 	BacklogBytes int64 `parquet:"backlog_bytes,delta"` // fullest ring buffer at TsNs
 }

@@ -195,7 +195,7 @@ var specs = []tableSpec{
 		{"realtime_ns", "ns since the Unix epoch", "not known", "CLOCK_REALTIME at ts_ns"},
 		{"cpu_ns", unitNs, "not known", "user and system time of the recorder"},
 		{"rss_bytes", unitBytes, "not known", "its resident memory"},
-		{"bpf_run_ns", unitNs, "the kernel does not measure it", "run time of its BPF programs"},
+		{"bpf_run_ns", unitNs, "the kernel does not measure it", "run time of its BPF programs, an estimate: the kernel measures for 100 ms every 10 s, and each such time stands for all since the one before"},
 		{"events", unitCount, "none yet", "rows handed to the writer"},
 		{"backlog_bytes", unitBytes, "empty", "fullest ring buffer at ts_ns"},
 	}},

@@ -30,6 +30,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	if len(r.options.Command) > 0 {
 		final.ExitCode = &r.exitCode
 	}
+	runTime, _ := r.session.RunTime()
 	err = errors.Join(err, r.writer.Close(final), r.session.Close())
 	cpuNs, maxRSS = usage()
 	for table, n := range r.writer.Unwritten() {
@@ -37,7 +38,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	}
 	return Result{
 		Path: r.path, Rows: r.writer.Rows(), SizeBytes: r.writer.Size(), Losses: r.losses,
-		CPUNs: cpuNs, MaxRSSBytes: maxRSS, DurationNs: end.MonotonicNs - r.startNs,
+		CPUNs: cpuNs, MaxRSSBytes: maxRSS, BPFRunNs: runTime.Nanoseconds(), DurationNs: end.MonotonicNs - r.startNs,
 		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
 		Warnings: r.provider.Warnings(),
 	}, err

@@ -87,6 +87,7 @@ type Result struct {
 	SizeBytes   int64
 	Losses      map[string]int64 // "collector/cause" → events; "table/write" → rows that could not be written
 	CPUNs       int64            // of the recorder
+	BPFRunNs    int64            // of its programs in the kernel, an estimate; 0: not measured
 	MaxRSSBytes int64
 	DurationNs  int64
 	StopReason  string   // duration, signal, command, error

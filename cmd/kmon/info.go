@@ -37,6 +37,7 @@ type info struct {
 type recorderCost struct {
 	CPUNs       int64 `json:"cpu_ns"`
 	MaxRSSBytes int64 `json:"max_rss_bytes"`
+	BPFRunNs    int64 `json:"bpf_run_ns"` // of its programs in the kernel, an estimate; 0: not measured
 	Known       bool  `json:"known"` // false: nothing was measured, the numbers mean nothing
 }
 
@@ -135,15 +136,31 @@ func (in *info) readCost(c *format.Capture) error {
 			in.Losses[what] = max(in.Losses[what], n)
 		}
 		in.DurationNs = f.EndNs - c.Manifest.Clock.MonotonicNs
-		in.Recorder = recorderCost{f.CPUNs, f.MaxRSSBytes, f.CPUNs > 0 || f.MaxRSSBytes > 0}
-		return nil
+		in.Recorder = recorderCost{CPUNs: f.CPUNs, MaxRSSBytes: f.MaxRSSBytes, Known: f.CPUNs > 0 || f.MaxRSSBytes > 0}
 	}
+	return in.readSelf(c)
+}
+
+// readSelf takes from the recorder's rows about itself what the summary does
+// not say.
+func (in *info) readSelf(c *format.Capture) error {
 	self, err := format.All[format.Self](c)
+	r := &in.Recorder
 	for _, s := range self {
-		in.DurationNs = max(in.DurationNs, s.TsNs-c.Manifest.Clock.MonotonicNs)
-		in.Recorder = recorderCost{max(in.Recorder.CPUNs, s.CPUNs), max(in.Recorder.MaxRSSBytes, s.RSSBytes), true}
+		r.BPFRunNs = max(r.BPFRunNs, s.BPFRunNs)
+		if !in.endedInOrder() {
+			in.DurationNs = max(in.DurationNs, s.TsNs-c.Manifest.Clock.MonotonicNs)
+			r.CPUNs, r.MaxRSSBytes, r.Known = max(r.CPUNs, s.CPUNs), max(r.MaxRSSBytes, s.RSSBytes), true
+		}
 	}
 	return err
+}
+
+func percent(part, whole int64) float64 {
+	if whole <= 0 {
+		return 0
+	}
+	return 100 * float64(part) / float64(whole)
 }
 
 // write gives the text form: a word, then what there is to say about it.
@@ -216,7 +233,10 @@ func (in info) cost() string {
 	}
 	s := reports.DurationText(r.CPUNs) + " of CPU"
 	if in.DurationNs > 0 {
-		s += fmt.Sprintf(" (%.1f%% of a core)", 100*float64(r.CPUNs)/float64(in.DurationNs))
+		s += fmt.Sprintf(" (%.1f%% of a core)", percent(r.CPUNs, in.DurationNs))
+	}
+	if r.BPFRunNs > 0 {
+		s += fmt.Sprintf(", its programs in the kernel about %s more", reports.DurationText(r.BPFRunNs))
 	}
 	return s + ", " + reports.BytesText(r.MaxRSSBytes) + " of memory"
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -109,6 +110,9 @@ func (f *recordFlags) check() error {
 	}
 	if _, err := f.pidNumbers(); err != nil {
 		return err
+	}
+	if f.interval != 0 && time.Duration(f.interval) < time.Second {
+		return usagef("--interval %s is too short, it is at least a second", f.interval.String())
 	}
 	if f.config != "" {
 		if _, err := os.Stat(f.config); errors.Is(err, fs.ErrNotExist) {

@@ -173,13 +173,13 @@ func summary(r record.Result, p palette) string {
 		losses += " (" + strings.Join(causes, ", ") + ")"
 	}
 	elapsed := time.Duration(r.DurationNs)
-	share := 0.0
-	if elapsed > 0 {
-		share = 100 * float64(r.CPUNs) / float64(r.DurationNs)
+	own := fmt.Sprintf("%.1f%% of a core", percent(r.CPUNs, r.DurationNs))
+	if r.BPFRunNs > 0 {
+		own += fmt.Sprintf(" (its programs in the kernel about %.1f%% more)", percent(r.BPFRunNs, r.DurationNs))
 	}
-	return fmt.Sprintf("%s exchanges (%s rows) in %s, %s, %s, kmon's own %.1f%% of a core and %s: %s",
+	return fmt.Sprintf("%s exchanges (%s rows) in %s, %s, %s, kmon's own %s and %s: %s",
 		reports.CountText(r.Rows["exchanges"]), reports.CountText(rows), reports.DurationText(elapsed.Nanoseconds()), reports.BytesText(r.SizeBytes), losses,
-		share, reports.BytesText(r.MaxRSSBytes), oneLine(r.Path))
+		own, reports.BytesText(r.MaxRSSBytes), oneLine(r.Path))
 }
 
 // lossText counts what was lost, in red if anything was.

@@ -17,6 +17,8 @@ import (
 func TestSummary(t *testing.T) {
 	whole := record.Result{Path: "shop.kmon", SizeBytes: 1 << 20, CPUNs: 210e6, DurationNs: 10e9, MaxRSSBytes: 21 << 20,
 		Rows: map[string]int64{"exchanges": 123456, "sockets": 34}}
+	measured := whole
+	measured.BPFRunNs = 42e6
 	lossy := whole
 	lossy.Losses = map[string]int64{"tcp/state-full": 3, "tcp/ring-full": 1200, "proc/decode": 0}
 	for _, c := range []struct {
@@ -25,6 +27,7 @@ func TestSummary(t *testing.T) {
 		want    string
 	}{
 		{whole, true, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, nothing lost, kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
+		{measured, true, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, nothing lost, kmon's own 2.1% of a core (its programs in the kernel about 0.4% more) and 21.0 MiB: shop.kmon"},
 		{lossy, false, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, 1,203 lost (tcp/ring-full 1,200, tcp/state-full 3), kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
 		{lossy, true, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, \x1b[31m1,203 lost\x1b[0m (tcp/ring-full 1,200, tcp/state-full 3), kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
 		{record.Result{Path: "x\x1b.kmon"}, true, "0 exchanges (0 rows) in 0 ns, 0 B, nothing lost, kmon's own 0.0% of a core and 0 B: x\uFFFD.kmon"},
@@ -32,6 +35,23 @@ func TestSummary(t *testing.T) {
 		if got := summary(c.result, c.palette); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)
 		}
+	}
+}
+
+// What cannot be counted is said before anything is recorded.
+func TestRecordCountsOnlyWhatThereIs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, c := range []struct{ args, want string }{
+		{"--syscalls raed", "kmon: there is no system call \"raed\" on this architecture; did you mean read?\n"},
+		{"--count read --count tcp:", "kmon: \"tcp:\" is no tracepoint; one is named as tcp:tcp_probe\n"},
+	} {
+		args := append([]string{"record", "-d", "1s", "-o", "x.kmon"}, strings.Fields(c.args)...)
+		if stdout, stderr, code := kmon(args...); code != codeError || stdout != "" || stderr != c.want {
+			t.Errorf("%s: got exit code %d, stderr %q; want %q", c.args, code, stderr, c.want)
+		}
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
 	}
 }
 
