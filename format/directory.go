@@ -142,13 +142,18 @@ func zip64Offset(extra []byte) int64 {
 // checkEntries holds directory records against the local headers before limit
 // and gives the entries that can be read, by offset. It refuses what a Writer
 // never makes: foreign names, duplicates, overlaps. An entry whose local header
-// is damaged is kept: its data are where a Writer puts them, or fail their CRC.
+// is damaged is kept, for its data are where a Writer puts them or fail their
+// CRC, unless another entry begins within it: then its offset is wrong.
 func checkEntries(r io.ReaderAt, entries []entry, limit int64) (good []entry, found []finding) {
 	slices.SortStableFunc(entries, func(a, b entry) int { return compareInt(a.offset, b.offset) })
 	names := make(map[string]bool, len(entries))
-	end := int64(0)
+	end, before := int64(0), int64(0) // of the last good entry, and where the one before it ends
+	doubtful := false                 // the last good entry's local header is damaged
 	for _, e := range entries {
-		err := checkName(e.name)
+		err, damaged := checkName(e.name), false
+		if e.offset < end && doubtful && e.offset >= before && err == nil {
+			good, end, doubtful = good[:len(good)-1], before, false
+		}
 		switch {
 		case err != nil:
 		case names[e.name]:
@@ -159,7 +164,7 @@ func checkEntries(r io.ReaderAt, entries []entry, limit int64) (good []entry, fo
 			err = locate(r, &e, limit, len(found) < maxProblems)
 			if err != nil && e.data > 0 {
 				found = append(found, finding{e.name, e.offset, err})
-				err = nil
+				damaged, err = true, nil
 			}
 		}
 		if err != nil {
@@ -167,7 +172,7 @@ func checkEntries(r io.ReaderAt, entries []entry, limit int64) (good []entry, fo
 			continue
 		}
 		names[e.name] = true
-		end = e.data + e.size
+		before, end, doubtful = end, e.data+e.size, damaged
 		good = append(good, e)
 	}
 	return good, found
