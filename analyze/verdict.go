@@ -29,6 +29,7 @@ func (r *run) verdict(a *Analysis) string {
 		clauses = append(clauses, fmt.Sprintf("slowest: %s (p99 %s)", s.Name, duration(s.Latency.P99)))
 	}
 	clauses = append(clauses, failures(a.Edges)...)
+	clauses = append(clauses, nodeFailures(a)...)
 	if complete {
 		clauses = append(clauses, "nothing was lost")
 	}
@@ -162,6 +163,31 @@ func failures(edges []Edge) []string {
 			text += ", " + number(n) + " of them"
 		}
 		list = append(list, text+" on "+worst.Client+" → "+worst.Server)
+	}
+	return list
+}
+
+// nodeFailures names the disk with the most failed IOs and the listener that
+// turned most connections away. Of a failure that a loop device or a mapping
+// passes on, only the disk below is named.
+func nodeFailures(a *Analysis) []string {
+	var list []string
+	failed, errors := "", int64(0)
+	for _, d := range a.Disks {
+		if len(d.Below) == 0 && d.Errors > errors {
+			failed, errors = d.Name, d.Errors
+		}
+	}
+	if errors > 0 {
+		list = append(list, number(errors)+plural(errors, " IO", " IOs")+" of disk "+failed+" failed")
+	}
+	if len(a.AcceptQueues) > 0 && a.AcceptQueues[0].Overflows > 0 {
+		q := a.AcceptQueues[0]
+		name := q.Address
+		if q.Service != "" {
+			name = q.Service + " (" + q.Address + ")"
+		}
+		list = append(list, name+" turned "+number(q.Overflows)+plural(q.Overflows, " connection", " connections")+" away, its accept queue was full")
 	}
 	return list
 }

@@ -50,7 +50,7 @@ func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartVi
 func diskPoints(series []analyze.DiskPoint) []analyze.Point {
 	points := make([]analyze.Point, len(series))
 	for i, w := range series {
-		points[i] = analyze.Point{StartNs: w.StartNs, Partial: w.Partial, Requests: w.IOs, Count: w.IOs, P50: w.P50, P99: w.P99, Max: w.Max}
+		points[i] = analyze.Point{StartNs: w.StartNs, Partial: w.Partial, Requests: w.IOs, Count: w.Count, P50: w.P50, P99: w.P99, Max: w.Max}
 	}
 	return points
 }
@@ -71,6 +71,7 @@ func (p period) thinDisk(series []analyze.DiskPoint) []analyze.DiskPoint {
 		o.IOs += w.IOs
 		o.ReadBytes += w.ReadBytes
 		o.WriteBytes += w.WriteBytes
+		o.Count += w.Count
 		o.P50, o.P99, o.Max = max(o.P50, w.P50), max(o.P99, w.P99), max(o.Max, w.Max)
 	}
 	return out
@@ -81,7 +82,7 @@ func diskSeriesTable(points []analyze.DiskPoint, window int64) table {
 	seconds := float64(window) / 1e9
 	latency := func(head string, of func(*analyze.DiskPoint) int64) spec[analyze.DiskPoint] {
 		return number(head, "", 0, func(w *analyze.DiskPoint) cell {
-			return cell{Text: quantileText(analyze.Distribution{Count: w.IOs}, of(w))}
+			return cell{Text: quantileText(analyze.Distribution{Count: w.Count}, of(w))}
 		})
 	}
 	return build("", "Numbers", points, []spec[analyze.DiskPoint]{

@@ -24,6 +24,8 @@ var cases = []struct {
 	{"hostile", hostile, true},
 	{"cpu", cpuShop, true},
 	{"hostile threads", hostileThreads, false},
+	{"node", node, true},
+	{"hostile node", hostileNode, false},
 	{"busy", busyShop, false},
 	{"hostile stacks", hostileShop, false},
 	{"nothing", func() *analyze.Analysis { return &analyze.Analysis{} }, true},

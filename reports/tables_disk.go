@@ -56,7 +56,7 @@ func disksTable(a *analyze.Analysis) table {
 		{column{Head: "Disk", Kind: kindName}, func(d *disk) cell { return named(d.Name) }},
 		{column{Head: "Kind", Kind: kindName, Hint: "disk, loop, mapping, raid, zram", Rank: 7}, func(d *disk) cell { return named(d.Kind) }},
 		{column{Head: "Mounts", Kind: kindName, Rank: 6}, func(d *disk) cell { return named(strings.Join(d.Mounts, " ")) }},
-		{column{Head: "Done by", Kind: kindName, Hint: hintBelow, Rank: 5, Optional: true}, func(d *disk) cell { return named(strings.Join(d.Below, " ")) }},
+		{column{Head: "Done by", Kind: kindName, Hint: hintBelow, Rank: 1, Optional: true}, func(d *disk) cell { return named(strings.Join(d.Below, " ")) }},
 		number("IOs", "that ended during the recording", 0, func(d *disk) cell { return counted(d.IOs) }),
 		number("Rate", "IOs a second", 8, func(d *disk) cell { return cell{Text: rateText(d.RatePerS)} }),
 		number("Read", "bytes a second", 2, func(d *disk) cell { return cell{Text: throughputText(d.ReadBytesPerS)} }),
@@ -64,11 +64,11 @@ func disksTable(a *analyze.Analysis) table {
 		number("In flight", "IOs under way, on average", 9, func(d *disk) cell { return cell{Text: meanText(d.MeanInFlight)} }),
 		latency("p50", hintDiskLatency, 0, func(d *disk) (analyze.Distribution, int64) { return d.Latency, d.Latency.P50 }),
 		latency("p99", hintDiskLatency, 0, func(d *disk) (analyze.Distribution, int64) { return d.Latency, d.Latency.P99 }),
-		latency("max", hintDiskLatency, 3, func(d *disk) (analyze.Distribution, int64) { return d.Latency, d.Latency.Max }),
+		latency("max", hintDiskLatency, 4, func(d *disk) (analyze.Distribution, int64) { return d.Latency, d.Latency.Max }),
 		latency("Queue p99", hintDiskQueue, 3, func(d *disk) (analyze.Distribution, int64) { return d.Queue, d.Queue.P99 }),
 		latency("Device p99", hintDiskDevice, 3, func(d *disk) (analyze.Distribution, int64) { return d.Device, d.Device.P99 }),
 		odd("Errors", "IOs that failed", 1, func(d *disk) cell { return alarmed(d.Errors, toneBad) }),
-		odd("Requeues", "times the device sent an IO back", 4, func(d *disk) cell { return alarmed(d.Requeues, toneWarn) }),
+		odd("Requeues", "times the device sent an IO back", 5, func(d *disk) cell { return alarmed(d.Requeues, toneWarn) }),
 		fileColumn(a, func(d *disk) string { return d.Capture }),
 		number("Coverage", hintCoverage, 1, func(d *disk) cell { return covered(d.Coverage, d.IOs > 0 || d.Coverage < 1) }),
 	})
@@ -121,12 +121,12 @@ func diskUsersTable(a *analyze.Analysis) table {
 	return build("disk-users", "Who used the disks", all, []spec[diskUser]{
 		{column{Head: "Disk", Kind: kindName}, func(u *diskUser) cell { return named(u.disk) }},
 		{column{Head: "Service", Kind: kindName}, func(u *diskUser) cell { return named(u.Service) }},
-		{column{Head: "Thread", Kind: kindName, Hint: "of the kernel; flusher: what processes wrote earlier, through the page cache", Optional: true}, func(u *diskUser) cell { return named(u.Comm) }},
+		{column{Head: "Thread", Kind: kindName, Hint: "of the kernel; flusher: what processes wrote earlier, through the page cache", Rank: 3, Optional: true}, func(u *diskUser) cell { return named(u.Comm) }},
 		number("IOs", "", 0, func(u *diskUser) cell { return counted(u.IOs) }),
 		number("Read", "", 0, func(u *diskUser) cell { return cell{Text: orAbsent(u.ReadBytes, BytesText)} }),
 		number("Written", "", 0, func(u *diskUser) cell { return cell{Text: orAbsent(u.WriteBytes, BytesText)} }),
-		latency("p50", hintDiskLatency, 0, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.P50 }),
+		latency("p50", hintDiskLatency, 4, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.P50 }),
 		latency("p99", hintDiskLatency, 0, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.P99 }),
-		latency("max", hintDiskLatency, 1, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.Max }),
+		latency("max", hintDiskLatency, 5, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.Max }),
 	})
 }

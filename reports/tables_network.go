@@ -13,6 +13,7 @@ const (
 	hintRTT         = "smoothed round trip time, of connections at their close"
 	hintPeer        = "the busiest remote address; with its port where that is a server's"
 	hintNobody      = "whose socket it was; none where nobody listened"
+	hintIn          = "function that dropped the most frequent"
 	hintStack       = "kernel stack of the most frequent, leaf first"
 )
 
@@ -83,6 +84,17 @@ func queueDepth(q *analyze.AcceptQueue) cell {
 	return c
 }
 
+// droppedIn gives the function that gave a packet up: the first of the stack
+// that is not a way of freeing packets.
+func droppedIn(stack []string) string {
+	for _, name := range stack {
+		if !strings.Contains(name, "kfree_skb") && !strings.Contains(name, "skb_reason_drop") {
+			return name
+		}
+	}
+	return ""
+}
+
 // dropsTable lists dropped packets by reason.
 func dropsTable(a *analyze.Analysis) table {
 	return build("drops", "Dropped packets", a.Drops, []spec[analyze.Drop]{
@@ -94,7 +106,8 @@ func dropsTable(a *analyze.Analysis) table {
 		{column{Head: "Peer", Kind: kindName, Hint: hintPeer, Rank: 1}, func(d *analyze.Drop) cell { return named(d.Peer) }},
 		{column{Head: "First (UTC)", Rank: 5}, func(d *analyze.Drop) cell { return word(timeText(d.FirstNs)) }},
 		number("For", "from the first to the last", 6, func(d *analyze.Drop) cell { return cell{Text: DurationText(d.LastNs - d.FirstNs)} }),
-		{column{Head: "Stack", Kind: kindProse, Hint: hintStack, Rank: 2, Optional: true}, func(d *analyze.Drop) cell { return named(strings.Join(d.Stack, " < ")) }},
+		{column{Head: "In", Kind: kindName, Hint: hintIn, Rank: 2, Optional: true}, func(d *analyze.Drop) cell { return named(droppedIn(d.Stack)) }},
+		{column{Head: "Stack", Kind: kindProse, Hint: hintStack, Rank: 6, Optional: true}, func(d *analyze.Drop) cell { return named(strings.Join(d.Stack, " < ")) }},
 		fileColumn(a, func(d *analyze.Drop) string { return d.Capture }),
 		number("Coverage", hintCoverage, 3, func(d *analyze.Drop) cell { return covered(d.Coverage, true) }),
 	})
