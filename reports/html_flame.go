@@ -198,8 +198,8 @@ func (d *flameDrawing) below(s flameSpan) []flameSpan {
 // frameClass is the colour of a frame: by its kind, and one of four shades by
 // its name, so that neighbours differ and a function keeps its shade.
 func frameClass(s flameSpan) string {
-	if s.depth == 0 {
-		return "frame all"
+	if s.depth == 0 || s.node.Name == "(other)" {
+		return "frame all" // grey: no function
 	}
 	kind := s.node.Kind
 	if !slices.Contains(frameKinds, kind) || kind == "" {

@@ -28,7 +28,7 @@ var (
 	chartAssets = []asset{{"vendor/uPlot.iife.min.js", []string{"vendor/uPlot.LICENSE"}}}
 	ownAssets   = []asset{
 		{file: "number.js"}, {file: "data.js"}, {file: "profile.js"}, {file: "heat.js"},
-		{file: "flame.js"}, {file: "charts.js"}, {file: "page.js"},
+		{file: "flame.js"}, {file: "top.js"}, {file: "charts.js"}, {file: "page.js"},
 	}
 )
 

@@ -182,6 +182,53 @@ func TestPickedRange(t *testing.T) {
 	b.quiet()
 }
 
+// TestFunctionsOfTheMoment: the table below the graph is that of the picked
+// range, and counts a function that calls itself once.
+func TestFunctionsOfTheMoment(t *testing.T) {
+	a := busyShop()
+	p := newProfiler(20 * millisecond)
+	p.on[[2]int32{0, p.node("cart", user("walk"), user("walk"), user("leaf"))}] = 3
+	p.on[[2]int32{0, p.node("cart", user("walk"))}] = 1
+	p.on[[2]int32{70, p.node("cart", user("later"))}] = 4
+	a.Profile = p.profile()
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	rows := func() string {
+		return run[string](b, `[...document.querySelectorAll("#flame-top tr")].map(r => [0, 3, 5].map(i => r.children[i].textContent).join(" ")).join("; ")`)
+	}
+	if got, want := rows(), "later 50% 50%; leaf 37.5% 37.5%; walk 12.5% 50%"; got != want {
+		t.Errorf("functions %q, want %q", got, want)
+	}
+	run[bool](b, `document.getElementById("flame-heat").focus() || true`)
+	if b.press(false, "Enter"); rows() != "leaf 75% 75%; walk 25% 100%" {
+		t.Errorf("functions of the first moment %q", rows())
+	}
+	b.quiet()
+}
+
+// TestLongRecording: a day of seconds has a heat map that a browser can draw,
+// and a column of it picks what it stands for.
+func TestLongRecording(t *testing.T) {
+	a := busyShop()
+	p := newProfiler(second)
+	node := p.node("cart", user("main"))
+	for bucket := range int32(86400) {
+		p.on[[2]int32{bucket, node}] = int64(1 + bucket%7)
+	}
+	a.Profile = p.profile()
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	if wide := run[int](b, `document.getElementById("flame-heat").width`); wide > 4000 {
+		t.Errorf("the canvas is %d pixels wide", wide)
+	}
+	run[bool](b, `document.getElementById("flame-heat").focus() || true`)
+	b.press(false, "ArrowRight", "Enter")
+	if got, want := graphTotal(b), sumOf(a.Profile, a.Profile.OnCPU, "", 29, 58); got != want {
+		t.Errorf("the second of 2980 columns, 29 s each, shows %d samples of %d", got, want)
+	}
+	b.quiet()
+}
+
 // TestScriptNumbers: the page words numbers as the rest of the report does.
 func TestScriptNumbers(t *testing.T) {
 	b := show(t, render(t, shop(), HTML, options), 1300, 900)

@@ -136,7 +136,7 @@ const kmonCharts = (() => {
       tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
       cursor: { sync: { key, setSeries: false }, y: false, drag: { x: true, y: false } },
       hooks: { drawAxes: [(u) => behind(u, chart, style)], draw: [(u) => over(u, chart, style)] },
-      axes: [{ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 26, font: "11px system-ui, sans-serif",
+      axes: [{ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 26, space: 72, font: "11px system-ui, sans-serif",
         values: (u, splits) => splits.map((s) => kmonNumber.clock(s * 1e3)) }, ...shown.map(axis)],
       series: [{ label: "UTC", value: (u, s) => (s == null ? "–" : kmonNumber.clock((s - chart.window / 2) * 1e3)) },
         ...chart.series.map((s, i) => ({ label: s.name, scale: s.unit, points: { show: false }, ...look(s.name, i, s.unit, style),

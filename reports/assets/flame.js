@@ -6,10 +6,10 @@ const kmonFlame = (() => {
 
   // shade varies the hue of a kind by the name, so that neighbours differ.
   function colour(frame) {
-    const [hue, saturation, light] = hues[frame.kind] || hues[""];
+    const [hue, saturation, light] = frame.name === "(other)" ? hues.all : hues[frame.kind] || hues[""];
     let hash = 0;
     for (let i = 0; i < frame.name.length && i < 64; i++) hash = (hash * 31 + frame.name.charCodeAt(i)) | 0;
-    const swing = frame.kind === "all" ? 0 : (hash >>> 4) % 13;
+    const swing = saturation < 10 ? 0 : (hash >>> 4) % 13;
     return "hsl(" + (hue + (frame.kind === "user" ? swing * 2 - 16 : swing - 6)) + " " + saturation + "% " + (light - 4 + (swing % 7)) + "%)";
   }
 

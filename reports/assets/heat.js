@@ -66,13 +66,15 @@ const kmonHeat = (() => {
       const shades = Array.from({ length: 9 }, (_, i) => style.getPropertyValue("--heat" + i).trim());
       g.fillStyle = shades[0];
       g.fillRect(left, top, this.cellWidth * this.model.columns, this.height - foot - top);
-      const gap = this.cellWidth > 5 && this.cellHeight > 5 ? 0.5 : 0;
+      // Edges on whole pixels: shared ones leave no seam.
+      const gap = this.cellWidth > 5 && this.cellHeight > 5 ? 1 : 0;
       for (let c = 0; c < this.model.columns; c++) {
         for (let r = 0; r < this.model.rows; r++) {
           const n = this.model.count(c, r);
           if (!n) continue;
           g.fillStyle = shades[1 + Math.floor(Math.pow(n / this.most, this.model.gamma) * 7 + 0.5)];
-          g.fillRect(left + c * this.cellWidth, this.y(r), this.cellWidth - gap, this.cellHeight - gap);
+          const x = Math.round(left + c * this.cellWidth), y = Math.round(this.y(r));
+          g.fillRect(x, y, Math.round(left + (c + 1) * this.cellWidth) - x - gap, Math.round(this.y(r - 1)) - y - gap);
         }
       }
     }

@@ -2,6 +2,7 @@
 // Starts the page: shows what needs scripts in place of what does not, and
 // lets a range of time, picked on a heat map, narrow the flame graph.
 (() => {
+  const mostColumns = 3000; // of a heat map
   const element = (id) => document.getElementById(id);
 
   // reveal shows the parts for scripts in a section and hides the others.
@@ -87,11 +88,18 @@
       return kmonNumber.clock(startMs + (bucket * bucketNs) / 1e6, 3);
     }
 
-    // showHeat draws seconds to the right and the parts of a second upwards; or
-    // an interval a column, where time was added up by interval.
-    showHeat() {
+    // layout is how the heat map shows time: seconds to the right and the parts
+    // of a second upwards. Time added up by interval has one row, an interval a
+    // column; so has a recording with more seconds than fit, some a column.
+    layout() {
       const { profile } = this, step = profile.step[this.kind.value];
-      const rows = step > 1 ? 1 : Math.max(1, Math.round(1e9 / profile.bucketNs));
+      const rows = Math.max(1, Math.round(1e9 / profile.bucketNs));
+      if (step === 1 && profile.buckets <= rows * mostColumns) return { rows, step };
+      return { rows: 1, step: step * Math.ceil(profile.buckets / step / mostColumns) };
+    }
+
+    showHeat() {
+      const { profile } = this, { rows, step } = this.layout();
       const [sums] = profile.byTime(this.kind.value, [this.frame], step);
       this.heat.show({
         rows, gamma: 1, columns: Math.ceil(sums.length / rows),
@@ -105,13 +113,13 @@
 
     // pickPlaces turns places of the heat map into buckets.
     pickPlaces(range) {
-      const step = this.profile.step[this.kind.value];
+      const { step } = this.layout();
       this.pick(range && range.map((place) => place * step));
     }
 
-    // shown is the picked range, or all, widened to whole intervals.
+    // shown is the picked range, or all, widened to whole places of the map.
     shown() {
-      const { profile } = this, step = profile.step[this.kind.value];
+      const { profile } = this, { step } = this.layout();
       const [from, to] = this.range || [0, profile.buckets];
       return [Math.floor(from / step) * step, Math.ceil(to / step) * step];
     }
@@ -134,7 +142,7 @@
 
     // markAll shows the picked range on both maps.
     markAll() {
-      const step = this.profile.step[this.kind.value];
+      const { step } = this.layout();
       this.heat.mark(this.range && this.shown().map((bucket) => bucket / step));
       if (!this.latency || !this.latency.model) return;
       const map = this.latency.model, { startMs, bucketNs } = this.profile;
@@ -150,6 +158,7 @@
       element("range-text").textContent = time + ": " + this.valueText(tree.value);
       element("range-reset").disabled = !this.range;
       this.flame.show(tree);
+      kmonTop.fill(element("flame-top"), tree, (value) => this.valueText(value));
     }
 
     // showCores draws the CPUs in use over time: of the chosen service, or of
@@ -178,11 +187,15 @@
   // readLatencies gives the models of the latency maps.
   function readLatencies(r) {
     return Array.from({ length: r ? r.number() : 0 }, () => {
-      const subject = r.text(), startMs = r.number() * 1e3 + r.number() / 1e6, columnNs = r.number();
+      const subject = r.text(), startMs = r.number() * 1e3 + r.number() / 1e6, windowNs = r.number();
       const bounds = r.column(), gaps = r.column(), row = r.column(), count = r.column();
-      const rows = bounds.length - 1, cells = new Map();
-      let column = 0;
-      for (let i = 0; i < gaps.length; i++) cells.set((column += gaps[i]) * rows + row[i], count[i]);
+      const rows = bounds.length - 1, cells = new Map(), merged = Math.ceil((gaps.reduce((a, b) => a + b, 0) + 1) / mostColumns);
+      let window = 0, column = 0;
+      for (let i = 0; i < gaps.length; i++) {
+        column = Math.floor((window += gaps[i]) / merged);
+        cells.set(column * rows + row[i], (cells.get(column * rows + row[i]) || 0) + count[i]);
+      }
+      const columnNs = windowNs * merged;
       const clock = (c) => kmonNumber.clock(startMs + (c * columnNs) / 1e6);
       const at = (c, r) => cells.get(c * rows + r) || 0;
       return {
