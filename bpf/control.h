@@ -60,6 +60,10 @@ struct {
  * everybody). Set before loading. */
 const volatile bool cgroup_v1 = false;
 
+/* The recorder's own pid as the kernel counts it, which in a container is not
+ * what getpid says; known once it has read an iterator. */
+u32 reader_tgid = 0;
+
 static __always_inline struct control *current_control(void)
 {
 	u32 zero = 0;

@@ -7,4 +7,4 @@
 // clang. Loading, choosing and attaching programs is package record/probe.
 package bpf
 
-//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -go-package bpf -type exchange_record -type socket_record -type listener_record -type proc_record -type record_kind -type loss_slot -type control_flags -type exchange_flags -type socket_event -type role -type role_source -type close_reason -type proc_event -type call_key -type call_count -type call_ids -target amd64,arm64 Kmon kmon.bpf.c -- -O2 -mcpu=v3 -Wall -Werror
+//go:generate go tool bpf2go -cc clang-19 -strip llvm-strip-19 -go-package bpf -type exchange_record -type socket_record -type listener_record -type proc_record -type interval_record -type sample_record -type kernel_stack -type user_stack -type wait_key -type wait_sum -type wake_key -type collect_mode -type thread_state_kind -type record_kind -type loss_slot -type control_flags -type exchange_flags -type socket_event -type role -type role_source -type close_reason -type proc_event -type call_key -type call_count -type call_ids -target amd64,arm64 Kmon kmon.bpf.c -- -O2 -mcpu=v3 -Wall -Werror

@@ -22,7 +22,13 @@ enum loss_slot {
 	LOSS_SOCKET_STATE = 4, /* no memory or no room for a socket's state */
 	LOSS_SOCKET_BUSY = 5,  /* a socket's state could not be locked */
 	LOSS_CALL_COUNT = 6,   /* no room for the count of a call */
-	LOSS_SLOTS = 8,
+	LOSS_INTERVAL_RING = 7,
+	LOSS_SAMPLE_RING = 8,
+	LOSS_THREAD_STATE = 9, /* no memory for a thread's state */
+	LOSS_WAIT_TABLE = 10,  /* no room for another kind of wait in this interval */
+	LOSS_WAKE_TABLE = 11,  /* no room for another pair of threads in this interval */
+	LOSS_STACK_TABLE = 12, /* no room for another stack: the row has none */
+	LOSS_SLOTS = 32,
 };
 
 /* Sizes are set by the recorder before loading. */

@@ -46,6 +46,25 @@ enum {
 	BPF_SK_STORAGE_GET_F_CREATE = 1,
 	BPF_LOCAL_STORAGE_GET_F_CREATE = 1,
 	BPF_RB_NO_WAKEUP = 1,
+	BPF_F_USER_STACK = 1 << 8,
+	BPF_F_USER_BUILD_ID = 1 << 11,
+};
+enum { BPF_STACK_BUILD_ID_VALID = 1 };
+struct bpf_stack_build_id {
+	s32 status;
+	unsigned char build_id[20];
+	union {
+		u64 offset;
+		u64 ip;
+	};
+};
+
+/* include/linux/sched.h */
+enum {
+	TASK_UNINTERRUPTIBLE = 0x2,
+	TASK_DEAD = 0x80,
+	TASK_NOLOAD = 0x400, /* with UNINTERRUPTIBLE: a kernel thread without work */
+	PF_KTHREAD = 0x00200000,
 };
 
 /* include/net/tcp_states.h */
@@ -172,10 +191,33 @@ struct thread_info {
 	unsigned long flags;
 	u32 status; /* x86 */
 };
+struct rq {
+	u64 clock;
+};
+struct cfs_rq {
+	struct rq *rq;
+};
+struct sched_entity {
+	u64 sum_exec_runtime;
+	struct cfs_rq *cfs_rq;
+};
+struct sched_info {
+	unsigned long pcount;
+	u64 run_delay;
+	u64 last_arrival;
+	u64 last_queued;
+};
 struct task_struct {
 	struct thread_info thread_info;
 	int pid;
 	int tgid;
+	unsigned int flags;
+	unsigned int __state;
+	struct sched_entity se;
+	struct sched_info sched_info;
+	unsigned long nvcsw;
+	unsigned long nivcsw;
+	u64 start_time;
 	u64 start_boottime;
 	int exit_code;
 	char comm[16];
@@ -199,6 +241,10 @@ struct seq_file;
 struct bpf_map;
 struct bpf_iter_meta {
 	struct seq_file *seq;
+};
+struct bpf_iter__task {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
 };
 struct bpf_iter__task_file {
 	struct bpf_iter_meta *meta;

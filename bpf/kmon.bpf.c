@@ -6,12 +6,22 @@
 #include "proc.bpf.c"
 #include "syscall.bpf.c"
 #include "tcp.bpf.c"
+#include "cpu.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const struct exchange_record *unused_exchange __attribute__((unused));
 const struct socket_record *unused_socket __attribute__((unused));
 const struct listener_record *unused_listener __attribute__((unused));
+const struct interval_record *unused_interval __attribute__((unused));
+const struct sample_record *unused_sample __attribute__((unused));
+const struct kernel_stack *unused_kernel_stack __attribute__((unused));
+const struct user_stack *unused_user_stack __attribute__((unused));
+const struct wait_key *unused_wait_key __attribute__((unused));
+const struct wait_sum *unused_wait_sum __attribute__((unused));
+const struct wake_key *unused_wake_key __attribute__((unused));
+const enum collect_mode *unused_collect_mode __attribute__((unused));
+const enum thread_state_kind *unused_thread_state_kind __attribute__((unused));
 const struct proc_record *unused_proc __attribute__((unused));
 const struct call_key *unused_call_key __attribute__((unused));
 const struct call_count *unused_call_count __attribute__((unused));

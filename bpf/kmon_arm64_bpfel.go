@@ -50,6 +50,14 @@ const (
 	KmonCloseReasonCLOSE_OTHER          KmonCloseReason = 7
 )
 
+type KmonCollectMode uint32
+
+const (
+	KmonCollectModeCOLLECT_BASELINE KmonCollectMode = 0
+	KmonCollectModeCOLLECT_INTERVAL KmonCollectMode = 1
+	KmonCollectModeCOLLECT_LAST     KmonCollectMode = 2
+)
+
 type KmonControl struct {
 	_          structs.HostLayout
 	Generation uint32
@@ -111,6 +119,28 @@ type KmonExchangeRecord struct {
 	Pad             uint8
 }
 
+type KmonIntervalRecord struct {
+	_           structs.HostLayout
+	Kind        uint16
+	Unused      uint16
+	Tgid        uint32
+	TsNs        uint64
+	OnCpuNs     uint64
+	RunQueueNs  uint64
+	Timeslices  uint64
+	Voluntary   uint64
+	Involuntary uint64
+	Tid         uint32
+	Pad         uint32
+	Comm        [16]int8
+}
+
+type KmonKernelStack struct {
+	_     structs.HostLayout
+	Depth uint64
+	Addrs [64]uint64
+}
+
 type KmonListenerKey struct {
 	_       structs.HostLayout
 	NetnsId uint32
@@ -149,7 +179,13 @@ const (
 	KmonLossSlotLOSS_SOCKET_STATE  KmonLossSlot = 4
 	KmonLossSlotLOSS_SOCKET_BUSY   KmonLossSlot = 5
 	KmonLossSlotLOSS_CALL_COUNT    KmonLossSlot = 6
-	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 8
+	KmonLossSlotLOSS_INTERVAL_RING KmonLossSlot = 7
+	KmonLossSlotLOSS_SAMPLE_RING   KmonLossSlot = 8
+	KmonLossSlotLOSS_THREAD_STATE  KmonLossSlot = 9
+	KmonLossSlotLOSS_WAIT_TABLE    KmonLossSlot = 10
+	KmonLossSlotLOSS_WAKE_TABLE    KmonLossSlot = 11
+	KmonLossSlotLOSS_STACK_TABLE   KmonLossSlot = 12
+	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 32
 )
 
 type KmonProcEvent uint32
@@ -186,6 +222,8 @@ const (
 	KmonRecordKindRECORD_SOCKET   KmonRecordKind = 2
 	KmonRecordKindRECORD_LISTENER KmonRecordKind = 3
 	KmonRecordKindRECORD_PROC     KmonRecordKind = 4
+	KmonRecordKindRECORD_INTERVAL KmonRecordKind = 5
+	KmonRecordKindRECORD_SAMPLE   KmonRecordKind = 6
 )
 
 type KmonRole uint32
@@ -205,6 +243,18 @@ const (
 	KmonRoleSourceROLE_SOURCE_LISTENER KmonRoleSource = 3
 	KmonRoleSourceROLE_SOURCE_PORT     KmonRoleSource = 4
 )
+
+type KmonSampleRecord struct {
+	_           structs.HostLayout
+	Kind        uint16
+	Unused      uint16
+	Cpu         uint32
+	TsNs        uint64
+	KernelStack uint64
+	UserStack   uint64
+	Tgid        uint32
+	Tid         uint32
+}
 
 type KmonSocketEvent uint32
 
@@ -272,6 +322,75 @@ type KmonSocketState struct {
 	Pad             [2]uint8
 }
 
+type KmonStackDesk struct {
+	_      structs.HostLayout
+	Kernel KmonKernelStack
+	User   KmonUserStack
+}
+
+type KmonThreadState struct {
+	_           structs.HostLayout
+	SleptNs     uint64
+	Waker       uint64
+	UserStack   uint64
+	Wakes       uint32
+	WakesTold   uint32
+	Generation  uint32
+	Wanted      uint8
+	SleptState  uint8
+	Pad         [2]uint8
+	Busy        uint32
+	Pad2        uint32
+	OnCpuNs     uint64
+	RunQueueNs  uint64
+	Timeslices  uint64
+	Voluntary   uint64
+	Involuntary uint64
+}
+
+type KmonThreadStateKind uint32
+
+const (
+	KmonThreadStateKindSTATE_SLEEP    KmonThreadStateKind = 1
+	KmonThreadStateKindSTATE_DISK     KmonThreadStateKind = 2
+	KmonThreadStateKindSTATE_RUNNABLE KmonThreadStateKind = 3
+)
+
+type KmonUserStack struct {
+	_      structs.HostLayout
+	Depth  uint64
+	Frames [96]struct {
+		_       structs.HostLayout
+		Status  int32
+		BuildId [20]uint8
+		Offset  uint64
+	}
+}
+
+type KmonWaitKey struct {
+	_           structs.HostLayout
+	KernelStack uint64
+	UserStack   uint64
+	Tgid        uint32
+	State       uint16
+	Epoch       uint16
+}
+
+type KmonWaitSum struct {
+	_       structs.HostLayout
+	Count   uint64
+	TotalNs uint64
+	MaxNs   uint64
+	Waiting uint64
+}
+
+type KmonWakeKey struct {
+	_     structs.HostLayout
+	Waker uint64
+	Woken uint64
+	Epoch uint64
+}
+
 // Names of all BPF objects in the ELF.
 //
 // Used for safe lookups in a Collection or CollectionSpec.
@@ -283,13 +402,19 @@ const (
 	KmonMapControl                   = "control"
 	KmonMapControlRing               = "control_ring"
 	KmonMapDataRing                  = "data_ring"
+	KmonMapKernelStacks              = "kernel_stacks"
 	KmonMapListeners                 = "listeners"
 	KmonMapLosses                    = "losses"
 	KmonMapSockets                   = "sockets"
 	KmonMapSocketsByAddress          = "sockets_by_address"
+	KmonMapStackDesks                = "stack_desks"
 	KmonMapTargetCgroups             = "target_cgroups"
 	KmonMapTargetPorts               = "target_ports"
 	KmonMapTargetTgids               = "target_tgids"
+	KmonMapThreads                   = "threads"
+	KmonMapUserStacks                = "user_stacks"
+	KmonMapWaits                     = "waits"
+	KmonMapWakes                     = "wakes"
 	KmonProgCallEnterTimed           = "call_enter_timed"
 	KmonProgCallExit                 = "call_exit"
 	KmonProgCallExitTimed            = "call_exit_timed"
@@ -309,6 +434,11 @@ const (
 	KmonProgCountTracepoint5         = "count_tracepoint_5"
 	KmonProgCountTracepoint6         = "count_tracepoint_6"
 	KmonProgCountTracepoint7         = "count_tracepoint_7"
+	KmonProgCpuCollect               = "cpu_collect"
+	KmonProgCpuFork                  = "cpu_fork"
+	KmonProgCpuSample                = "cpu_sample"
+	KmonProgCpuSwitch                = "cpu_switch"
+	KmonProgCpuWaking                = "cpu_waking"
 	KmonProgExistingListeners        = "existing_listeners"
 	KmonProgExistingSockets          = "existing_sockets"
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
@@ -328,19 +458,28 @@ const (
 	KmonProgTcpSendpageFexit         = "tcp_sendpage_fexit"
 	KmonProgTcpState                 = "tcp_state"
 	KmonProgTcpStateByAddress        = "tcp_state_by_address"
+	KmonVarAllThreads                = "all_threads"
 	KmonVarCallsSide                 = "calls_side"
 	KmonVarCgroupV1                  = "cgroup_v1"
+	KmonVarCollecting                = "collecting"
 	KmonVarCountedCalls              = "counted_calls"
+	KmonVarEpoch                     = "epoch"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarListed                    = "listed"
+	KmonVarOffCpuMinNs               = "off_cpu_min_ns"
 	KmonVarReaderTgid                = "reader_tgid"
+	KmonVarTakeUserStacks            = "take_user_stacks"
+	KmonVarThreadTargets             = "thread_targets"
 	KmonVarUnusedCallCount           = "unused_call_count"
 	KmonVarUnusedCallIds             = "unused_call_ids"
 	KmonVarUnusedCallKey             = "unused_call_key"
 	KmonVarUnusedCloseReason         = "unused_close_reason"
+	KmonVarUnusedCollectMode         = "unused_collect_mode"
 	KmonVarUnusedControlFlags        = "unused_control_flags"
 	KmonVarUnusedExchange            = "unused_exchange"
 	KmonVarUnusedExchangeFlags       = "unused_exchange_flags"
+	KmonVarUnusedInterval            = "unused_interval"
+	KmonVarUnusedKernelStack         = "unused_kernel_stack"
 	KmonVarUnusedListener            = "unused_listener"
 	KmonVarUnusedLossSlot            = "unused_loss_slot"
 	KmonVarUnusedProc                = "unused_proc"
@@ -348,8 +487,14 @@ const (
 	KmonVarUnusedRecordKind          = "unused_record_kind"
 	KmonVarUnusedRole                = "unused_role"
 	KmonVarUnusedRoleSource          = "unused_role_source"
+	KmonVarUnusedSample              = "unused_sample"
 	KmonVarUnusedSocket              = "unused_socket"
 	KmonVarUnusedSocketEvent         = "unused_socket_event"
+	KmonVarUnusedThreadStateKind     = "unused_thread_state_kind"
+	KmonVarUnusedUserStack           = "unused_user_stack"
+	KmonVarUnusedWaitKey             = "unused_wait_key"
+	KmonVarUnusedWaitSum             = "unused_wait_sum"
+	KmonVarUnusedWakeKey             = "unused_wake_key"
 )
 
 // LoadKmon returns the embedded CollectionSpec for Kmon.
@@ -413,6 +558,11 @@ type KmonProgramSpecs struct {
 	CountTracepoint5         *ebpf.ProgramSpec `ebpf:"count_tracepoint_5"`
 	CountTracepoint6         *ebpf.ProgramSpec `ebpf:"count_tracepoint_6"`
 	CountTracepoint7         *ebpf.ProgramSpec `ebpf:"count_tracepoint_7"`
+	CpuCollect               *ebpf.ProgramSpec `ebpf:"cpu_collect"`
+	CpuFork                  *ebpf.ProgramSpec `ebpf:"cpu_fork"`
+	CpuSample                *ebpf.ProgramSpec `ebpf:"cpu_sample"`
+	CpuSwitch                *ebpf.ProgramSpec `ebpf:"cpu_switch"`
+	CpuWaking                *ebpf.ProgramSpec `ebpf:"cpu_waking"`
 	ExistingListeners        *ebpf.ProgramSpec `ebpf:"existing_listeners"`
 	ExistingSockets          *ebpf.ProgramSpec `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
@@ -445,41 +595,62 @@ type KmonMapSpecs struct {
 	Control          *ebpf.MapSpec `ebpf:"control"`
 	ControlRing      *ebpf.MapSpec `ebpf:"control_ring"`
 	DataRing         *ebpf.MapSpec `ebpf:"data_ring"`
+	KernelStacks     *ebpf.MapSpec `ebpf:"kernel_stacks"`
 	Listeners        *ebpf.MapSpec `ebpf:"listeners"`
 	Losses           *ebpf.MapSpec `ebpf:"losses"`
 	Sockets          *ebpf.MapSpec `ebpf:"sockets"`
 	SocketsByAddress *ebpf.MapSpec `ebpf:"sockets_by_address"`
+	StackDesks       *ebpf.MapSpec `ebpf:"stack_desks"`
 	TargetCgroups    *ebpf.MapSpec `ebpf:"target_cgroups"`
 	TargetPorts      *ebpf.MapSpec `ebpf:"target_ports"`
 	TargetTgids      *ebpf.MapSpec `ebpf:"target_tgids"`
+	Threads          *ebpf.MapSpec `ebpf:"threads"`
+	UserStacks       *ebpf.MapSpec `ebpf:"user_stacks"`
+	Waits            *ebpf.MapSpec `ebpf:"waits"`
+	Wakes            *ebpf.MapSpec `ebpf:"wakes"`
 }
 
 // KmonVariableSpecs contains global variables before they are loaded into the kernel.
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonVariableSpecs struct {
-	CallsSide           *ebpf.VariableSpec `ebpf:"calls_side"`
-	CgroupV1            *ebpf.VariableSpec `ebpf:"cgroup_v1"`
-	CountedCalls        *ebpf.VariableSpec `ebpf:"counted_calls"`
-	LastSweep           *ebpf.VariableSpec `ebpf:"last_sweep"`
-	Listed              *ebpf.VariableSpec `ebpf:"listed"`
-	ReaderTgid          *ebpf.VariableSpec `ebpf:"reader_tgid"`
-	UnusedCallCount     *ebpf.VariableSpec `ebpf:"unused_call_count"`
-	UnusedCallIds       *ebpf.VariableSpec `ebpf:"unused_call_ids"`
-	UnusedCallKey       *ebpf.VariableSpec `ebpf:"unused_call_key"`
-	UnusedCloseReason   *ebpf.VariableSpec `ebpf:"unused_close_reason"`
-	UnusedControlFlags  *ebpf.VariableSpec `ebpf:"unused_control_flags"`
-	UnusedExchange      *ebpf.VariableSpec `ebpf:"unused_exchange"`
-	UnusedExchangeFlags *ebpf.VariableSpec `ebpf:"unused_exchange_flags"`
-	UnusedListener      *ebpf.VariableSpec `ebpf:"unused_listener"`
-	UnusedLossSlot      *ebpf.VariableSpec `ebpf:"unused_loss_slot"`
-	UnusedProc          *ebpf.VariableSpec `ebpf:"unused_proc"`
-	UnusedProcEvent     *ebpf.VariableSpec `ebpf:"unused_proc_event"`
-	UnusedRecordKind    *ebpf.VariableSpec `ebpf:"unused_record_kind"`
-	UnusedRole          *ebpf.VariableSpec `ebpf:"unused_role"`
-	UnusedRoleSource    *ebpf.VariableSpec `ebpf:"unused_role_source"`
-	UnusedSocket        *ebpf.VariableSpec `ebpf:"unused_socket"`
-	UnusedSocketEvent   *ebpf.VariableSpec `ebpf:"unused_socket_event"`
+	AllThreads            *ebpf.VariableSpec `ebpf:"all_threads"`
+	CallsSide             *ebpf.VariableSpec `ebpf:"calls_side"`
+	CgroupV1              *ebpf.VariableSpec `ebpf:"cgroup_v1"`
+	Collecting            *ebpf.VariableSpec `ebpf:"collecting"`
+	CountedCalls          *ebpf.VariableSpec `ebpf:"counted_calls"`
+	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
+	LastSweep             *ebpf.VariableSpec `ebpf:"last_sweep"`
+	Listed                *ebpf.VariableSpec `ebpf:"listed"`
+	OffCpuMinNs           *ebpf.VariableSpec `ebpf:"off_cpu_min_ns"`
+	ReaderTgid            *ebpf.VariableSpec `ebpf:"reader_tgid"`
+	TakeUserStacks        *ebpf.VariableSpec `ebpf:"take_user_stacks"`
+	ThreadTargets         *ebpf.VariableSpec `ebpf:"thread_targets"`
+	UnusedCallCount       *ebpf.VariableSpec `ebpf:"unused_call_count"`
+	UnusedCallIds         *ebpf.VariableSpec `ebpf:"unused_call_ids"`
+	UnusedCallKey         *ebpf.VariableSpec `ebpf:"unused_call_key"`
+	UnusedCloseReason     *ebpf.VariableSpec `ebpf:"unused_close_reason"`
+	UnusedCollectMode     *ebpf.VariableSpec `ebpf:"unused_collect_mode"`
+	UnusedControlFlags    *ebpf.VariableSpec `ebpf:"unused_control_flags"`
+	UnusedExchange        *ebpf.VariableSpec `ebpf:"unused_exchange"`
+	UnusedExchangeFlags   *ebpf.VariableSpec `ebpf:"unused_exchange_flags"`
+	UnusedInterval        *ebpf.VariableSpec `ebpf:"unused_interval"`
+	UnusedKernelStack     *ebpf.VariableSpec `ebpf:"unused_kernel_stack"`
+	UnusedListener        *ebpf.VariableSpec `ebpf:"unused_listener"`
+	UnusedLossSlot        *ebpf.VariableSpec `ebpf:"unused_loss_slot"`
+	UnusedProc            *ebpf.VariableSpec `ebpf:"unused_proc"`
+	UnusedProcEvent       *ebpf.VariableSpec `ebpf:"unused_proc_event"`
+	UnusedRecordKind      *ebpf.VariableSpec `ebpf:"unused_record_kind"`
+	UnusedRole            *ebpf.VariableSpec `ebpf:"unused_role"`
+	UnusedRoleSource      *ebpf.VariableSpec `ebpf:"unused_role_source"`
+	UnusedSample          *ebpf.VariableSpec `ebpf:"unused_sample"`
+	UnusedSocket          *ebpf.VariableSpec `ebpf:"unused_socket"`
+	UnusedSocketEvent     *ebpf.VariableSpec `ebpf:"unused_socket_event"`
+	UnusedThreadStateKind *ebpf.VariableSpec `ebpf:"unused_thread_state_kind"`
+	UnusedUserStack       *ebpf.VariableSpec `ebpf:"unused_user_stack"`
+	UnusedWaitKey         *ebpf.VariableSpec `ebpf:"unused_wait_key"`
+	UnusedWaitSum         *ebpf.VariableSpec `ebpf:"unused_wait_sum"`
+	UnusedWakeKey         *ebpf.VariableSpec `ebpf:"unused_wake_key"`
 }
 
 // KmonObjects contains all objects after they have been loaded into the kernel.
@@ -509,13 +680,19 @@ type KmonMaps struct {
 	Control          *ebpf.Map `ebpf:"control"`
 	ControlRing      *ebpf.Map `ebpf:"control_ring"`
 	DataRing         *ebpf.Map `ebpf:"data_ring"`
+	KernelStacks     *ebpf.Map `ebpf:"kernel_stacks"`
 	Listeners        *ebpf.Map `ebpf:"listeners"`
 	Losses           *ebpf.Map `ebpf:"losses"`
 	Sockets          *ebpf.Map `ebpf:"sockets"`
 	SocketsByAddress *ebpf.Map `ebpf:"sockets_by_address"`
+	StackDesks       *ebpf.Map `ebpf:"stack_desks"`
 	TargetCgroups    *ebpf.Map `ebpf:"target_cgroups"`
 	TargetPorts      *ebpf.Map `ebpf:"target_ports"`
 	TargetTgids      *ebpf.Map `ebpf:"target_tgids"`
+	Threads          *ebpf.Map `ebpf:"threads"`
+	UserStacks       *ebpf.Map `ebpf:"user_stacks"`
+	Waits            *ebpf.Map `ebpf:"waits"`
+	Wakes            *ebpf.Map `ebpf:"wakes"`
 }
 
 func (m *KmonMaps) Close() error {
@@ -527,13 +704,19 @@ func (m *KmonMaps) Close() error {
 		m.Control,
 		m.ControlRing,
 		m.DataRing,
+		m.KernelStacks,
 		m.Listeners,
 		m.Losses,
 		m.Sockets,
 		m.SocketsByAddress,
+		m.StackDesks,
 		m.TargetCgroups,
 		m.TargetPorts,
 		m.TargetTgids,
+		m.Threads,
+		m.UserStacks,
+		m.Waits,
+		m.Wakes,
 	)
 }
 
@@ -541,28 +724,43 @@ func (m *KmonMaps) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonVariables struct {
-	CallsSide           *ebpf.Variable `ebpf:"calls_side"`
-	CgroupV1            *ebpf.Variable `ebpf:"cgroup_v1"`
-	CountedCalls        *ebpf.Variable `ebpf:"counted_calls"`
-	LastSweep           *ebpf.Variable `ebpf:"last_sweep"`
-	Listed              *ebpf.Variable `ebpf:"listed"`
-	ReaderTgid          *ebpf.Variable `ebpf:"reader_tgid"`
-	UnusedCallCount     *ebpf.Variable `ebpf:"unused_call_count"`
-	UnusedCallIds       *ebpf.Variable `ebpf:"unused_call_ids"`
-	UnusedCallKey       *ebpf.Variable `ebpf:"unused_call_key"`
-	UnusedCloseReason   *ebpf.Variable `ebpf:"unused_close_reason"`
-	UnusedControlFlags  *ebpf.Variable `ebpf:"unused_control_flags"`
-	UnusedExchange      *ebpf.Variable `ebpf:"unused_exchange"`
-	UnusedExchangeFlags *ebpf.Variable `ebpf:"unused_exchange_flags"`
-	UnusedListener      *ebpf.Variable `ebpf:"unused_listener"`
-	UnusedLossSlot      *ebpf.Variable `ebpf:"unused_loss_slot"`
-	UnusedProc          *ebpf.Variable `ebpf:"unused_proc"`
-	UnusedProcEvent     *ebpf.Variable `ebpf:"unused_proc_event"`
-	UnusedRecordKind    *ebpf.Variable `ebpf:"unused_record_kind"`
-	UnusedRole          *ebpf.Variable `ebpf:"unused_role"`
-	UnusedRoleSource    *ebpf.Variable `ebpf:"unused_role_source"`
-	UnusedSocket        *ebpf.Variable `ebpf:"unused_socket"`
-	UnusedSocketEvent   *ebpf.Variable `ebpf:"unused_socket_event"`
+	AllThreads            *ebpf.Variable `ebpf:"all_threads"`
+	CallsSide             *ebpf.Variable `ebpf:"calls_side"`
+	CgroupV1              *ebpf.Variable `ebpf:"cgroup_v1"`
+	Collecting            *ebpf.Variable `ebpf:"collecting"`
+	CountedCalls          *ebpf.Variable `ebpf:"counted_calls"`
+	Epoch                 *ebpf.Variable `ebpf:"epoch"`
+	LastSweep             *ebpf.Variable `ebpf:"last_sweep"`
+	Listed                *ebpf.Variable `ebpf:"listed"`
+	OffCpuMinNs           *ebpf.Variable `ebpf:"off_cpu_min_ns"`
+	ReaderTgid            *ebpf.Variable `ebpf:"reader_tgid"`
+	TakeUserStacks        *ebpf.Variable `ebpf:"take_user_stacks"`
+	ThreadTargets         *ebpf.Variable `ebpf:"thread_targets"`
+	UnusedCallCount       *ebpf.Variable `ebpf:"unused_call_count"`
+	UnusedCallIds         *ebpf.Variable `ebpf:"unused_call_ids"`
+	UnusedCallKey         *ebpf.Variable `ebpf:"unused_call_key"`
+	UnusedCloseReason     *ebpf.Variable `ebpf:"unused_close_reason"`
+	UnusedCollectMode     *ebpf.Variable `ebpf:"unused_collect_mode"`
+	UnusedControlFlags    *ebpf.Variable `ebpf:"unused_control_flags"`
+	UnusedExchange        *ebpf.Variable `ebpf:"unused_exchange"`
+	UnusedExchangeFlags   *ebpf.Variable `ebpf:"unused_exchange_flags"`
+	UnusedInterval        *ebpf.Variable `ebpf:"unused_interval"`
+	UnusedKernelStack     *ebpf.Variable `ebpf:"unused_kernel_stack"`
+	UnusedListener        *ebpf.Variable `ebpf:"unused_listener"`
+	UnusedLossSlot        *ebpf.Variable `ebpf:"unused_loss_slot"`
+	UnusedProc            *ebpf.Variable `ebpf:"unused_proc"`
+	UnusedProcEvent       *ebpf.Variable `ebpf:"unused_proc_event"`
+	UnusedRecordKind      *ebpf.Variable `ebpf:"unused_record_kind"`
+	UnusedRole            *ebpf.Variable `ebpf:"unused_role"`
+	UnusedRoleSource      *ebpf.Variable `ebpf:"unused_role_source"`
+	UnusedSample          *ebpf.Variable `ebpf:"unused_sample"`
+	UnusedSocket          *ebpf.Variable `ebpf:"unused_socket"`
+	UnusedSocketEvent     *ebpf.Variable `ebpf:"unused_socket_event"`
+	UnusedThreadStateKind *ebpf.Variable `ebpf:"unused_thread_state_kind"`
+	UnusedUserStack       *ebpf.Variable `ebpf:"unused_user_stack"`
+	UnusedWaitKey         *ebpf.Variable `ebpf:"unused_wait_key"`
+	UnusedWaitSum         *ebpf.Variable `ebpf:"unused_wait_sum"`
+	UnusedWakeKey         *ebpf.Variable `ebpf:"unused_wake_key"`
 }
 
 // KmonPrograms contains all programs after they have been loaded into the kernel.
@@ -588,6 +786,11 @@ type KmonPrograms struct {
 	CountTracepoint5         *ebpf.Program `ebpf:"count_tracepoint_5"`
 	CountTracepoint6         *ebpf.Program `ebpf:"count_tracepoint_6"`
 	CountTracepoint7         *ebpf.Program `ebpf:"count_tracepoint_7"`
+	CpuCollect               *ebpf.Program `ebpf:"cpu_collect"`
+	CpuFork                  *ebpf.Program `ebpf:"cpu_fork"`
+	CpuSample                *ebpf.Program `ebpf:"cpu_sample"`
+	CpuSwitch                *ebpf.Program `ebpf:"cpu_switch"`
+	CpuWaking                *ebpf.Program `ebpf:"cpu_waking"`
 	ExistingListeners        *ebpf.Program `ebpf:"existing_listeners"`
 	ExistingSockets          *ebpf.Program `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
@@ -630,6 +833,11 @@ func (p *KmonPrograms) Close() error {
 		p.CountTracepoint5,
 		p.CountTracepoint6,
 		p.CountTracepoint7,
+		p.CpuCollect,
+		p.CpuFork,
+		p.CpuSample,
+		p.CpuSwitch,
+		p.CpuWaking,
 		p.ExistingListeners,
 		p.ExistingSockets,
 		p.ExistingSocketsByAddress,

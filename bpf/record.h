@@ -15,6 +15,8 @@ enum record_kind {
 	RECORD_SOCKET = 2,
 	RECORD_LISTENER = 3,
 	RECORD_PROC = 4,
+	RECORD_INTERVAL = 5,
+	RECORD_SAMPLE = 6,
 };
 
 /* The same numbers as format.ExchangeFlags. */
@@ -136,6 +138,37 @@ enum proc_event { PROC_FORK = 1, PROC_EXEC = 2, PROC_EXIT = 3 };
 
 #define PROC_EXE_MAX 128
 #define PROC_ARGS_MAX 240
+
+/* What a thread did since the last time: table intervals. */
+struct interval_record {
+	u16 kind;
+	u16 unused;
+	u32 tgid;
+	u64 ts_ns;
+	u64 on_cpu_ns;
+	u64 run_queue_ns;
+	u64 timeslices;
+	u64 voluntary;
+	u64 involuntary;
+	u32 tid;
+	u32 pad;
+	char comm[16];
+};
+_Static_assert(sizeof(struct interval_record) == 80, "interval_record");
+
+/* One sample of a CPU: table oncpu. Stacks are keys of the maps
+ * kernel_stacks and user_stacks; 0: none, all ones: could not be taken. */
+struct sample_record {
+	u16 kind;
+	u16 unused;
+	u32 cpu;
+	u64 ts_ns;
+	u64 kernel_stack;
+	u64 user_stack;
+	u32 tgid;
+	u32 tid;
+};
+_Static_assert(sizeof(struct sample_record) == 40, "sample_record");
 
 /* A process begins, execs or ends: table procs. Fork and exit stop before
  * exe; start_boottime_ns is the task's own, in CLOCK_BOOTTIME. */

@@ -715,10 +715,6 @@ static __always_inline struct sock *socket_of(struct file *file)
 	return socket ? socket->sk : NULL;
 }
 
-/* The recorder's own pid as the kernel counts it, which in a container is not
- * what getpid says; known once it has read existing_listeners. */
-u32 reader_tgid = 0;
-
 SEC("iter/task_file")
 int existing_listeners(struct bpf_iter__task_file *ctx)
 {

@@ -61,6 +61,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.drainAll(),
 		r.session.Sweep(true),
 		r.drainAll(),
+		r.lastThreads(end.MonotonicNs),
 		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
 		r.lastCalls(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),

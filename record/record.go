@@ -158,7 +158,10 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	}
 	settings := o.settings()
 	settings[callsCollector] = o.callSettings(calls)
-	plan, err := probe.NewPlan(facts, probe.Request{Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants, Settings: settings, Calls: calls})
+	plan, err := probe.NewPlan(facts, probe.Request{
+		Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants,
+		Settings: settings, Without: o.without(), Calls: calls,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -187,10 +190,15 @@ func (r *recorder) begin(plan probe.Plan) error {
 		return err
 	}
 	r.path, r.writer, r.startNs = path, writer, clock.MonotonicNs
+	r.beginThreads()
 	r.session, err = probe.Start(plan, probe.Options{
 		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
 		ControlRingBytes: controlRingBytes,
 		CgroupV1:         host.CgroupHierarchy != "v2",
+		CPU: probe.CPUOptions{
+			OffCPUMinNs: r.options.offCPUMinNs(), SampleHz: r.options.sampleHz(),
+			UserStacks: r.options.UserStacks, Symbols: r.cpu.symbols,
+		},
 	}, targetsOf(targets))
 	if err != nil {
 		return errors.Join(err, writer.Discard())

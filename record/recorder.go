@@ -50,6 +50,7 @@ type recorder struct {
 	ended   chan int // exit code of the command
 
 	data       probe.Data // batch on its way to the writer
+	cpu        cpu
 	procs      []format.Proc
 	listeners  map[format.Listener]bool // seen, to write each once
 	turnedNs   int64                    // when the interval of counts began
@@ -97,6 +98,9 @@ func (r *recorder) loop(ctx context.Context) error {
 			if err := r.tick(); err != nil {
 				return err
 			}
+		}
+		if err := r.followThreads(); err != nil {
+			return err
 		}
 		if r.shouldStop(ctx) {
 			return errStop
@@ -168,11 +172,14 @@ func (r *recorder) takeControl(record []byte) {
 
 // appendBatches hands what was drained to the writer and the Provider.
 func (r *recorder) appendBatches() error {
+	r.session.NameStacks(r.data.Samples)
 	err := errors.Join(
 		format.Append(r.writer, r.sockets...),
 		format.Append(r.writer, r.procs...),
 		r.appendListeners(r.newListeners),
 		r.writer.AppendExchanges(r.data.Exchanges),
+		format.Append(r.writer, r.data.Intervals...),
+		format.Append(r.writer, r.data.Samples...),
 	)
 	r.tellProvider(r.procs)
 	r.sockets, r.procs, r.newListeners = r.sockets[:0], r.procs[:0], r.newListeners[:0]

@@ -26,6 +26,8 @@ type Decoder struct {
 	// BootOffsetNs is CLOCK_BOOTTIME − CLOCK_MONOTONIC: start times of
 	// processes are kept by the kernel in the former.
 	BootOffsetNs int64
+	// IntervalStartNs is when the interval began in which threads end.
+	IntervalStartNs int64
 	// Undecodable counts records that made no sense.
 	Undecodable int64
 }
@@ -33,19 +35,29 @@ type Decoder struct {
 // Data holds the rows of records of the data ring, by table.
 type Data struct {
 	Exchanges []format.Exchange
+	Intervals []format.Interval // of threads that ended
+	// Samples hold the keys of their stacks, see Session.NameStacks.
+	Samples []format.OnCPU
 }
 
 // Reset empties d and keeps its memory.
 func (d *Data) Reset() {
 	d.Exchanges = d.Exchanges[:0]
+	d.Intervals = d.Intervals[:0]
+	d.Samples = d.Samples[:0]
 }
 
 // Data decodes a record of the data ring, of whatever kind, and appends its
 // rows to rows.
 func (d *Decoder) Data(rows *Data, record []byte) {
-	switch kindOf(record) {
-	case bpf.KmonRecordKindRECORD_EXCHANGE:
+	switch kind := kindOf(record); {
+	case kind == bpf.KmonRecordKindRECORD_EXCHANGE:
 		rows.Exchanges = d.exchanges(rows.Exchanges, record)
+	case kind == bpf.KmonRecordKindRECORD_INTERVAL && len(record) >= intervalSize:
+		r := (*bpf.KmonIntervalRecord)(unsafe.Pointer(&record[0]))
+		rows.Intervals = append(rows.Intervals, intervalRow(r, d.IntervalStartNs, int64(r.TsNs)))
+	case kind == bpf.KmonRecordKindRECORD_SAMPLE && len(record) >= int(unsafe.Sizeof(bpf.KmonSampleRecord{})):
+		rows.Samples = append(rows.Samples, sampleRow((*bpf.KmonSampleRecord)(unsafe.Pointer(&record[0]))))
 	default:
 		d.Undecodable++
 	}

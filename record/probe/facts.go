@@ -38,6 +38,11 @@ type Facts struct {
 	// Functions holds the number of parameters of those functions among the
 	// ones asked for that the kernel's BTF describes.
 	Functions map[string]int
+	// Fields holds the fields of kernel types, among those asked for, that the
+	// kernel has, as "task_struct.se.sum_exec_runtime".
+	Fields map[string]bool
+	// Sampling says whether CPUs may be sampled by a software clock.
+	Sampling Answer
 	// Tracing, Fentry and Kprobe say whether programs of these types may be
 	// loaded and attached here.
 	Tracing, Fentry, Kprobe Answer
@@ -72,7 +77,9 @@ func ReadFacts(trials bool) (Facts, error) {
 			}
 		}
 	}
+	facts.Fields = fieldsIn(spec)
 	facts.answer("tracing", &facts.Tracing, tryTracing("inet_sock_set_state", ebpf.AttachTraceRawTp))
+	facts.answer("sampling", &facts.Sampling, trySampling())
 	if !trials && facts.hasAllTracepoints() {
 		facts.Reasons["fentry"], facts.Reasons["kprobe"] = "not asked", "not asked"
 		return facts, nil

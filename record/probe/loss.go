@@ -23,6 +23,12 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_SOCKET_STATE:  {"tcp", "sockets", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_BUSY:   {"tcp", "exchanges", format.LossMissedHit, 0},
 	bpf.KmonLossSlotLOSS_CALL_COUNT:    {"syscall", "syscalls", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_INTERVAL_RING: {"cpu", "intervals", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_SAMPLE_RING:   {"cpu", "oncpu", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_THREAD_STATE:  {"cpu", "intervals", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_WAIT_TABLE:    {"cpu", "offcpu", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_WAKE_TABLE:    {"cpu", "wakes", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_STACK_TABLE:   {"cpu", "stacks", format.LossStateFull, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -84,6 +90,14 @@ func owner(program string) (collector, table string) {
 		return "proc", "procs"
 	case bpf.KmonProgTcpState, bpf.KmonProgTcpStateByAddress, bpf.KmonProgTcpDestroy, bpf.KmonProgTcpDestroyByAddress:
 		return "tcp", "sockets"
+	case bpf.KmonProgCpuSwitch:
+		return "cpu", "offcpu"
+	case bpf.KmonProgCpuWaking:
+		return "cpu", "wakes"
+	case bpf.KmonProgCpuFork:
+		return "cpu", "intervals"
+	case bpf.KmonProgCpuSample:
+		return "cpu", "oncpu"
 	}
 	return "tcp", "exchanges"
 }

@@ -18,10 +18,11 @@ const (
 	kindRawTracepoint // by name, of any tracepoint
 	kindKprobe
 	kindIterator
-	kindRun // not attached: run by the recorder
+	kindRun    // not attached: run by the recorder
+	kindSample // a clock on every CPU
 )
 
-var kindPrefix = [...]string{"tp_btf", "fexit", "raw_tp", "kprobe", "iter", "run"}
+var kindPrefix = [...]string{"tp_btf", "fexit", "raw_tp", "kprobe", "iter", "run", "perf_event"}
 
 // hook is one program and what it hangs on.
 type hook struct {
@@ -74,6 +75,13 @@ func iterator(program, target string) hook {
 // fetchBatch empties the batch of the CPU it is run on.
 var fetchBatch = hook{program: bpf.KmonProgFetchBatch, kind: kindRun}
 
+// What keeps the states of threads.
+var (
+	collectThreads = iterator(bpf.KmonProgCpuCollect, "task")
+	forkThread     = tracepoint(bpf.KmonProgCpuFork, "sched_process_fork")
+	switchThreads  = tracepoint(bpf.KmonProgCpuSwitch, "sched_switch")
+)
+
 // pair is a variant for each place with the same kind of hook.
 func pair(kind, target, stored, addressed string, h func(program, target string) hook) []variant {
 	name := kind + ":" + target
@@ -109,6 +117,12 @@ var indicators = []indicator{
 		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem"), fetchBatch}, place: byAddress},
 	}},
 	{"syscall", "calls", callLadder},
+	{"cpu", "intervals", []variant{{name: "iter:task", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
+	{"cpu", "offcpu", []variant{{name: "tp_btf:sched_switch", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
+	{"cpu", "wakes", []variant{{name: "tp_btf:sched_waking", hooks: []hook{
+		collectThreads, forkThread, tracepoint(bpf.KmonProgCpuWaking, "sched_waking")}}}},
+	{"cpu", "oncpu", []variant{{name: "perf_event:cpu-clock", hooks: []hook{
+		collectThreads, forkThread, {program: bpf.KmonProgCpuSample, kind: kindSample, target: "cpu-clock"}}}}},
 	{"proc", "fork", []variant{{name: "tp_btf:sched_process_fork", hooks: []hook{tracepoint(bpf.KmonProgProcFork, "sched_process_fork")}}}},
 	{"proc", "exec", []variant{{name: "tp_btf:sched_process_exec", hooks: []hook{tracepoint(bpf.KmonProgProcExec, "sched_process_exec")}}}},
 	{"proc", "exit", []variant{{name: "tp_btf:sched_process_exit", hooks: []hook{tracepoint(bpf.KmonProgProcExit, "sched_process_exit")}}}},
@@ -151,6 +165,8 @@ type Request struct {
 	Settings map[string]map[string]string
 	// Calls is what collector syscall counts.
 	Calls Calls
+	// Without maps indicators that are not wanted to why.
+	Without map[string]string
 }
 
 // Plan says which programs to load and which variant carries each indicator.
@@ -181,6 +197,10 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 		if !slices.Contains(request.Collectors, ind.collector) || request.leavesOut(ind) {
 			continue
 		}
+		if why, out := request.Without[ind.name]; out {
+			note(plan.Missing, ind, why)
+			continue
+		}
 		chosen, err := choose(facts, ind, request.force(ind), placed && ind.collector == "tcp", plan.place)
 		if err != nil && (slices.Contains(essential, ind.collector) || request.Force[ind.name] != "") {
 			return Plan{}, err
@@ -207,7 +227,7 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 func (p *Plan) take(facts Facts, ind indicator, chosen variant) {
 	note(p.Variants, ind, chosen.name)
 	for _, h := range chosen.hooks {
-		if answer, _ := facts.supports(h); answer == Available {
+		if answer, _ := facts.supports(h); answer == Available && !slices.Contains(p.hooks, h) {
 			p.hooks = append(p.hooks, h)
 		}
 	}
@@ -271,6 +291,11 @@ func (f Facts) supportsVariant(v variant) (Answer, string) {
 
 // supports says whether one hook works, and if not why.
 func (f Facts) supports(h hook) (Answer, string) {
+	for _, field := range fieldsOf[h.program] {
+		if !f.Fields[field] {
+			return NotSupported, "no field " + field
+		}
+	}
 	switch h.kind {
 	case kindTracepoint:
 		if !f.Tracepoints[h.target] {
@@ -287,6 +312,8 @@ func (f Facts) supports(h hook) (Answer, string) {
 			return NotSupported, "no function " + h.target
 		}
 		return f.Kprobe, f.Reasons["kprobe"]
+	case kindSample:
+		return f.Sampling, f.Reasons["sampling"]
 	default:
 		return f.Tracing, f.Reasons["tracing"]
 	}

@@ -12,6 +12,12 @@ func kernel(change func(*Facts)) Facts {
 	f := Facts{
 		Tracepoints: map[string]bool{}, Functions: map[string]int{"tcp_sendmsg": 3, "release_sock": 1},
 		Tracing: Available, Fentry: Available, Kprobe: Available, Reasons: map[string]string{},
+		Sampling: Available, Fields: map[string]bool{},
+	}
+	for _, fields := range fieldsOf {
+		for _, field := range fields {
+			f.Fields[field] = true
+		}
 	}
 	for _, h := range allHooks() {
 		if h.kind == kindTracepoint {

@@ -21,6 +21,7 @@ type Options struct {
 	DataRingBytes, ControlRingBytes int
 	// CgroupV1 says that cgroup ids are those of the v1 memory hierarchy.
 	CgroupV1 bool
+	CPU      CPUOptions
 }
 
 // Targets says what to record: everything, or what any of the lists selects.
@@ -46,6 +47,7 @@ type Session struct {
 	missed     map[string]uint64
 	counts     callCounts
 	meter      *runMeter
+	threads    threads
 }
 
 // Start loads the programs of plan as one collection, attaches them, and lists
@@ -58,7 +60,7 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{plan: plan, missed: map[string]uint64{}}
+	s := &Session{plan: plan, missed: map[string]uint64{}, threads: newThreads(o.CPU)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -80,7 +82,15 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 		return nil, err
 	}
 	s.counts = callCounts{calls: plan.Calls, startNs: monotonicNs()}
+	// Once for the recorder's own pid, once for the threads that began before
+	// their hooks were there.
+	if err = s.beginThreads(); err != nil {
+		return nil, err
+	}
 	if err = s.attach(); err != nil {
+		return nil, err
+	}
+	if err = s.beginThreads(); err != nil {
 		return nil, err
 	}
 	s.startMeter()
@@ -111,12 +121,18 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	if err := spec.Variables[bpf.KmonVarCgroupV1].Set(o.CgroupV1); err != nil {
 		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarCgroupV1, err)
 	}
-	return spec, nil
+	return spec, o.CPU.set(spec)
 }
 
 func (s *Session) attach() error {
 	for _, h := range s.plan.hooks {
 		if !h.attached() {
+			continue
+		}
+		if h.kind == kindSample {
+			if err := s.attachSamples(s.collection.Programs[h.program]); err != nil {
+				return err
+			}
 			continue
 		}
 		l, err := attach(s.collection.Programs[h.program], h)
@@ -200,7 +216,7 @@ func (s *Session) SetTargets(t Targets) error {
 	if t.All {
 		s.value.Flags = 0
 	}
-	return s.updateControl()
+	return errors.Join(s.updateControl(), s.targetThreads())
 }
 
 func (s *Session) updateControl() error {
@@ -282,7 +298,7 @@ func (s *Session) Detach() error {
 		errs = append(errs, l.Close())
 	}
 	s.links = nil
-	return errors.Join(errs...)
+	return errors.Join(append(errs, s.threads.stopClocks())...)
 }
 
 // Close detaches and frees everything.
@@ -293,6 +309,9 @@ func (s *Session) Close() error {
 	}
 	if s.sweeper != nil {
 		errs = append(errs, s.sweeper.Close())
+	}
+	if s.threads.collector != nil {
+		errs = append(errs, s.threads.collector.Close())
 	}
 	for _, r := range []*Ring{s.data, s.control} {
 		if r != nil {

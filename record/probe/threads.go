@@ -1,0 +1,383 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"kmon/bpf"
+	"kmon/format"
+	"kmon/record/symbol"
+)
+
+// CPUOptions are the settings of collector cpu.
+type CPUOptions struct {
+	OffCPUMinNs int64 // shorter waits are not kept
+	SampleHz    int
+	UserStacks  bool             // of every wait, not only those of targets
+	Symbols     *symbol.Resolver // gives stacks their ids; never nil when cpu is planned
+}
+
+// set puts the options into the programs before they are loaded.
+func (o CPUOptions) set(spec *ebpf.CollectionSpec) error {
+	if err := spec.Variables[bpf.KmonVarOffCpuMinNs].Set(uint64(o.OffCPUMinNs)); err != nil {
+		return fmt.Errorf("set %s: %w", bpf.KmonVarOffCpuMinNs, err)
+	}
+	return nil
+}
+
+// threads is what a Session keeps for collector cpu.
+type threads struct {
+	options   CPUOptions
+	collector *link.Iter
+	clocks    []int // file descriptors
+	epoch     uint32
+	stacks    stackIDs
+}
+
+func newThreads(o CPUOptions) threads { return threads{options: o, stacks: newStackIDs(o.Symbols)} }
+
+// Threads is what threads did in one interval.
+type Threads struct {
+	Intervals []format.Interval
+	Wakes     []format.Wake
+	OffCPU    []format.OffCPU
+}
+
+const intervalSize = int(unsafe.Sizeof(bpf.KmonIntervalRecord{}))
+
+// seqBytes is how much is read of an iterator at once. The kernel's buffer is
+// twice as large: what a program writes always has room.
+const seqBytes = 16 << 10
+
+// hasThreads says whether collector cpu is planned.
+func (s *Session) hasThreads() bool { return s.collection.Programs[bpf.KmonProgCpuCollect] != nil }
+
+// beginThreads makes the states of all threads: what they did so far does not
+// count.
+func (s *Session) beginThreads() error {
+	if !s.hasThreads() {
+		return nil
+	}
+	return s.readThreads(bpf.KmonCollectModeCOLLECT_BASELINE, func([]byte) {})
+}
+
+// targetThreads tells the programs of collector cpu that targets have changed.
+// Ports say nothing of processes: where they are all that is asked for, every
+// thread is recorded.
+func (s *Session) targetThreads() error {
+	if !s.hasThreads() {
+		return nil
+	}
+	all := s.targets.All || len(s.targets.PIDs)+len(s.targets.CgroupIDs) == 0 && len(s.targets.Ports) > 0
+	return errors.Join(
+		s.setVariable(bpf.KmonVarAllThreads, all),
+		s.setVariable(bpf.KmonVarTakeUserStacks, s.threads.options.UserStacks || !all),
+		s.setVariable(bpf.KmonVarThreadTargets, s.value.Generation))
+}
+
+func (s *Session) setVariable(name string, value any) error {
+	if err := s.collection.Variables[name].Set(value); err != nil {
+		return fmt.Errorf("set %s: %w", name, err)
+	}
+	return nil
+}
+
+// readThreads runs the iterator over all threads and hands out what it writes.
+func (s *Session) readThreads(mode bpf.KmonCollectMode, take func(record []byte)) error {
+	if err := s.setVariable(bpf.KmonVarCollecting, uint32(mode)); err != nil {
+		return err
+	}
+	if s.threads.collector == nil {
+		it, err := link.AttachIter(link.IterOptions{Program: s.collection.Programs[bpf.KmonProgCpuCollect]})
+		if err != nil {
+			return fmt.Errorf("attach iterator %s: %w", bpf.KmonProgCpuCollect, err)
+		}
+		s.threads.collector = it
+	}
+	reader, err := s.threads.collector.Open()
+	if err != nil {
+		return fmt.Errorf("open iterator %s: %w", bpf.KmonProgCpuCollect, err)
+	}
+	err = readRecords(reader, intervalSize, take)
+	return errors.Join(err, reader.Close())
+}
+
+// readRecords reads records of one size until the end.
+func readRecords(r io.Reader, size int, take func(record []byte)) error {
+	words := make([]uint64, seqBytes/8) // aligned as records are
+	buffer := unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), seqBytes)
+	have := 0
+	for {
+		n, err := r.Read(buffer[have:])
+		have += n
+		at := 0
+		for ; have-at >= size; at += size {
+			take(buffer[at : at+size])
+		}
+		have = copy(buffer, buffer[at:have])
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read threads: %w", err)
+		}
+	}
+}
+
+// CollectThreads returns what threads did from startNs to endNs, the time of
+// the call and of the call before, CLOCK_MONOTONIC. The last call, with the
+// hooks detached, adds the waits that are not over.
+func (s *Session) CollectThreads(startNs, endNs int64, last bool) (Threads, error) {
+	var t Threads
+	if !s.hasThreads() {
+		return t, nil
+	}
+	mode := bpf.KmonCollectModeCOLLECT_INTERVAL
+	if last {
+		mode = bpf.KmonCollectModeCOLLECT_LAST
+	}
+	err := s.readThreads(mode, func(record []byte) {
+		r := (*bpf.KmonIntervalRecord)(unsafe.Pointer(&record[0]))
+		t.Intervals = append(t.Intervals, intervalRow(r, startNs, endNs))
+	})
+	if err != nil {
+		return t, err
+	}
+	epoch := s.threads.epoch
+	s.threads.epoch = (epoch + 1) & 0xffff
+	// Programs that still add to the old epoch run for microseconds, with
+	// interrupts off; reading the tables takes longer than that to begin.
+	if err := s.setVariable(bpf.KmonVarEpoch, s.threads.epoch); err != nil {
+		return t, err
+	}
+	if t.Wakes, err = s.takeWakes(epoch, startNs, endNs); err != nil {
+		return t, err
+	}
+	if t.OffCPU, err = s.takeWaits(epoch, startNs, endNs); err != nil {
+		return t, err
+	}
+	return t, s.trimStacks()
+}
+
+func (s *Session) takeWakes(epoch uint32, startNs, endNs int64) ([]format.Wake, error) {
+	var rows []format.Wake
+	err := takeAll(s.collection.Maps[bpf.KmonMapWakes], func(k bpf.KmonWakeKey, count uint64) bool {
+		if k.Epoch != uint64(epoch) {
+			return false
+		}
+		rows = append(rows, format.Wake{
+			StartNs: startNs, EndNs: endNs, Count: int64(count),
+			WakerPID: int32(k.Waker >> 32), WakerTID: int32(uint32(k.Waker)),
+			PID: int32(k.Woken >> 32), TID: int32(uint32(k.Woken)),
+		})
+		return true
+	})
+	return rows, err
+}
+
+func (s *Session) takeWaits(epoch uint32, startNs, endNs int64) ([]format.OffCPU, error) {
+	var rows []format.OffCPU
+	err := takeAll(s.collection.Maps[bpf.KmonMapWaits], func(k bpf.KmonWaitKey, sum bpf.KmonWaitSum) bool {
+		if uint32(k.Epoch) != epoch {
+			return false
+		}
+		rows = append(rows, format.OffCPU{
+			StartNs: startNs, EndNs: endNs, PID: int32(k.Tgid), State: format.ThreadState(k.State),
+			StackID: s.kernelStack(k.KernelStack), UserStackID: s.userStack(int32(k.Tgid), k.UserStack),
+			Count: int64(sum.Count), TotalNs: int64(sum.TotalNs), MaxNs: int64(sum.MaxNs), Waiting: int64(sum.Waiting),
+		})
+		return true
+	})
+	return rows, err
+}
+
+// takeBatch is how many elements are read with one call.
+const takeBatch = 512
+
+// takeAll goes through a hash map and deletes the elements that take wants.
+func takeAll[K, V any](m *ebpf.Map, take func(K, V) bool) error {
+	var taken []K
+	keys, values := make([]K, takeBatch), make([]V, takeBatch)
+	cursor := new(ebpf.MapBatchCursor)
+	for {
+		n, err := m.BatchLookup(cursor, keys, values, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("read %s: %w", m, err)
+		}
+		for i := range n {
+			if take(keys[i], values[i]) {
+				taken = append(taken, keys[i])
+			}
+		}
+		if err != nil {
+			break
+		}
+	}
+	for _, key := range taken {
+		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("empty %s: %w", m, err)
+		}
+	}
+	return nil
+}
+
+// attachSamples starts a clock on every CPU that is online.
+func (s *Session) attachSamples(prog *ebpf.Program) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return fmt.Errorf("count CPUs: %w", err)
+	}
+	for cpu := range cpus {
+		fd, err := openClock(cpu, s.threads.options.SampleHz)
+		if errors.Is(err, unix.ENODEV) {
+			continue // offline
+		}
+		if err != nil {
+			return fmt.Errorf("open clock on CPU %d: %w", cpu, os.NewSyscallError("perf_event_open", err))
+		}
+		s.threads.clocks = append(s.threads.clocks, fd)
+		l, err := link.AttachRawLink(link.RawLinkOptions{Target: fd, Program: prog, Attach: ebpf.AttachPerfEvent})
+		if err != nil {
+			return fmt.Errorf("attach %s to the clock of CPU %d: %w", bpf.KmonProgCpuSample, cpu, err)
+		}
+		s.links = append(s.links, l)
+	}
+	return nil
+}
+
+// stopClocks closes what attachSamples opened.
+func (t *threads) stopClocks() error {
+	var errs []error
+	for _, fd := range t.clocks {
+		errs = append(errs, unix.Close(fd))
+	}
+	t.clocks = nil
+	return errors.Join(errs...)
+}
+
+func intervalRow(r *bpf.KmonIntervalRecord, startNs, endNs int64) format.Interval {
+	return format.Interval{
+		StartNs: startNs, EndNs: endNs, PID: int32(r.Tgid), TID: int32(r.Tid), Comm: name(chars(r.Comm[:])),
+		OnCPUNs: int64(r.OnCpuNs), RunQueueNs: int64(r.RunQueueNs), Timeslices: int64(r.Timeslices),
+		Voluntary: int64(r.Voluntary), Involuntary: int64(r.Involuntary),
+	}
+}
+
+func sampleRow(r *bpf.KmonSampleRecord) format.OnCPU {
+	return format.OnCPU{
+		TsNs: int64(r.TsNs), CPU: int32(r.Cpu), PID: int32(r.Tgid), TID: int32(r.Tid),
+		StackID: int64(r.KernelStack), UserStackID: int64(r.UserStack),
+	}
+}
+
+// stackIDs remembers which stacks of the kernel's tables have an id.
+type stackIDs struct {
+	resolver *symbol.Resolver
+	kernel   map[uint64]int64
+	user     map[userStack]int64
+}
+
+// userStack is a user stack of one process: frames without a build id mean
+// something in that process only.
+type userStack struct {
+	key uint64
+	pid int32
+}
+
+func newStackIDs(r *symbol.Resolver) stackIDs {
+	return stackIDs{resolver: r, kernel: map[uint64]int64{}, user: map[userStack]int64{}}
+}
+
+const (
+	stackNone     = 0
+	stackNotTaken = ^uint64(0)
+	// trimAt is when the stacks of the recording so far are forgotten: three
+	// quarters of the kernel's tables (STACKS_MAX).
+	trimAt = 12288
+)
+
+// NameStacks puts ids in place of the keys of the samples' stacks.
+func (s *Session) NameStacks(samples []format.OnCPU) {
+	for i := range samples {
+		o := &samples[i]
+		o.StackID = s.kernelStack(uint64(o.StackID))
+		o.UserStackID = s.userStack(o.PID, uint64(o.UserStackID))
+	}
+}
+
+func (s *Session) kernelStack(key uint64) int64 {
+	if key == stackNone || key == stackNotTaken {
+		return int64(key)
+	}
+	ids := &s.threads.stacks
+	if id, known := ids.kernel[key]; known {
+		return id
+	}
+	var stack bpf.KmonKernelStack
+	if s.collection.Maps[bpf.KmonMapKernelStacks].Lookup(key, &stack) != nil {
+		return symbol.NotTaken
+	}
+	id := ids.resolver.KernelStack(stack.Addrs[:min(stack.Depth, uint64(len(stack.Addrs)))])
+	ids.kernel[key] = id
+	return id
+}
+
+func (s *Session) userStack(pid int32, key uint64) int64 {
+	if key == stackNone || key == stackNotTaken {
+		return int64(key)
+	}
+	ids, at := &s.threads.stacks, userStack{key: key, pid: pid}
+	if id, known := ids.user[at]; known {
+		return id
+	}
+	var stack bpf.KmonUserStack
+	if s.collection.Maps[bpf.KmonMapUserStacks].Lookup(key, &stack) != nil {
+		return symbol.NotTaken
+	}
+	id := ids.resolver.UserStack(pid, userFrames(&stack))
+	ids.user[at] = id
+	return id
+}
+
+// userFrames turns the kernel's frames into those of package symbol.
+func userFrames(stack *bpf.KmonUserStack) []symbol.UserFrame {
+	var frames []symbol.UserFrame
+	for i := range min(stack.Depth, uint64(len(stack.Frames))) {
+		raw := &stack.Frames[i]
+		f := symbol.UserFrame{HasBuildID: raw.Status == stackBuildID}
+		if f.HasBuildID {
+			f.BuildID, f.Offset = raw.BuildId, raw.Offset
+		} else {
+			f.IP = raw.Offset // they share their place
+		}
+		frames = append(frames, f)
+	}
+	return frames
+}
+
+// stackBuildID is BPF_STACK_BUILD_ID_VALID.
+const stackBuildID = 1
+
+// trimStacks empties the kernel's tables of stacks before they are full. A stack
+// whose wait has begun and not ended is then not known any more.
+func (s *Session) trimStacks() error {
+	ids := &s.threads.stacks
+	if len(ids.kernel) > trimAt {
+		clear(ids.kernel)
+		if err := takeAll(s.collection.Maps[bpf.KmonMapKernelStacks], func(uint64, bpf.KmonKernelStack) bool { return true }); err != nil {
+			return err
+		}
+	}
+	if len(ids.user) <= trimAt {
+		return nil
+	}
+	clear(ids.user)
+	return takeAll(s.collection.Maps[bpf.KmonMapUserStacks], func(uint64, bpf.KmonUserStack) bool { return true })
+}
