@@ -18,8 +18,9 @@ import (
 var script = regexp.MustCompile(`(?s)<script((?: [a-z]+="[^"]*")*)>(.*?)</script>`)
 
 // reviewable is a page without what a reader of goldens has no use for: a script
-// that is a file of assets, as it must be, gives way to its name, and data to
-// its digest before it was compressed.
+// or style that is of the files of assets, as it must be, gives way to its
+// name, data to its digest before it was compressed, and the policy, which
+// TestHTMLPolicy holds, to nothing.
 func reviewable(t *testing.T, page []byte) []byte {
 	t.Helper()
 	known := map[string]string{}
@@ -30,7 +31,21 @@ func reviewable(t *testing.T, page []byte) []byte {
 		}
 		known[text] = a.file
 	}
-	page = regexp.MustCompile(`; script-src[^;]*`).ReplaceAll(page, []byte("; script-src of these")) // TestHTMLPolicy holds it
+	page = regexp.MustCompile(`(http-equiv="Content-Security-Policy" content=")[^"]*`).ReplaceAll(page, []byte("$1"))
+	own, err := files.ReadFile("assets/report.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	chart, err := scriptFiles.ReadFile("assets/vendor/uPlot.min.css")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if style := regexp.MustCompile(`(?s)<style>(.*?)</style>`).FindSubmatch(page); style != nil {
+		if got := string(style[1]); got != string(own) && got != string(chart)+"\n"+string(own) {
+			t.Errorf("a style that is no asset: %.80q", got)
+		}
+		page = bytes.Replace(page, style[1], []byte("report.css"), 1)
+	}
 	return script.ReplaceAllFunc(page, func(found []byte) []byte {
 		m := script.FindSubmatch(found)
 		if len(m[1]) > 0 {
