@@ -45,16 +45,17 @@ func faults(name string, retransmits, sent, received, drops int64) analyze.Netwo
 	}
 }
 
-// node is the shop with all that the collectors block and drop tell.
+// node is the shop with all that the collectors beside tcp tell.
 func node() *analyze.Analysis {
-	a := shop()
+	a := cpuShop()
 	yes, no := true, false
 	vda, sda, mapped := nodeDisk("vda", "disk", 210, 640*microsecond), nodeDisk("sda", "disk", 12, 9*millisecond), nodeDisk("dm-0", "mapping", 200, 660*microsecond)
 	vda.Rotational, vda.Mounts, vda.Scheduler, vda.SizeBytes = &no, []string{"/", "/boot/efi"}, "mq-deadline", 100<<30
 	sda.Rotational, sda.Model, sda.Errors, sda.Requeues, sda.Coverage = &yes, "ST1000DM010", 3, 41, 0.95
-	mapped.Below, mapped.Mounts = []string{"vda"}, []string{"/var/lib/postgresql"}
+	vda.Coverage, mapped.Coverage, mapped.Below, mapped.Mounts = 0.95, 0.95, []string{"vda"}, []string{"/var/lib/postgresql"}
 	idle := analyze.Disk{Capture: vda.Capture, Name: "sdb", Kind: "disk", Mounts: []string{"/srv"}, Below: []string{}, Operations: []analyze.DiskOperation{}, Users: []analyze.DiskUser{}, Series: latencies(60, 0, 0), Coverage: 1}
 	a.Disks = []analyze.Disk{mapped, sda, idle, vda}
+	a.Captures[0].Coverage = append(a.Captures[0].Coverage, analyze.Coverage{Table: "ios", Seen: 25356, Lost: 1334, Ratio: 0.95})
 	cart, nobody := faults("cart", 211, 4, 0, 12), faults("", 0, 36, 0, 41)
 	cart.Peer, cart.ResetReason, nobody.Peer, nobody.ResetReason = "10.0.7.21", "TCP_STATE", "10.0.9.30", "NO_SOCKET"
 	a.Network = []analyze.NetworkCount{cart, nobody, faults("redis", 0, 0, 0, 0)}

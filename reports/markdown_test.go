@@ -32,6 +32,10 @@ func huge() *analyze.Analysis {
 		a.Marks = append(a.Marks, analyze.Mark{Capture: name(i), Text: name(i)})
 		a.Warnings = append(a.Warnings, name(i))
 	}
+	work, threads := hostileNode(), hostileThreads()
+	a.Disks, a.Drops, a.Network, a.AcceptQueues = work.Disks, work.Drops, work.Network, work.AcceptQueues
+	a.Services = append(a.Services, threads.Services...)
+	a.Threads, a.Wakes, a.Syscalls = threads.Threads, threads.Wakes, threads.Syscalls
 	a.Verdict = strings.Repeat(name(3), 100)
 	return a
 }

@@ -52,7 +52,7 @@ func busiestDisks(a *analyze.Analysis) []disk {
 
 // disksTable lists what each disk was asked for and how long it took.
 func disksTable(a *analyze.Analysis) table {
-	return build("disks", "Disks", busiestDisks(a), []spec[disk]{
+	t := build("disks", "Disks", busiestDisks(a), []spec[disk]{
 		{column{Head: "Disk", Kind: kindName}, func(d *disk) cell { return named(d.Name) }},
 		{column{Head: "Kind", Kind: kindName, Hint: "disk, loop, mapping, raid, zram", Rank: 7}, func(d *disk) cell { return named(d.Kind) }},
 		{column{Head: "Mounts", Kind: kindName, Rank: 6}, func(d *disk) cell { return named(strings.Join(d.Mounts, " ")) }},
@@ -72,6 +72,16 @@ func disksTable(a *analyze.Analysis) table {
 		fileColumn(a, func(d *disk) string { return d.Capture }),
 		number("Coverage", hintCoverage, 1, func(d *disk) cell { return covered(d.Coverage, d.IOs > 0 || d.Coverage < 1) }),
 	})
+	t.Note = joinNotes(stackedNote(a), lossNote(a, "ios"))
+	return t
+}
+
+// stackedNote warns of disks whose IO is done, and counted, by others.
+func stackedNote(a *analyze.Analysis) string {
+	if !slices.ContainsFunc(a.Disks, func(d disk) bool { return len(d.Below) > 0 && d.IOs > 0 }) {
+		return ""
+	}
+	return "What is “done by” another disk counts there too: don't add the two up."
 }
 
 // diskOperation is one operation of a disk.
@@ -89,7 +99,7 @@ func diskOperationsTable(a *analyze.Analysis) table {
 			all = append(all, diskOperation{o, d.Name})
 		}
 	}
-	return build("disk-operations", "Disk operations by size", all, []spec[diskOperation]{
+	t := build("disk-operations", "Disk operations by size", all, []spec[diskOperation]{
 		{column{Head: "Disk", Kind: kindName}, func(o *diskOperation) cell { return named(o.disk) }},
 		{column{Head: "Operation", Kind: kindName}, func(o *diskOperation) cell { return named(o.Operation) }},
 		number("Up to", hintSizeTo, 0, func(o *diskOperation) cell { return cell{Text: orAbsent(o.SizeTo, BytesText)} }),
@@ -102,6 +112,8 @@ func diskOperationsTable(a *analyze.Analysis) table {
 		latency("Device p50", hintDiskDevice, 1, func(o *diskOperation) (analyze.Distribution, int64) { return o.Device, o.Device.P50 }),
 		latency("Device p99", hintDiskDevice, 1, func(o *diskOperation) (analyze.Distribution, int64) { return o.Device, o.Device.P99 }),
 	})
+	t.Note = lossNote(a, "ios")
+	return t
 }
 
 // diskUser is one user of a disk.
@@ -118,7 +130,7 @@ func diskUsersTable(a *analyze.Analysis) table {
 			all = append(all, diskUser{u, d.Name})
 		}
 	}
-	return build("disk-users", "Who used the disks", all, []spec[diskUser]{
+	t := build("disk-users", "Who used the disks", all, []spec[diskUser]{
 		{column{Head: "Disk", Kind: kindName}, func(u *diskUser) cell { return named(u.disk) }},
 		{column{Head: "Service", Kind: kindName}, func(u *diskUser) cell { return named(u.Service) }},
 		{column{Head: "Thread", Kind: kindName, Hint: "of the kernel; flusher: what processes wrote earlier, through the page cache", Rank: 3, Optional: true}, func(u *diskUser) cell { return named(u.Comm) }},
@@ -129,4 +141,6 @@ func diskUsersTable(a *analyze.Analysis) table {
 		latency("p99", hintDiskLatency, 0, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.P99 }),
 		latency("max", hintDiskLatency, 5, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.Max }),
 	})
+	t.Note = lossNote(a, "ios")
+	return t
 }

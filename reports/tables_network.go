@@ -45,7 +45,7 @@ func known(n *int64, t tone) cell {
 
 // networkTable lists what went wrong on the sockets of each service.
 func networkTable(a *analyze.Analysis) table {
-	return build("network", "Network faults and round trips", a.Network, []spec[networkCount]{
+	t := build("network", "Network faults and round trips", a.Network, []spec[networkCount]{
 		{column{Head: "Service", Kind: kindName, Hint: hintNobody}, func(n *networkCount) cell { return named(n.Service) }},
 		number("Retransmits", hintRetransmits, 0, func(n *networkCount) cell { return known(n.Retransmits, toneWarn) }),
 		number("Resets sent", "", 0, func(n *networkCount) cell { return known(n.ResetsSent, toneWarn) }),
@@ -58,11 +58,13 @@ func networkTable(a *analyze.Analysis) table {
 		number("Closed", "connections that told a round trip time", 5, func(n *networkCount) cell { return counted(n.RTT.Count) }),
 		number("Coverage", hintCoverage, 1, func(n *networkCount) cell { return covered(n.Coverage, len(n.Series) > 0) }),
 	})
+	t.Note = lossNote(a, "netevents", "sockets")
+	return t
 }
 
 // acceptQueuesTable lists the listeners that did not keep up.
 func acceptQueuesTable(a *analyze.Analysis) table {
-	return build("accept-queues", "Accept queues", a.AcceptQueues, []spec[analyze.AcceptQueue]{
+	t := build("accept-queues", "Accept queues", a.AcceptQueues, []spec[analyze.AcceptQueue]{
 		{column{Head: "Listener", Kind: kindName}, func(q *analyze.AcceptQueue) cell { return named(q.Address) }},
 		{column{Head: "Service", Kind: kindName}, func(q *analyze.AcceptQueue) cell { return named(q.Service) }},
 		number("Most waiting", "connections to be accepted, looked at once a second", 0, queueDepth),
@@ -73,6 +75,8 @@ func acceptQueuesTable(a *analyze.Analysis) table {
 		fileColumn(a, func(q *analyze.AcceptQueue) string { return q.Capture }),
 		number("Coverage", hintCoverage, 1, func(q *analyze.AcceptQueue) cell { return covered(q.Coverage, true) }),
 	})
+	t.Note = lossNote(a, "acceptqueues")
+	return t
 }
 
 // queueDepth is the depth of a queue, in alarm when it was full.
@@ -97,7 +101,7 @@ func droppedIn(stack []string) string {
 
 // dropsTable lists dropped packets by reason.
 func dropsTable(a *analyze.Analysis) table {
-	return build("drops", "Dropped packets", a.Drops, []spec[analyze.Drop]{
+	t := build("drops", "Dropped packets", a.Drops, []spec[analyze.Drop]{
 		{column{Head: "Reason", Kind: kindName, Hint: "the kernel's word"}, func(d *analyze.Drop) cell { return named(d.Reason) }},
 		number("Packets", "", 0, func(d *analyze.Drop) cell { return counted(d.Count) }),
 		{column{Head: "Protocol", Kind: kindName, Rank: 4}, func(d *analyze.Drop) cell { return named(d.Protocol) }},
@@ -111,4 +115,6 @@ func dropsTable(a *analyze.Analysis) table {
 		fileColumn(a, func(d *analyze.Drop) string { return d.Capture }),
 		number("Coverage", hintCoverage, 3, func(d *analyze.Drop) cell { return covered(d.Coverage, true) }),
 	})
+	t.Note = lossNote(a, "netevents")
+	return t
 }

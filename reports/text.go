@@ -9,8 +9,11 @@ import (
 	"kmon/analyze"
 )
 
-// rowsOnTerminal bounds a table on a terminal; a file gets every row.
-const rowsOnTerminal = 40
+// Bounds of a table on a terminal; a file gets every row.
+const (
+	rowsOnTerminal     = 40
+	nodeRowsOnTerminal = 12 // of the many tables of nodeTables
+)
 
 // Terminal colours (ECMA-48 SGR).
 var colors = map[tone]string{toneWarn: "\x1b[33m", toneBad: "\x1b[31m", toneHead: "\x1b[1m"}
@@ -47,7 +50,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	t.table(edgesTable(a))
 	t.filled(streamsTable(a))
 	for _, x := range nodeTables(a) {
-		t.filled(x)
+		t.rows(x, nodeRowsOnTerminal)
 	}
 	t.filled(marksTable(a))
 	t.definitions(oddities(a))
@@ -166,25 +169,33 @@ func stopText(c *analyze.Capture) string {
 
 // filled writes a table unless it has no rows.
 func (t textWriter) filled(x table) {
-	if len(x.Rows) > 0 {
-		t.table(x)
-	}
+	t.rows(x, rowsOnTerminal)
 }
 
-// table writes a title and aligned columns.
+// table writes a table, or that it has no rows.
 func (t textWriter) table(x table) {
-	t.heading(x.Title)
 	if len(x.Rows) == 0 {
+		t.heading(x.Title)
 		t.WriteString("  none\n")
 		return
 	}
+	t.rows(x, rowsOnTerminal)
+}
+
+// rows writes a title and aligned columns, so many rows on a terminal; nothing
+// for a table without rows.
+func (t textWriter) rows(x table, most int) {
+	if len(x.Rows) == 0 {
+		return
+	}
+	t.heading(x.Title)
 	if x.Note != "" {
 		t.paragraph("  ", x.Note)
 	}
 	more := 0
-	if t.o.Width > 0 && len(x.Rows) > rowsOnTerminal {
-		more = len(x.Rows) - rowsOnTerminal
-		x.Rows = x.Rows[:rowsOnTerminal]
+	if t.o.Width > 0 && len(x.Rows) > most {
+		more = len(x.Rows) - most
+		x.Rows = x.Rows[:most]
 	}
 	x, widths := fit(x, t.o.Width)
 	t.heads(x.Columns, widths)
