@@ -16,6 +16,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	err := errors.Join(cause, r.session.Detach())
 	end := provider.Clock()
 	r.stopCommand()
+	err = errors.Join(err, r.lastMarks())
 	r.stopSources()
 	<-r.providerDone
 	err = errors.Join(err, r.empty(end))

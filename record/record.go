@@ -169,6 +169,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 		return nil, err
 	}
 	r.startProvider(ctx)
+	r.listenForMarks(ctx)
 	return r, nil
 }
 

@@ -46,6 +46,7 @@ type recorder struct {
 	config   provider.Version
 	versions <-chan provider.Version
 	sightings
+	marks
 	command *exec.Cmd
 	ended   chan int // exit code of the command
 
@@ -90,7 +91,7 @@ func (r *recorder) loop(ctx context.Context) error {
 		} else if dataDue {
 			nextData = time.Now().Add(dataEvery)
 		}
-		if err := r.takeSightings(); err != nil {
+		if err := errors.Join(r.takeSightings(), r.takeMarks()); err != nil {
 			return err
 		}
 		if now := time.Now(); now.After(next) {
@@ -283,5 +284,5 @@ func (r *recorder) appendLosses(nowNs int64) error {
 		}
 	}
 	r.lastLossNs = nowNs
-	return nil
+	return r.markLosses(nowNs, lost)
 }

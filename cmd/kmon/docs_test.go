@@ -34,7 +34,7 @@ func TestPackageDocument(t *testing.T) {
 }
 
 // TestExamples executes the examples of every help text on the sample captures.
-// Those of record, which need a kernel and root, are parsed and checked as far
+// Those of record and mark, which need a kernel and root, are parsed and checked as far
 // as that goes without recording.
 func TestExamples(t *testing.T) {
 	for _, verb := range newRoot().Commands() {
@@ -64,7 +64,7 @@ func runExample(t *testing.T, example string) {
 	command, _, _ = strings.Cut(command, " > ")
 	words, err := splitWords(strings.ReplaceAll(command, "node-*.kmon", "node-a.kmon node-b.kmon"))
 	check(t, err)
-	if len(words) > 1 && words[1] == "record" {
+	if len(words) > 1 && (words[1] == "record" || words[1] == "mark") {
 		parseOnly(t, words[1:])
 		return
 	}
@@ -90,7 +90,7 @@ func runExample(t *testing.T, example string) {
 	}
 }
 
-// parseOnly checks that a command line of record is one that it accepts.
+// parseOnly checks that a command line of record or mark is one that it accepts.
 func parseOnly(t *testing.T, args []string) {
 	t.Helper()
 	root := newRoot()

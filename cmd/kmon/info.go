@@ -38,7 +38,7 @@ type recorderCost struct {
 	CPUNs       int64 `json:"cpu_ns"`
 	MaxRSSBytes int64 `json:"max_rss_bytes"`
 	BPFRunNs    int64 `json:"bpf_run_ns"` // of its programs in the kernel, an estimate; 0: not measured
-	Known       bool  `json:"known"` // false: nothing was measured, the numbers mean nothing
+	Known       bool  `json:"known"`      // false: nothing was measured, the numbers mean nothing
 }
 
 // problem is a format.Problem in JSON.

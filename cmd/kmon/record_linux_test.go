@@ -55,6 +55,13 @@ func TestRecordCountsOnlyWhatThereIs(t *testing.T) {
 	}
 }
 
+func TestMarkWithoutRecording(t *testing.T) {
+	const want = "kmon: no recording runs here as process 1; the mark is nowhere (kmon record starts one)\n"
+	if stdout, stderr, code := kmon("mark", "--pid", "1", "deploy", "42"); code != codeError || stdout != "" || stderr != want {
+		t.Errorf("got exit code %d, stdout %q, stderr %q; want %q", code, stdout, stderr, want)
+	}
+}
+
 // record -- CMD ends as CMD does.
 func TestRecordCommand(t *testing.T) {
 	need(t, "sh")

@@ -22,3 +22,8 @@ func runRecord(_ *cobra.Command, f recordFlags) error {
 	}
 	return fmt.Errorf("recording needs Linux, this is %s; record on the node and analyze the capture here", runtime.GOOS)
 }
+
+// runMark tells that nothing can be recording here.
+func runMark(*cobra.Command, string, int) error {
+	return fmt.Errorf("recording needs Linux, this is %s; there is no capture to mark", runtime.GOOS)
+}
