@@ -34,7 +34,11 @@ func (r *run) addCPU(ctx context.Context, a *Analysis) error {
 	s.fillServices(a)
 	if len(s.recorded["intervals"]) > 0 {
 		s.fillThreads(a)
+	}
+	if len(s.recorded["wakes"]) > 0 {
 		s.fillWakes(a)
+	}
+	if len(s.recorded["offcpu"]) > 0 {
 		a.OffCPUMinNs = r.leastOffCPU()
 	}
 	if len(s.recorded["syscalls"]) > 0 {
@@ -69,7 +73,8 @@ type cpuService struct {
 func (r *run) summarize(total *cpu.Partial) *cpuSums {
 	s := &cpuSums{run: r, total: total, coverage: r.coverage(), services: map[int32]*cpuService{}, listed: map[int32]string{}}
 	s.recorded = map[string]map[int32]bool{
-		"intervals": r.recorded("intervals", "cpu"), "offcpu": r.recorded("offcpu", "cpu"), "syscalls": r.recorded("syscalls", "syscall"),
+		"intervals": r.recorded("intervals", "cpu"), "wakes": r.recorded("wakes", "cpu"),
+		"offcpu": r.recorded("offcpu", "cpu"), "syscalls": r.recorded("syscalls", "syscall"),
 	}
 	for party, account := range total.Accounts {
 		service := s.of(party)

@@ -38,12 +38,23 @@ func (l *largest[K, V]) at(k K) *V {
 
 // sorted gives the keys, those of the largest sums first.
 func (l *largest[K, V]) sorted() []K {
-	keys := make([]K, 0, len(l.sums))
-	for k := range l.sums {
-		keys = append(keys, k)
+	type entry struct {
+		weight int64
+		key    K
 	}
-	slices.SortFunc(keys, func(a, b K) int {
-		return cmp.Or(cmp.Compare(l.weight(l.sums[b]), l.weight(l.sums[a])), l.compare(a, b))
+	entries := make([]entry, 0, len(l.sums))
+	for k, v := range l.sums {
+		entries = append(entries, entry{l.weight(v), k})
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		if a.weight != b.weight {
+			return cmp.Compare(b.weight, a.weight)
+		}
+		return l.compare(a.key, b.key)
 	})
+	keys := make([]K, len(entries))
+	for i := range entries {
+		keys[i] = entries[i].key
+	}
 	return keys
 }

@@ -197,6 +197,11 @@ func commandLine(f analyzeFlags, paths []string) string {
 // on completeness are not to be trusted (the findings' own limit).
 const minCoverage = 0.9
 
+// worked says whether collectors beside tcp found anything.
+func worked(a *analyze.Analysis) bool {
+	return len(a.Threads)+len(a.Syscalls)+len(a.Disks)+len(a.Drops) > 0
+}
+
 // inconclusive is the error that ends analyze with codeInconclusive, nil when
 // there is enough to go by.
 func inconclusive(a *analyze.Analysis) error {
@@ -217,7 +222,7 @@ func inconclusive(a *analyze.Analysis) error {
 		traffic = traffic || e.Connections > 0 || e.Requests > 0
 	}
 	switch {
-	case traffic:
+	case traffic || worked(a):
 		return nil
 	case seen:
 		return exit(codeInconclusive, fmt.Errorf("inconclusive: no traffic is left by --since, --until and --service"))
