@@ -24,6 +24,10 @@ func TestShots(t *testing.T) {
 		for _, part := range []string{"time", "disk-time", "flame"} {
 			b.shoot(filepath.Join(dir, c.name+"-"+part+".png"), part)
 		}
+		b.drag(b.at(`document.getElementById("flame-heat")`, 0.3, 0.4), b.at(`document.getElementById("flame-heat")`, 0.6, 0.7))
+		run[bool](b, `(() => { const s = document.getElementById("flame-search"); s.value = "e"; s.dispatchEvent(new Event("input")); document.querySelector("#flame details").open = true; document.getElementById("flame-graph").focus(); return true; })()`)
+		b.press(false, "ArrowDown", "ArrowDown")
+		b.shoot(filepath.Join(dir, c.name+"-picked.png"), "flame")
 		run[bool](b, `(() => { for (const e of document.querySelectorAll("[data-still]")) e.hidden = false; for (const e of document.querySelectorAll("[data-live],[data-chart]")) e.hidden = true; return true; })()`)
 		b.shoot(filepath.Join(dir, c.name+"-still.png"), "flame")
 		b.quiet()

@@ -12,9 +12,9 @@ type Budget struct {
 	Bytes int64 // of the cells, compressed; see bitsOf
 }
 
-// PageBudget leaves a page under 5 MB with all the rest of a report in it:
-// base64 makes 4 bytes of 3.
-var PageBudget = Budget{Nodes: 20_000, Bytes: 1_500_000}
+// PageBudget leaves a page under 5 MB with all the rest of a report in it: what
+// is estimated at 3 MB a page packs into 2 MB, of which base64 makes 2.7 MB.
+var PageBudget = Budget{Nodes: 20_000, Bytes: 3_000_000}
 
 // shares are what a path must be of the whole to be kept, mildest first.
 var shares = []float64{0.0001, 0.0005, 0.002}

@@ -55,7 +55,7 @@ const kmonFlame = (() => {
         .setColorMapper((d) => (d.highlight ? "#ff5fd2" : colour(d.data)))
         .label((d) => this.words(d))
         .setDetailsHandler((text) => (text ? this.tell(text) : this.cursor ? this.tell(this.words(this.cursor)) : this.tellTotal()))
-        .setSearchMatch((d, term) => (d.data.name + " " + (d.data.module || "")).toLowerCase().includes(term))
+        .setSearchMatch((d, term) => d.data.kind !== "all" && (d.data.name + " " + (d.data.module || "")).toLowerCase().includes(term))
         .setSearchHandler((results, sum) => {
           this.matched = { frames: results.length, sum };
         })

@@ -158,7 +158,9 @@
       element("range-text").textContent = time + ": " + this.valueText(tree.value);
       element("range-reset").disabled = !this.range;
       this.flame.show(tree);
-      kmonTop.fill(element("flame-top"), tree, (value) => this.valueText(value));
+      const off = this.kind.value === "off";
+      element("flame-unit").textContent = off ? "time" : "samples";
+      kmonTop.fill(element("flame-top"), tree, off ? kmonNumber.duration : kmonNumber.count);
     }
 
     // showCores draws the CPUs in use over time: of the chosen service, or of
