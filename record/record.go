@@ -312,8 +312,8 @@ func (o Options) stored() map[string]string {
 	set("config", o.ConfigPath, o.ConfigPath != "")
 	set("command", strings.Join(o.Command, " "), len(o.Command) > 0)
 	set("interval", o.Interval.String(), o.Interval != 0)
-	set("off_cpu_min", max(o.OffCPUMin, 0).String(), o.OffCPUMin != 0)
-	set("sample_hz", fmt.Sprint(max(o.SampleHz, 0)), o.SampleHz != 0)
+	set("off_cpu_min", time.Duration(o.offCPUMinNs()).String(), o.offCPUMinNs() != DefaultOffCPUMin.Nanoseconds())
+	set("sample_hz", fmt.Sprint(o.sampleHz()), o.sampleHz() != DefaultSampleHz)
 	set("user_stacks", "true", o.UserStacks)
 	set("data_ring_bytes", fmt.Sprint(o.DataRingBytes), o.DataRingBytes != 0)
 	for indicator, variant := range o.Variants {

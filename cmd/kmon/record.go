@@ -32,6 +32,7 @@ type recordFlags struct {
 	syscalls   []string
 	latency    bool
 	counts     []string
+	cpu        cpuFlags
 	command    []string // after --
 }
 
@@ -56,11 +57,18 @@ so it is done only when asked for. Tracepoints and functions named with --count
 (tcp:tcp_probe, tcp_sendmsg) cost as often as they are hit; kmon says so when
 this kernel cannot count one.
 
+What threads do on the CPUs and wait for (-e cpu) is summed up in the kernel, by
+intervals of 5 s; it costs about 35 ns for a switch and as much for a wake-up.
+Waits under --off-cpu-min are in the sums of their threads, but have no stack: a
+stack costs a microsecond. User stacks of waits are taken of targets, or of all
+processes with --user-stacks, at each of their switches.
+
 With CMD, record runs it, records while it runs and exits with its code: 126 if
 it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
 		Example: `  $ kmon record -d 60s
   $ kmon record -o shop.kmon -d 5m --service cart --service checkout
   $ kmon record -p 4711 --port 443
+  $ kmon record -e cpu --off-cpu-min 100us --sample-hz 499 --user-stacks -d 20s
   $ kmon record --syscalls default --count tcp:tcp_probe -d 30s
   $ kmon record -o bench.kmon -- redis-benchmark -n 100000 -q`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -93,6 +101,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.syscalls, "syscalls", nil, "count these system `CALLS` per process: read,futex,...; default, all")
 	flags.BoolVar(&f.latency, "syscall-latency", false, "measure the time inside system calls too")
 	flags.StringArrayVar(&f.counts, "count", nil, "count a system call, tracepoint or kernel function `NAME`; repeatable")
+	f.cpu.register(cmd, flags)
 	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("kmon")))
 	must(cmd.RegisterFlagCompletionFunc("events", completeWords(collectorNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("syscalls", completeWords(callNames()...)))
@@ -109,6 +118,9 @@ func (f *recordFlags) check() error {
 		return err
 	}
 	if _, err := f.pidNumbers(); err != nil {
+		return err
+	}
+	if err := f.cpu.check(); err != nil {
 		return err
 	}
 	if f.interval != 0 && time.Duration(f.interval) < time.Second {

@@ -96,10 +96,21 @@ func (f *recordFlags) options() (record.Options, error) {
 		Syscalls:       f.syscalls,
 		SyscallLatency: f.latency,
 		Counts:         f.counts,
+		OffCPUMin:      negativeIfZero(time.Duration(f.cpu.shortest.duration)),
+		SampleHz:       negativeIfZero(f.cpu.sampleHz),
+		UserStacks:     f.cpu.userStacks,
 		Command:        f.command,
 		Version:        readBuild().Version,
 		CommandLine:    os.Args,
 	}, nil
+}
+
+// negativeIfZero is how an option says "none" whose zero means its default.
+func negativeIfZero[N int | time.Duration](n N) N {
+	if n == 0 {
+		return -1
+	}
+	return n
 }
 
 // abandonOnSecondSignal ends the process at the second signal: the first has
