@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"kmon/format"
@@ -222,5 +223,27 @@ func TestEdgeRetransmitsAreOfConnections(t *testing.T) {
 	}
 	if got := *networkOf(t, a, "shop").Retransmits; sum != 50 || got != 7 {
 		t.Errorf("%d in the life of connections, %d events, want 50 and 7", sum, got)
+	}
+}
+
+// The verdict names the disk that fails, not what lies on it, and the listener
+// that turns connections away.
+func TestVerdictNamesFailuresOfTheNode(t *testing.T) {
+	s := faulty(t)
+	s.withBlock()
+	s.disk(sda, 0, "sda", "disk", 1<<40)
+	s.disk(loop, sda, "loop0", "loop", 1<<30)
+	for _, device := range []int64{loop, sda} {
+		s.io(device, 100, second, ms, ms, format.OperationRead, 4096).Error = 5
+		s.io(device, 100, second, ms, ms, format.OperationRead, 4096)
+	}
+	got := analyzed(t, Options{}, s).Verdict
+	for _, want := range []string{"1 IO of disk sda failed", "cart (0.0.0.0:8080) turned 7 connections away"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the verdict is %q, and does not say %q", got, want)
+		}
+	}
+	if got := analyzed(t, Options{}, loopback(t, 1)).Verdict; strings.Contains(got, "disk") || strings.Contains(got, "turned") {
+		t.Errorf("the verdict of a quiet node is %q", got)
 	}
 }
