@@ -20,6 +20,7 @@ func nodeTables(a *analyze.Analysis) []table {
 		networkTable(a),
 		acceptQueuesTable(a),
 		dropsTable(a),
+		syscallsTable(a),
 	}
 }
 
@@ -30,7 +31,6 @@ func nodeDetails(a *analyze.Analysis) []table {
 		wakesTable(a),
 		waitDetailsTable(a),
 		diskOperationsTable(a),
-		syscallsTable(a),
 	}
 }
 

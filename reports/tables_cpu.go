@@ -186,15 +186,15 @@ func syscallsTable(a *analyze.Analysis) table {
 	t := build("syscalls", "System calls", a.Syscalls, []spec[calls]{
 		{column{Head: "Service", Kind: kindName}, func(c *calls) cell { return named(c.Service) }},
 		{column{Head: "Call", Kind: kindName}, func(c *calls) cell { return named(c.Name) }},
-		{column{Head: "Kind", Hint: "what was counted", Optional: true}, func(c *calls) cell {
+		{column{Head: "Kind", Kind: kindName, Hint: "what was counted", Rank: 5, Optional: true}, func(c *calls) cell {
 			if c.Kind == "syscall" {
 				return cell{Text: c.Kind, Tone: toneZero}
 			}
 			return word(c.Kind)
 		}},
 		number("Calls", "", 0, func(c *calls) cell { return counted(c.Count) }),
-		number("Rate", "calls a second", 0, func(c *calls) cell { return cell{Text: rateText(c.RatePerS)} }),
-		odd("Per request", "calls by the requests that the service served", 0, func(c *calls) cell {
+		number("Rate", "calls a second", 3, func(c *calls) cell { return cell{Text: rateText(c.RatePerS)} }),
+		odd("Per request", "calls by the requests that the service served", 1, func(c *calls) cell {
 			if c.PerRequest == nil {
 				return cell{Text: absent}
 			}
@@ -202,7 +202,7 @@ func syscallsTable(a *analyze.Analysis) table {
 		}),
 		odd("Errors", "calls that failed", 0, func(c *calls) cell { return optional(c.Errors, CountText) }),
 		odd("Time inside", "all calls together", 0, func(c *calls) cell { return optional(c.TotalNs, DurationText) }),
-		odd("Longest", "", 0, func(c *calls) cell { return optional(c.MaxNs, DurationText) }),
+		odd("Longest", "", 4, func(c *calls) cell { return optional(c.MaxNs, DurationText) }),
 	})
 	t.Note = lossNote(a, "syscalls")
 	return t

@@ -130,7 +130,7 @@ func diskUsersTable(a *analyze.Analysis) table {
 			all = append(all, diskUser{u, d.Name})
 		}
 	}
-	t := build("disk-users", "Who used the disks", all, []spec[diskUser]{
+	return build("disk-users", "Who used the disks", all, []spec[diskUser]{
 		{column{Head: "Disk", Kind: kindName}, func(u *diskUser) cell { return named(u.disk) }},
 		{column{Head: "Service", Kind: kindName}, func(u *diskUser) cell { return named(u.Service) }},
 		{column{Head: "Thread", Kind: kindName, Hint: "of the kernel; flusher: what processes wrote earlier, through the page cache", Rank: 3, Optional: true}, func(u *diskUser) cell { return named(u.Comm) }},
@@ -141,6 +141,4 @@ func diskUsersTable(a *analyze.Analysis) table {
 		latency("p99", hintDiskLatency, 0, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.P99 }),
 		latency("max", hintDiskLatency, 5, func(u *diskUser) (analyze.Distribution, int64) { return u.Latency, u.Latency.Max }),
 	})
-	t.Note = lossNote(a, "ios")
-	return t
 }
