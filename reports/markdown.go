@@ -76,7 +76,7 @@ func (m *markdown) render() string {
 	m.table(marksTable(m.a))
 	m.table(problemsTable(m.a))
 	m.table(capturesTable(m.a))
-	for _, t := range slices.Concat([]table{partsTable(m.a), instancesTable(m.a), connectionsTable(m.a)}, nodeDetails(m.a),
+	for _, t := range slices.Concat([]table{partsTable(m.a), instancesTable(m.a), connectionsTable(m.a)}, nodeDetails(m.a), timeTables(m.a),
 		[]table{coverageTable(m.a), machinesTable(m.a), hooksTable(m.a), hashesTable(m.a)}) {
 		m.folded(t)
 	}
