@@ -6,9 +6,11 @@
 //     programs and attaches them.
 //  3. A single goroutine moves records from the ring buffers to the capture as
 //     rows; the Provider works in another and hands its rows over.
-//  4. Once a second it asks the kernel what was lost, lets it emit the exchanges
+//  4. [symbol] numbers stacks as they come and names them in a third goroutine:
+//     those of processes once a second, all once an interval.
+//  5. Once a second it asks the kernel what was lost, lets it emit the exchanges
 //     that have waited long enough, and notes what recording cost.
-//  5. At the end it detaches, empties the kernel's state and the rings, and
+//  6. At the end it detaches, empties the kernel's state and the rings, and
 //     closes the file.
 //
 // It runs on Linux, as root or with the capabilities to load eBPF programs.

@@ -62,9 +62,10 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.drainAll(),
 		r.session.Sweep(true),
 		r.drainAll(),
-		r.lastThreads(end.MonotonicNs),
+		r.collectThreads(end.MonotonicNs, true),
 		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
 		r.lastCalls(end.MonotonicNs),
+		r.nameLastStacks(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),
 		format.Append(r.writer, r.self(end)),
 	)

@@ -128,7 +128,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 
 // start does all that can fail before anything is recorded, then begins.
 func start(ctx context.Context, o Options) (_ *recorder, err error) {
-	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]bool{}, losses: map[string]int64{}}
+	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]bool{}, losses: map[string]int64{}, stacks: newStackNamer()}
 	ctx, r.stopSources = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -170,6 +170,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	}
 	r.startProvider(ctx)
 	r.listenForMarks(ctx)
+	go nameStacksDue(r.stacks.symbols, r.stacks.due, r.stacks.named)
 	return r, nil
 }
 
@@ -198,7 +199,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 		CgroupV1:         host.CgroupHierarchy != "v2",
 		CPU: probe.CPUOptions{
 			OffCPUMinNs: r.options.offCPUMinNs(), SampleHz: r.options.sampleHz(),
-			UserStacks: r.options.UserStacks, Symbols: r.cpu.symbols,
+			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
 		},
 	}, targetsOf(targets))
 	if err != nil {

@@ -53,6 +53,7 @@ type recorder struct {
 	data       probe.Data // batch on its way to the writer
 	cpu        cpu
 	procs      []format.Proc
+	stacks     stackNamer
 	listeners  map[format.Listener]bool // seen, to write each once
 	turnedNs   int64                    // when the interval of counts began
 	lastLossNs int64
@@ -183,6 +184,7 @@ func (r *recorder) appendBatches() error {
 		format.Append(r.writer, r.data.Samples...),
 	)
 	r.tellProvider(r.procs)
+	r.stacks.tellEvents(r.procs)
 	r.sockets, r.procs, r.newListeners = r.sockets[:0], r.procs[:0], r.newListeners[:0]
 	r.data.Reset()
 	return err
@@ -212,6 +214,7 @@ func (r *recorder) appendListeners(rows []format.Listener) error {
 
 // appendSnapshot writes what the Provider found new.
 func (r *recorder) appendSnapshot(s provider.Snapshot) error {
+	r.stacks.tellProcesses(s.Processes)
 	return errors.Join(
 		format.Append(r.writer, s.Processes...),
 		r.appendListeners(s.Listeners),
@@ -233,6 +236,9 @@ func (r *recorder) tick() error {
 		return err
 	}
 	if err := r.appendLosses(clock.MonotonicNs); err != nil {
+		return err
+	}
+	if err := r.nameStacks(clock.MonotonicNs); err != nil {
 		return err
 	}
 	if err := format.Append(r.writer, r.self(clock)); err != nil {
@@ -275,7 +281,7 @@ func (r *recorder) appendLosses(nowNs int64) error {
 		r.decoder.Undecodable = 0
 		lost = append(lost, probe.Lost{Collector: "tcp", Table: "exchanges", Cause: format.LossDecode, Count: n})
 	}
-	for _, l := range lost {
+	for _, l := range append(lost, r.stacks.lost()...) {
 		r.lost += l.Count
 		r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
 		row := format.Loss{StartNs: r.lastLossNs, EndNs: nowNs, Collector: l.Collector, Table: l.Table, Cause: l.Cause, Count: l.Count}

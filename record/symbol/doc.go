@@ -7,6 +7,7 @@
 //     stand on the way of every sample.
 //  2. [Resolver.Rows] names what is new since the last call and returns its
 //     rows. It reads files and takes its time: milliseconds to seconds.
+//     [Resolver.UserRows] does so for processes alone, which may end.
 //  3. Kernel addresses are looked up in /proc/kallsyms, in one pass per call.
 //  4. A user frame is a place in a file, which is found by its build id among
 //     what its process has mapped: while the process lives, or when another

@@ -33,7 +33,6 @@ type pending struct {
 	stacks      []pendingStack
 	stackFrames []int64 // frame ids of the stacks, one stack after the other
 	frames      []pendingFrame
-	keys        []frameKey // of the stack at hand
 }
 
 type pendingStack struct {
@@ -47,21 +46,20 @@ type pendingFrame struct {
 	frameKey
 }
 
-// number returns the id of the stack in pending.keys, of a process or, with pid
-// 0, of the kernel. r.mu is held.
-func (r *Resolver) number(pid int32) int64 {
-	p := &r.pending
-	if len(p.keys) == 0 {
+// number returns the id of the stack in keys, of a process or, with pid 0, of
+// the kernel; p is where it waits if it is new. r.mu is held.
+func (r *Resolver) number(pid int32, p *pending) int64 {
+	if len(r.keys) == 0 {
 		return 0
 	}
 	var sum uint64
-	for _, key := range p.keys {
+	for _, key := range r.keys {
 		sum = (sum ^ maphash.Comparable(r.seed, key)) * 0x9e3779b97f4a7c15 // odd, so that order counts
 	}
 	if id, known := r.stacks[sum]; known {
 		return id
 	}
-	if len(p.stackFrames)+len(p.keys) > r.options.MaxPending {
+	if len(p.stackFrames)+len(r.keys) > r.options.MaxPending {
 		r.dropped++
 		return NotTaken
 	}
@@ -71,14 +69,14 @@ func (r *Resolver) number(pid int32) int64 {
 	r.stackID++
 	r.stacks[sum] = r.stackID
 	p.stacks = append(p.stacks, pendingStack{r.stackID, len(p.stackFrames)})
-	for _, key := range p.keys {
-		p.stackFrames = append(p.stackFrames, r.frame(pid, key))
+	for _, key := range r.keys {
+		p.stackFrames = append(p.stackFrames, r.frame(pid, key, p))
 	}
 	return r.stackID
 }
 
 // frame returns the id of a frame. r.mu is held.
-func (r *Resolver) frame(pid int32, key frameKey) int64 {
+func (r *Resolver) frame(pid int32, key frameKey, p *pending) int64 {
 	sum := maphash.Comparable(r.seed, key)
 	if id, known := r.frames[sum]; known {
 		return id
@@ -88,15 +86,15 @@ func (r *Resolver) frame(pid int32, key frameKey) int64 {
 	}
 	r.frameID++
 	r.frames[sum] = r.frameID
-	r.pending.frames = append(r.pending.frames, pendingFrame{r.frameID, pid, key})
+	p.frames = append(p.frames, pendingFrame{r.frameID, pid, key})
 	return r.frameID
 }
 
-// takePending returns what waits and begins anew.
-func (r *Resolver) takePending() pending {
+// take returns what waits in p and empties it.
+func (r *Resolver) take(p *pending) pending {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	p := r.pending
-	r.pending = pending{keys: p.keys[:0]}
-	return p
+	taken := *p
+	*p = pending{}
+	return taken
 }

@@ -15,7 +15,7 @@ type Options struct {
 	Root       string // where programs and /usr/lib/debug lie; "": /
 	MaxStacks  int    // stacks whose ids are remembered; 0: DefaultMaxStacks
 	MaxFrames  int    // frames whose ids are remembered; 0: DefaultMaxFrames
-	MaxPending int    // frames of stacks that wait for Rows; 0: DefaultMaxPending
+	MaxPending int    // frames of stacks that wait for Rows, of kernel and processes each; 0: DefaultMaxPending
 }
 
 const (
@@ -45,14 +45,16 @@ type Resolver struct {
 	options Options
 	seed    maphash.Seed
 
-	mu      sync.Mutex // guards what follows, never held while a file is read
-	stacks  map[uint64]int64
-	frames  map[uint64]int64
-	stackID int64 // the last given
-	frameID int64
-	pending pending
-	changes changes
-	dropped int64
+	mu        sync.Mutex // guards what follows, never held while a file is read
+	stacks    map[uint64]int64
+	frames    map[uint64]int64
+	stackID   int64 // the last given
+	frameID   int64
+	keys      []frameKey // of the stack at hand
+	ofKernel  pending
+	ofProcess pending
+	changes   changes
+	dropped   int64
 
 	rows   sync.Mutex // held by Rows; guards what follows
 	kernel kernel
@@ -88,14 +90,14 @@ func New(o Options) *Resolver {
 func (r *Resolver) KernelStack(addrs []uint64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pending.keys = r.pending.keys[:0]
+	r.keys = r.keys[:0]
 	for depth, addr := range addrs {
 		if addr == 0 {
 			break
 		}
-		r.pending.keys = append(r.pending.keys, frameKey{kind: format.FrameKernel, offset: inCall(addr, depth)})
+		r.keys = append(r.keys, frameKey{kind: format.FrameKernel, offset: inCall(addr, depth)})
 	}
-	return r.number(0)
+	return r.number(0, &r.ofKernel)
 }
 
 // UserStack returns the id of a user stack of a process, leaf first: the same
@@ -104,7 +106,7 @@ func (r *Resolver) KernelStack(addrs []uint64) int64 {
 func (r *Resolver) UserStack(pid int32, frames []UserFrame) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.pending.keys = r.pending.keys[:0]
+	r.keys = r.keys[:0]
 	for depth, f := range frames {
 		key := frameKey{kind: format.FrameUser, pid: pid, offset: inCall(f.IP, depth)}
 		if !f.HasBuildID {
@@ -112,13 +114,15 @@ func (r *Resolver) UserStack(pid int32, frames []UserFrame) int64 {
 		} else {
 			key = frameKey{kind: format.FrameUser, buildID: f.BuildID, offset: inCall(f.Offset, depth)}
 		}
-		r.pending.keys = append(r.pending.keys, key)
+		r.keys = append(r.keys, key)
 	}
-	return r.number(pid)
+	return r.number(pid, &r.ofProcess)
 }
 
-// Executed tells which file a process executed, as the kernel names it. It
-// helps to find the files of processes that are gone when Rows looks for them.
+// Executed tells which file below Options.Root a process executed; "": one that
+// is not there. It helps to find the files of processes that are gone when Rows
+// looks for them. A file that the process saw under that path in another mount
+// namespace must not be told.
 func (r *Resolver) Executed(pid int32, path string) { r.user.programs.add(pid, path) }
 
 // Dropped returns how many stacks got NotTaken because too many waited for
@@ -130,23 +134,44 @@ func (r *Resolver) Dropped() int64 {
 }
 
 // Rows names the stacks that are new since the last call and returns their
-// rows, which are the caller's: frames by id, stacks by id and depth. tsNs is
-// the time they are written with.
+// rows, which are the caller's: frames by id, stacks by id and depth, those of
+// processes first. tsNs is the time they are written with.
 func (r *Resolver) Rows(tsNs int64) ([]format.Stack, []format.Frame) {
 	r.rows.Lock()
 	defer r.rows.Unlock()
-	p := r.takePending()
-	frames := make([]format.Frame, len(p.frames))
-	for i, f := range p.frames {
-		frames[i] = format.Frame{TsNs: tsNs, FrameID: f.id, Kind: f.kind, Offset: int64(f.offset), BuildID: f.buildIDText()}
-	}
-	r.kernel.name(frames)
-	r.user.name(frames, p.frames)
+	stacks, frames := r.userRows(tsNs)
 	r.forgetChanged()
-	for _, f := range frames {
+	p := r.take(&r.ofKernel)
+	rows := p.frameRows(tsNs)
+	r.kernel.name(rows)
+	for _, f := range rows {
 		r.noteHidden(f)
 	}
-	return r.stackRows(tsNs, p), frames
+	return append(stacks, r.stackRows(tsNs, p)...), append(frames, rows...)
+}
+
+// UserRows is Rows for the stacks of processes alone. Called often, it finds
+// more of them alive, and spares the pass over the kernel's symbols.
+func (r *Resolver) UserRows(tsNs int64) ([]format.Stack, []format.Frame) {
+	r.rows.Lock()
+	defer r.rows.Unlock()
+	return r.userRows(tsNs)
+}
+
+func (r *Resolver) userRows(tsNs int64) ([]format.Stack, []format.Frame) {
+	p := r.take(&r.ofProcess)
+	rows := p.frameRows(tsNs)
+	r.user.name(rows, p.frames)
+	return r.stackRows(tsNs, p), rows
+}
+
+// frameRows are the rows of the frames in p, yet without names.
+func (p pending) frameRows(tsNs int64) []format.Frame {
+	rows := make([]format.Frame, len(p.frames))
+	for i, f := range p.frames {
+		rows[i] = format.Frame{TsNs: tsNs, FrameID: f.id, Kind: f.kind, Offset: int64(f.offset), BuildID: f.buildIDText()}
+	}
+	return rows
 }
 
 // stackRows are the rows of the stacks in p, without what hides at their top.

@@ -112,3 +112,20 @@ func BenchmarkKnownStack(b *testing.B) {
 		r.KernelStack(addrs)
 	}
 }
+
+// TestUserRows: stacks of the kernel wait for Rows.
+func TestUserRows(t *testing.T) {
+	r := New(Options{Proc: t.TempDir()})
+	r.KernelStack([]uint64{1, 5})
+	r.UserStack(5, []UserFrame{{IP: 3}})
+	for i, want := range []int{1, 0} {
+		if stacks, frames := r.UserRows(1); len(stacks) != want || len(frames) != want {
+			t.Errorf("call %d gives %v, %v, want %d of each", i, stacks, frames, want)
+		}
+	}
+	r.UserStack(5, []UserFrame{{IP: 4}})
+	stacks, frames := r.Rows(2)
+	if len(stacks) != 3 || len(frames) != 3 || stacks[0].StackID != 3 || stacks[1].StackID != 1 {
+		t.Errorf("then %v, %v", stacks, frames)
+	}
+}

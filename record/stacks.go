@@ -1,0 +1,160 @@
+package record
+
+import (
+	"errors"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"kmon/format"
+	"kmon/record/probe"
+	"kmon/record/symbol"
+)
+
+// namesWait is how long the end of a recording waits for names: a file system
+// that does not answer must not keep the capture open.
+const namesWait = 10 * time.Second
+
+// stackNamer has stacks named in a goroutine of its own, since that reads
+// files of others. Its rows reach the capture after those that refer to them.
+type stackNamer struct {
+	symbols *symbol.Resolver
+	due     chan naming
+	named   chan namedStacks
+	waiting bool  // a naming has not answered yet
+	nextNs  int64 // when all stacks are due next
+	dropped int64 // stacks already counted as lost
+	mntnsID int64 // ours
+}
+
+// naming is what is to be named: the stacks of processes, which may end, or
+// all, which costs a pass over the kernel's symbols.
+type naming struct {
+	tsNs int64 // the time the rows are to bear
+	all  bool
+}
+
+// namedStacks is one delivery.
+type namedStacks struct {
+	stacks []format.Stack
+	frames []format.Frame
+}
+
+func newStackNamer() stackNamer {
+	return stackNamer{
+		symbols: symbol.New(symbol.Options{}), mntnsID: ownMntnsID(),
+		due: make(chan naming, 1), named: make(chan namedStacks, 1),
+	}
+}
+
+// nameStacksDue names what is due until that is closed.
+func nameStacksDue(symbols *symbol.Resolver, due <-chan naming, named chan<- namedStacks) {
+	for d := range due {
+		var n namedStacks
+		if d.all {
+			n.stacks, n.frames = symbols.Rows(d.tsNs)
+		} else {
+			n.stacks, n.frames = symbols.UserRows(d.tsNs)
+		}
+		named <- n
+	}
+}
+
+// nameStacks writes what was named and has the new named: once a second those
+// of processes, once an interval all.
+func (r *recorder) nameStacks(nowNs int64) error {
+	n := &r.stacks
+	select {
+	case named := <-n.named:
+		n.waiting = false
+		if err := r.appendStacks(named); err != nil {
+			return err
+		}
+	default:
+	}
+	if n.waiting {
+		return nil
+	}
+	due := naming{tsNs: nowNs, all: nowNs >= n.nextNs}
+	if due.all {
+		n.nextNs = nowNs + r.options.interval().Nanoseconds()
+	}
+	n.waiting = true
+	n.due <- due
+	return nil
+}
+
+// nameLastStacks writes the rows of all stacks that are left and ends the
+// goroutine. Nothing takes a stack any more.
+func (r *recorder) nameLastStacks(nowNs int64) error {
+	n := &r.stacks
+	defer close(n.due)
+	deadline := time.After(namesWait)
+	for last := false; ; {
+		if !n.waiting {
+			if last {
+				return nil
+			}
+			last, n.waiting = true, true
+			n.due <- naming{tsNs: nowNs, all: true}
+		}
+		select {
+		case named := <-n.named:
+			n.waiting = false
+			if err := r.appendStacks(named); err != nil {
+				return err
+			}
+		case <-deadline:
+			return format.Append(r.writer, format.Mark{TsNs: nowNs, Kind: "warning",
+				Text: "the last stacks have no frames: reading the files of their programs took longer than " + namesWait.String()})
+		}
+	}
+}
+
+func (r *recorder) appendStacks(named namedStacks) error {
+	return errors.Join(format.Append(r.writer, named.frames...), format.Append(r.writer, named.stacks...))
+}
+
+// lostStacks is how many stacks found no room since the last time.
+func (n *stackNamer) lost() []probe.Lost {
+	dropped := n.symbols.Dropped()
+	count := dropped - n.dropped
+	if n.dropped = dropped; count == 0 {
+		return nil
+	}
+	return []probe.Lost{{Collector: "cpu", Table: "stacks", Cause: format.LossStateFull, Count: count}}
+}
+
+// tellEvents says which programs were executed. The path of one in a
+// container leads to another file here, or to none; a container shows by its
+// pid namespace until the Provider knows more.
+func (n *stackNamer) tellEvents(procs []format.Proc) {
+	for _, p := range procs {
+		if p.Event == format.ProcExec && p.Exe != "" && p.PidnsPID == p.PID {
+			n.symbols.Executed(p.PID, p.Exe)
+		}
+	}
+}
+
+// tellProcesses does the same for processes that the Provider saw alive.
+func (n *stackNamer) tellProcesses(processes []format.Process) {
+	for _, p := range processes {
+		switch p.MntnsID {
+		case 0: // not known
+		case n.mntnsID:
+			n.symbols.Executed(p.PID, p.Exe)
+		default:
+			n.symbols.Executed(p.PID, "")
+		}
+	}
+}
+
+// ownMntnsID is the mount namespace in which this process opens files; 0: not
+// known.
+func ownMntnsID() int64 {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {
+		return 0
+	}
+	return int64(st.Ino)
+}
