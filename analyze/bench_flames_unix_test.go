@@ -29,7 +29,7 @@ func tenBusyMinutes(b *testing.B, samples int) string {
 		}
 	}
 	check(err)
-	const stacks, frames, services = 50_000, 20_000, 40
+	const stacks, kernelStacks, frames, services = 50_000, 500, 20_000, 40
 	r := rand.New(rand.NewPCG(1, 2))
 	for i := range int32(services) {
 		check(format.Append(w, format.Process{TsNs: mono0, PID: 100 + i, StartNs: mono0 - second, Service: fmt.Sprintf("service-%d", i), ServiceSource: "systemd"}))
@@ -38,12 +38,14 @@ func tenBusyMinutes(b *testing.B, samples int) string {
 		check(format.Append(w, format.Frame{TsNs: mono0, FrameID: i + 1, Kind: format.FrameKind(1 + i%2), Offset: i * 16,
 			Symbol: fmt.Sprintf("package/path.(*Type%d).Method%d", i%300, i), Module: fmt.Sprintf("/usr/lib/module-%d.so", i%50), Source: format.SymbolTable}))
 	}
-	paths := make([][]int64, 0, stacks)
+	paths, owners := make([][]int64, 0, stacks), make([]int32, stacks)
 	for i := range int64(stacks) {
 		var p []int64
+		owners[i] = int32(i) % services
 		if i > 100 {
-			from := paths[int(float64(i)*r.Float64()*r.Float64())]
-			p = append(p, from[:r.IntN(len(from)+1)]...)
+			parent := int(float64(i) * r.Float64() * r.Float64())
+			owners[i] = owners[parent]
+			p = append(p, paths[parent][:1+r.IntN(len(paths[parent]))]...)
 		}
 		for range 1 + r.IntN(8) {
 			p = append(p, 1+int64(frames*r.Float64()*r.Float64()))
@@ -54,19 +56,25 @@ func tenBusyMinutes(b *testing.B, samples int) string {
 			check(format.Append(w, format.Stack{TsNs: mono0, StackID: i + 1, Depth: int32(depth), FrameID: p[len(p)-1-depth]}))
 		}
 	}
+	for i := range int64(kernelStacks) {
+		for depth := range 4 + r.Int64N(10) {
+			check(format.Append(w, format.Stack{TsNs: mono0, StackID: stacks + 1 + i, Depth: int32(depth), FrameID: 1 + (i*7+depth*depth*31)%frames}))
+		}
+	}
+	kernel := func(user int64) int64 { return stacks + 1 + user%kernelStacks } // a user stack makes one system call
 	stack := func() int64 { x := r.Float64(); return 1 + int64(stacks*x*x*x*x) }
 	for i := range samples {
 		at := mono0 + int64(i)*600*second/int64(samples)
 		s := stack()
-		row := format.OnCPU{TsNs: at, CPU: int32(i % 64), PID: 100 + int32(s%services), TID: int32(i % 300), UserStackID: s}
+		row := format.OnCPU{TsNs: at, CPU: int32(i % 64), PID: 100 + owners[s-1], TID: int32(i % 300), UserStackID: s}
 		if i%3 == 0 {
-			row.StackID = 1 + (s+r.Int64N(3))%500 // a user stack makes few system calls
+			row.StackID = kernel(s)
 		}
 		check(format.Append(w, row))
 		if i%19 == 0 {
 			start := mono0 + (at-mono0)/(5*second)*5*second
-			check(format.Append(w, format.OffCPU{StartNs: start, EndNs: start + 5*second, PID: row.PID, State: format.ThreadState(1 + i%3),
-				StackID: 1 + (s+r.Int64N(3))%500, UserStackID: s, Count: 3, TotalNs: 1e6 + r.Int64N(4*second), MaxNs: 1e6}))
+			check(format.Append(w, format.OffCPU{StartNs: start, EndNs: start + 5*second, PID: row.PID, State: format.ThreadState(1 + s%3),
+				StackID: kernel(s), UserStackID: s, Count: 3, TotalNs: 1e6 + r.Int64N(4*second), MaxNs: 1e6}))
 		}
 		if i%10_000 == 0 {
 			check(w.Tick(at))

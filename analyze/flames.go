@@ -70,9 +70,9 @@ func (r *run) recordsStacks() bool {
 	return false
 }
 
-// flames adds up the stacks of all captures.
-func (r *run) flames(ctx context.Context) (*flame.Builder, *flame.Result, error) {
-	b := flame.New(flame.Options{
+// flameBuilder gives a Builder for the captures.
+func (r *run) flameBuilder() *flame.Builder {
+	return flame.New(flame.Options{
 		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs, StartNs: r.start, EndNs: r.end,
 		Wanted: func(service string) bool { return r.wanted(service) },
 		Party: func(c *replay.Capture, pid int32, ns int64) (int32, string) {
@@ -80,6 +80,11 @@ func (r *run) flames(ctx context.Context) (*flame.Builder, *flame.Result, error)
 			return i, r.who.list[i].Service
 		},
 	})
+}
+
+// flames adds up the stacks of all captures.
+func (r *run) flames(ctx context.Context) (*flame.Builder, *flame.Result, error) {
+	b := r.flameBuilder()
 	for _, c := range r.captures {
 		if err := b.Add(ctx, c); err != nil {
 			return nil, nil, fmt.Errorf("reading stacks: %w", err)
@@ -153,23 +158,26 @@ func profileCells(cells []flame.Cell) []ProfileCell {
 }
 
 // Stacks gives every stack of the captures with what was added up for it: a
-// Profile that is not pruned, in one bucket. Of the options Since, Until and
-// Services count.
-func Stacks(ctx context.Context, paths []string, o Options) (*Profile, error) {
+// Profile that is not pruned, in one bucket; and the damage found while reading.
+// Of the options Since, Until and Services count.
+func Stacks(ctx context.Context, paths []string, o Options) (p *Profile, problems []string, err error) {
 	r, err := open(ctx, paths, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer closeAll(r.captures)
 	r.topology = new(topology.Topology) // names of connections are not needed
 	_, result, err := r.flames(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	p := profileOf(result.Tree, result)
+	p = profileOf(result.Tree, result)
 	p.StartNs, p.BucketNs = r.start, max(r.end-r.start, 1)
 	p.OnCPU, p.OffCPU = selfCells(result.Self[flame.OnCPU]), selfCells(result.Self[flame.OffCPU])
-	return p, nil
+	for _, c := range r.captures {
+		problems = append(problems, c.Problems()...)
+	}
+	return p, problems, nil
 }
 
 // selfCells makes the cells of one bucket.

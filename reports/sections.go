@@ -13,7 +13,9 @@ import (
 func nodeTables(a *analyze.Analysis) []table {
 	return []table{
 		cpuTable(a),
+		functionsTable(a, "on-cpu"),
 		waitsTable(a),
+		functionsTable(a, "off-cpu"),
 		memoryTable(a),
 		disksTable(a),
 		diskUsersTable(a),
@@ -30,6 +32,8 @@ func nodeDetails(a *analyze.Analysis) []table {
 		threadsTable(a),
 		wakesTable(a),
 		waitDetailsTable(a),
+		pathsTable(a, "on-cpu"),
+		pathsTable(a, "off-cpu"),
 		diskOperationsTable(a),
 	}
 }

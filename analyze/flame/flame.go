@@ -102,6 +102,33 @@ type row struct {
 	intervalNs    int64
 	service, node int32
 	value         int64
+	sample        *format.OnCPU  // the row itself,
+	wait          *format.OffCPU // of its kind
+}
+
+// Rows calls fn for each row of a capture that counts, with its service and
+// the names on its path, root first; sample or wait is nil. All are valid
+// during the call. It adds nothing up. The error is that of ctx or fn.
+func (b *Builder) Rows(ctx context.Context, c *replay.Capture,
+	fn func(service string, path []string, sample *format.OnCPU, wait *format.OffCPU) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	last, names := NoNode, []string{}
+	err := b.read(ctx, c, func(r row) {
+		if r.node != last {
+			last, names = r.node, names[:0]
+			for _, f := range b.tree.Path(r.node) {
+				names = append(names, b.tree.Frames[f].Name)
+			}
+		}
+		if err := fn(b.services[r.service].name, names, r.sample, r.wait); err != nil {
+			stop(err)
+		}
+	})
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	return nil
 }
 
 // Add adds a capture. The error is that of ctx.
@@ -150,7 +177,7 @@ func (b *Builder) read(ctx context.Context, c *replay.Capture, fn func(row)) err
 				continue
 			}
 			if s := b.serviceOf(r.PID, r.TsNs); s != unwanted {
-				fn(row{OnCPU, ns, 0, s, b.leaf(leaf{s, 0, r.UserStackID, r.StackID}), b.take(OnCPU, 1)})
+				fn(row{kind: OnCPU, ns: ns, service: s, node: b.leaf(leaf{s, 0, r.UserStackID, r.StackID}), value: b.take(OnCPU, 1), sample: r})
 			}
 		}
 		return ctx.Err()
@@ -167,7 +194,8 @@ func (b *Builder) read(ctx context.Context, c *replay.Capture, fn func(row)) err
 				continue
 			}
 			if s := b.serviceOf(r.PID, r.EndNs); s != unwanted {
-				fn(row{OffCPU, start, length, s, b.leaf(leaf{s, r.State, r.UserStackID, r.StackID}), b.take(OffCPU, r.TotalNs)})
+				fn(row{kind: OffCPU, ns: start, intervalNs: length, service: s, wait: r,
+					node: b.leaf(leaf{s, r.State, r.UserStackID, r.StackID}), value: b.take(OffCPU, r.TotalNs)})
 			}
 		}
 		return ctx.Err()

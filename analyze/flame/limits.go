@@ -7,7 +7,7 @@ const (
 	maxStacks      = 1 << 20 // distinct stacks of a capture
 	maxStackFrames = 1 << 24 // frames of all stacks of a capture, 4 B each
 	maxDepth       = 1024    // frames of a stack; the kernel records 127
-	maxNodes       = 1 << 20 // of the tree; each may get one "(other)" beyond it
+	maxNodes       = 1 << 21 // of the tree, about 100 B each; each may get one "(other)" beyond it
 	maxServices    = 4096    // roots; further ones share one "(other)"
 	lookAgain      = 1 << 17 // cells, 16 B each, until their room is measured again
 	maxBuckets     = 1 << 20

@@ -42,7 +42,7 @@ func (b *Builder) Profile(ctx context.Context, captures []*replay.Capture, r *Re
 		plans = append(plans, b.plan(r, share, budget))
 	}
 	b.begin()
-	b.self, r.Self, r.totals, r.children = [kinds][]int64{}, [2][]int64{}, [kinds][]int64{}, nil
+	b.self, r.Self, r.totals, r.children = [kinds][]int64{}, [2][]int64{}, [kinds][]int64{}, family{}
 	for i := range b.services {
 		b.services[i].heat = heat{}
 	}

@@ -18,7 +18,7 @@ type Result struct {
 	Heats      []Heat     // all, then services by name
 
 	totals   [kinds][]int64 // by node, with what it called
-	children [][]int32      // by node; last: the roots
+	children family
 }
 
 // Result gives what was added so far, with heat maps of at most so many
@@ -70,12 +70,7 @@ func (r *Result) root(service string) int32 {
 }
 
 // under gives the children of a node, or the roots.
-func (r *Result) under(node int32) []int32 {
-	if node == NoNode {
-		return r.children[len(r.children)-1]
-	}
-	return r.children[node]
-}
+func (r *Result) under(node int32) []int32 { return r.children.of(node) }
 
 // Branch is a node of a pruned tree with all below it.
 type Branch struct {

@@ -1,5 +1,7 @@
 package flame
 
+import "slices"
+
 // FrameKind says what a frame is.
 type FrameKind string
 
@@ -115,30 +117,41 @@ func (t *Tree) totals(self []int64) []int64 {
 	return totals
 }
 
-// below gives the children of each node, and of NoNode last, in the order of
-// nodes.
-func (t *Tree) below() [][]int32 {
+// family is the children of all nodes.
+type family struct {
+	starts []int32 // node → index in list of its first child; one more: the roots
+	list   []int32
+}
+
+// below gives the children of the tree's nodes, in the order of nodes.
+func (t *Tree) below() family {
 	n := len(t.Nodes)
-	counts := make([]int32, n+1)
-	at := func(parent int32) int {
-		if parent == NoNode {
-			return n
-		}
-		return int(parent)
-	}
+	f := family{starts: make([]int32, n+2), list: make([]int32, n)}
 	for _, node := range t.Nodes {
-		counts[at(node.Parent)]++
+		f.starts[f.place(node.Parent)+1]++
 	}
-	all := make([]int32, n)
-	lists := make([][]int32, n+1)
-	used := int32(0)
-	for i, count := range counts {
-		lists[i] = all[used : used : used+count]
-		used += count
+	for i := range n + 1 {
+		f.starts[i+1] += f.starts[i]
 	}
+	next := slices.Clone(f.starts)
 	for i, node := range t.Nodes {
-		p := at(node.Parent)
-		lists[p] = append(lists[p], int32(i))
+		p := f.place(node.Parent)
+		f.list[next[p]] = int32(i)
+		next[p]++
 	}
-	return lists
+	return f
+}
+
+// place gives the index of a node in starts; NoNode's is the last.
+func (f family) place(node int32) int {
+	if node == NoNode {
+		return len(f.starts) - 2
+	}
+	return int(node)
+}
+
+// of gives the children of a node, or the roots.
+func (f family) of(node int32) []int32 {
+	p := f.place(node)
+	return f.list[f.starts[p]:f.starts[p+1]]
 }

@@ -42,7 +42,7 @@ record with a command after -- exits with the command's own code.`,
 		writeUsage(cmd.ErrOrStderr(), cmd)
 		return nil
 	})
-	root.AddCommand(newRecord(), newMark(), newAnalyze(), newInfo(), newPrint(), newVerify(), newRepair(), newVersion(), newCompletion())
+	root.AddCommand(newRecord(), newMark(), newAnalyze(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newVersion(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true // newCompletion is ours
 	return root

@@ -20,6 +20,7 @@ var rewrite = flag.Bool("samples", false, "write the sample captures anew, then 
 var kept = map[string]sample{
 	"shop.kmon":    {exchanges: 60},                                           // web asks cart 60 times in 6 s, cart answers after 2 ms
 	"lossy.kmon":   {exchanges: 60, lost: 60},                                 // the recording lost half of the exchanges
+	"cpu.kmon":     {exchanges: 20, stacks: true},                             // and it has stacks of both
 	"idle.kmon":    {},                                                        // nothing happened
 	"hostile.kmon": {exchanges: 3, service: "cart\x1b[2J\u202e<script>\n| |"}, // names that try to steer a terminal
 	"killed.kmon":  {exchanges: 20, abandon: true},                            // what a killed recorder leaves
@@ -91,6 +92,7 @@ type sample struct {
 	service   string // default cart
 	host      string // default node-a
 	abandon   bool   // the recorder is killed
+	stacks    bool   // collector cpu recorded too
 }
 
 const (
@@ -107,15 +109,19 @@ func writeCapture(t *testing.T, path string, s sample) {
 	if s.host == "" {
 		s.host = "node-a"
 	}
+	var cpu []format.Collector
+	if s.stacks {
+		cpu = []format.Collector{{Name: "cpu", Variants: map[string]string{"on-cpu": "perf_event:cpu-clock"}, Settings: map[string]string{"sample_hz": "100"}}}
+	}
 	w, err := format.Create(path, format.Manifest{
 		KmonVersion:   "0.1.0",
 		CreatedUnixNs: sampleUTC,
 		Host: format.Host{Name: s.host, OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.12.9", Arch: "amd64",
 			CPUs: 4, MemoryBytes: 8 << 30, CgroupHierarchy: "v2", ClockTicks: 100},
 		Clock: format.ClockPair{MonotonicNs: sampleNs, RealtimeNs: sampleUTC},
-		Collectors: []format.Collector{{Name: "tcp",
+		Collectors: append([]format.Collector{{Name: "tcp",
 			Variants: map[string]string{"send": "tp_btf:sock_send_length", "receive": "tp_btf:sock_recv_length"},
-			Missing:  map[string]string{"retransmits": "the kernel has no such counter"}}},
+			Missing:  map[string]string{"retransmits": "the kernel has no such counter"}}}, cpu...),
 		Options:     map[string]string{"duration": "6s"},
 		CommandLine: []string{"kmon", "record", "-d", "6s", "-o", filepath.Base(path)},
 	}, format.WriterOptions{NoSync: true})
@@ -123,6 +129,9 @@ func writeCapture(t *testing.T, path string, s sample) {
 		t.Fatal(err)
 	}
 	check(t, appendNode(w, s))
+	if s.stacks {
+		check(t, appendStacks(w))
+	}
 	rows := int64(0)
 	for i := range s.exchanges {
 		at := sampleNs + int64(i)*second/10 + 50e6
@@ -171,6 +180,41 @@ func appendNode(w *format.Writer, s sample) error {
 	return format.Append(w,
 		socket(1, format.RoleClient, format.RoleSourceConnect, 40000, 8080, 100),
 		socket(2, format.RoleServer, format.RoleSourceAccept, 8080, 40000, 200))
+}
+
+// appendStacks writes 30 samples of cart, 10 of web, and what cart waited for.
+func appendStacks(w *format.Writer) error {
+	err := format.Append(w,
+		format.Frame{TsNs: sampleNs, FrameID: 1, Kind: format.FrameUser, Symbol: "main", Module: "/usr/bin/cart", Source: format.SymbolTable},
+		format.Frame{TsNs: sampleNs, FrameID: 2, Kind: format.FrameUser, Symbol: "price(int)", Module: "/usr/bin/cart", Offset: 64, Source: format.SymbolTable},
+		format.Frame{TsNs: sampleNs, FrameID: 3, Kind: format.FrameUser, Module: "/usr/lib/libx.so.1", Offset: 0x1230},
+		format.Frame{TsNs: sampleNs, FrameID: 4, Kind: format.FrameKernel, Symbol: "tcp_sendmsg", Module: "kernel", Source: format.SymbolKallsyms},
+		format.Frame{TsNs: sampleNs, FrameID: 5, Kind: format.FrameKernel, Symbol: "futex_wait", Module: "kernel", Source: format.SymbolKallsyms})
+	if err != nil {
+		return err
+	}
+	for id, frames := range [][]int64{{2, 1}, {3, 1}, {4}, {5}} {
+		for depth, frame := range frames {
+			if err := format.Append(w, format.Stack{TsNs: sampleNs, StackID: int64(id + 1), Depth: int32(depth), FrameID: frame}); err != nil {
+				return err
+			}
+		}
+	}
+	for i := range int64(40) {
+		row := format.OnCPU{TsNs: sampleNs + i*10e6 + i/20*second, CPU: int32(i % 4), PID: 200, TID: 200, UserStackID: 1}
+		switch {
+		case i%4 == 3:
+			row.PID, row.TID, row.UserStackID, row.StackID = 100, 101, -1, 3
+		case i%4 == 2:
+			row.UserStackID, row.StackID = 2, 3
+		}
+		if err := format.Append(w, row); err != nil {
+			return err
+		}
+	}
+	return format.Append(w,
+		format.OffCPU{StartNs: sampleNs, EndNs: sampleNs + 5*second, PID: 200, State: format.StateSleep, StackID: 4, UserStackID: 1, Count: 9, TotalNs: 4 * second, MaxNs: second},
+		format.OffCPU{StartNs: sampleNs, EndNs: sampleNs + 5*second, PID: 200, State: format.StateRunnable, StackID: -1, Count: 1, TotalNs: 2e6, MaxNs: 2e6})
 }
 
 func exchange(socket, start, server int64, pid int32, flags format.ExchangeFlags) format.Exchange {
