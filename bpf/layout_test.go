@@ -16,6 +16,10 @@ func TestRecordsHaveTheSizesOfC(t *testing.T) {
 		{"socket_record", unsafe.Sizeof(KmonSocketRecord{}), 96},
 		{"listener_record", unsafe.Sizeof(KmonListenerRecord{}), 48},
 		{"proc_record", unsafe.Sizeof(KmonProcRecord{}), 440},
+		{"interval_record", unsafe.Sizeof(KmonIntervalRecord{}), 80},
+		{"sample_record", unsafe.Sizeof(KmonSampleRecord{}), 40},
+		{"kernel_stack", unsafe.Sizeof(KmonKernelStack{}), 520},
+		{"user_stack", unsafe.Sizeof(KmonUserStack{}), 3080},
 		{"control", unsafe.Sizeof(KmonControl{}), 16},
 	} {
 		if test.got != test.want {
@@ -26,6 +30,8 @@ func TestRecordsHaveTheSizesOfC(t *testing.T) {
 		"exchange_record": unsafe.Offsetof(KmonExchangeRecord{}.Kind),
 		"socket_record":   unsafe.Offsetof(KmonSocketRecord{}.Kind),
 		"listener_record": unsafe.Offsetof(KmonListenerRecord{}.Kind),
+		"interval_record": unsafe.Offsetof(KmonIntervalRecord{}.Kind),
+		"sample_record":   unsafe.Offsetof(KmonSampleRecord{}.Kind),
 		"proc_record":     unsafe.Offsetof(KmonProcRecord{}.Kind),
 	} {
 		if offset != 0 {

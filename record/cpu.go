@@ -47,7 +47,7 @@ type cpu struct {
 // beginThreads begins the first interval.
 func (r *recorder) beginThreads() {
 	r.cpu.startNs, r.cpu.next = r.startNs, time.Now().Add(r.options.interval())
-	r.decoder.IntervalStartNs = r.startNs
+	r.decoder.IntervalStartNs, r.decoder.IntervalBeforeNs = r.startNs, r.startNs
 }
 
 // followThreads ends the interval if it is over.
@@ -66,7 +66,8 @@ func (r *recorder) followThreads() error {
 
 func (r *recorder) collectThreads(endNs int64, last bool) error {
 	t, err := r.session.CollectThreads(r.cpu.startNs, endNs, last)
-	r.cpu.startNs, r.decoder.IntervalStartNs = endNs, endNs
+	r.decoder.IntervalBeforeNs, r.decoder.IntervalStartNs = r.cpu.startNs, endNs
+	r.cpu.startNs = endNs
 	return errors.Join(err,
 		format.Append(r.writer, t.Intervals...),
 		format.Append(r.writer, t.Wakes...),

@@ -7,6 +7,7 @@
 //	workload paths   every way a program can send and receive on a socket
 //	workload stream  traffic that is not request and answer
 //	workload fork    a server whose children accept and answer
+//	workload known   threads that sleep, wait, spin and yield in known amounts
 //	workload demo    record the shop with kmon and analyze what was recorded
 //
 // All traffic stays on the loopback interface. Every process ends by itself,
@@ -39,6 +40,7 @@ func verbs() []verb {
 		{"paths", "every way a program can send and receive on a socket", runPaths},
 		{"stream", "traffic that is not request and answer", runStream},
 		{"fork", "a server whose children accept and answer", runFork},
+		{"known", "threads that sleep, wait, spin and yield in known amounts", runKnown},
 		{"demo", "record the shop with kmon and analyze what was recorded", runDemo},
 	}
 }

@@ -19,6 +19,7 @@ type Truth struct {
 	Services    []Service `json:"services"`
 	Edges       []Edge    `json:"edges"`
 	Sockets     []Socket  `json:"sockets,omitempty"`
+	Threads     []Thread  `json:"threads,omitempty"`
 	Notes       []string  `json:"notes,omitempty"` // what the machine refused, so what is not in the load
 }
 
@@ -26,6 +27,15 @@ type Truth struct {
 type Process struct {
 	Name string `json:"name"`
 	PID  int    `json:"pid"`
+}
+
+// Thread is what one thread did, by its own clocks.
+type Thread struct {
+	Name    string `json:"name"`
+	TID     int    `json:"tid"`
+	Times   int64  `json:"times"`    // how often it did what its name says
+	AskedNs int64  `json:"asked_ns"` // for how long in all
+	TookNs  int64  `json:"took_ns"`  // and how long that took
 }
 
 // Service is what one serving process saw on the connections it accepted. The

@@ -26,8 +26,9 @@ type Decoder struct {
 	// BootOffsetNs is CLOCK_BOOTTIME − CLOCK_MONOTONIC: start times of
 	// processes are kept by the kernel in the former.
 	BootOffsetNs int64
-	// IntervalStartNs is when the interval began in which threads end.
-	IntervalStartNs int64
+	// IntervalStartNs is when the interval began in which threads end, and
+	// IntervalBeforeNs when the one before did: the ring may still hold some.
+	IntervalStartNs, IntervalBeforeNs int64
 	// Undecodable counts records that made no sense.
 	Undecodable int64
 }
@@ -54,8 +55,7 @@ func (d *Decoder) Data(rows *Data, record []byte) {
 	case kind == bpf.KmonRecordKindRECORD_EXCHANGE:
 		rows.Exchanges = d.exchanges(rows.Exchanges, record)
 	case kind == bpf.KmonRecordKindRECORD_INTERVAL && len(record) >= intervalSize:
-		r := (*bpf.KmonIntervalRecord)(unsafe.Pointer(&record[0]))
-		rows.Intervals = append(rows.Intervals, intervalRow(r, d.IntervalStartNs, int64(r.TsNs)))
+		rows.Intervals = append(rows.Intervals, d.lastInterval((*bpf.KmonIntervalRecord)(unsafe.Pointer(&record[0]))))
 	case kind == bpf.KmonRecordKindRECORD_SAMPLE && len(record) >= int(unsafe.Sizeof(bpf.KmonSampleRecord{})):
 		rows.Samples = append(rows.Samples, sampleRow((*bpf.KmonSampleRecord)(unsafe.Pointer(&record[0]))))
 	default:

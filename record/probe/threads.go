@@ -270,6 +270,15 @@ func intervalRow(r *bpf.KmonIntervalRecord, startNs, endNs int64) format.Interva
 	}
 }
 
+// lastInterval is the row of a thread that ended.
+func (d *Decoder) lastInterval(r *bpf.KmonIntervalRecord) format.Interval {
+	startNs, endNs := d.IntervalStartNs, int64(r.TsNs)
+	if endNs < startNs {
+		startNs = d.IntervalBeforeNs
+	}
+	return intervalRow(r, min(startNs, endNs), endNs)
+}
+
 func sampleRow(r *bpf.KmonSampleRecord) format.OnCPU {
 	return format.OnCPU{
 		TsNs: int64(r.TsNs), CPU: int32(r.Cpu), PID: int32(r.Tgid), TID: int32(r.Tid),

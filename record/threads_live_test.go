@@ -1,0 +1,294 @@
+package record
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"kmon/format"
+)
+
+// truthThread is a thread of the load "known", as it counted itself.
+type truthThread struct {
+	Name    string `json:"name"`
+	TID     int32  `json:"tid"`
+	Times   int64  `json:"times"`
+	AskedNs int64  `json:"asked_ns"`
+	TookNs  int64  `json:"took_ns"`
+}
+
+// knownRecording is a recording of the load "known", and what /proc said of its
+// threads while they still were there.
+type knownRecording struct {
+	capture *format.Capture
+	pid     int32
+	threads map[string]truthThread
+	proc    map[int32]format.Interval // by tid
+}
+
+// recordKnown records the whole load, in intervals of a second. The load is
+// still there when the recording ends, and does nothing any more.
+func recordKnown(t *testing.T, o Options) knownRecording {
+	t.Helper()
+	requireBPF(t)
+	path := filepath.Join(t.TempDir(), "truth.json")
+	load := exec.Command(workloadBinary, "known", "-hold", "60s", "-truth", path)
+	load.Stderr = os.Stderr
+	failed := make(chan error, 1)
+	go func() {
+		time.Sleep(700 * time.Millisecond)
+		failed <- load.Start()
+	}()
+	o.Output, o.Duration, o.Interval = filepath.Join(t.TempDir(), "x.kmon"), 5*time.Second, time.Second
+	result, err := Run(t.Context(), o)
+	if err := <-failed; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = load.Process.Kill()
+		_ = load.Wait() // killed, which is no failure
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Losses) != 0 {
+		t.Errorf("losses: %v", result.Losses)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var truth struct{ Threads []truthThread }
+	if err := json.Unmarshal(data, &truth); err != nil {
+		t.Fatalf("the load did not end in time: %v", err)
+	}
+	r := knownRecording{pid: int32(load.Process.Pid), threads: map[string]truthThread{}, proc: map[int32]format.Interval{}}
+	for _, thread := range truth.Threads {
+		r.threads[thread.Name] = thread
+		r.proc[thread.TID] = readAccounts(t, r.pid, thread.TID)
+	}
+	if r.capture, err = format.Open(result.Path); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.capture.Close() })
+	return r
+}
+
+// readAccounts reads what /proc tells of one thread.
+func readAccounts(t *testing.T, pid, tid int32) format.Interval {
+	t.Helper()
+	dir := fmt.Sprintf("/proc/%d/task/%d/", pid, tid)
+	var row format.Interval
+	data, err := os.ReadFile(dir + "schedstat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(data), &row.OnCPUNs, &row.RunQueueNs, &row.Timeslices); err != nil {
+		t.Fatal(err)
+	}
+	if data, err = os.ReadFile(dir + "status"); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(data)) {
+		name, value, _ := strings.Cut(line, ":")
+		n, _ := strconv.ParseInt(strings.TrimSpace(value), 10, 64)
+		switch name {
+		case "voluntary_ctxt_switches":
+			row.Voluntary = n
+		case "nonvoluntary_ctxt_switches":
+			row.Involuntary = n
+		}
+	}
+	return row
+}
+
+func all[T format.Row](t *testing.T, c *format.Capture) []T {
+	t.Helper()
+	rows, err := format.All[T](c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+// near fails unless got is within 2% of want.
+func near(t *testing.T, what string, got, want int64) {
+	t.Helper()
+	if math.Abs(float64(got-want)) > 0.02*float64(want) {
+		t.Errorf("%s: got %d, want %d within 2%%", what, got, want)
+	}
+}
+
+func TestThreadsEqualProc(t *testing.T) {
+	r := recordKnown(t, Options{Collectors: []string{"cpu"}})
+	sums, intervals := map[int32]format.Interval{}, map[int32]int{}
+	for _, row := range all[format.Interval](t, r.capture) {
+		if row.OnCPUNs < 0 || row.RunQueueNs < 0 || row.Voluntary < 0 || row.Involuntary < 0 || row.EndNs <= row.StartNs {
+			t.Errorf("makes no sense: %+v", row)
+		}
+		if row.PID == int32(os.Getpid()) {
+			t.Errorf("the recorder recorded itself: %+v", row)
+		}
+		sum := sums[row.TID]
+		sum.OnCPUNs += row.OnCPUNs
+		sum.RunQueueNs += row.RunQueueNs
+		sum.Timeslices += row.Timeslices
+		sum.Voluntary += row.Voluntary
+		sum.Involuntary += row.Involuntary
+		sums[row.TID] = sum
+		if row.PID == r.pid {
+			intervals[row.TID]++
+		}
+	}
+	for name, thread := range r.threads {
+		if got, want := sums[thread.TID], r.proc[thread.TID]; got != want || want.OnCPUNs == 0 {
+			t.Errorf("%s: got %+v, /proc says %+v", name, got, want)
+		}
+	}
+	spinner := r.threads["spinner"]
+	near(t, "spinner's time on a CPU", sums[spinner.TID].OnCPUNs, spinner.TookNs)
+	if intervals[spinner.TID] < 1 || intervals[spinner.TID] > 4 {
+		t.Errorf("the spinner has %d rows, want one for each second of its life", intervals[spinner.TID])
+	}
+}
+
+func TestWaitsAreKnown(t *testing.T) {
+	r := recordKnown(t, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1})
+	names := stackNames(t, r.capture)
+	for _, test := range []struct {
+		thread       string
+		user, kernel string // functions on the stacks
+	}{
+		{"sleeper", "sleepKnown", "hrtimer_nanosleep"},
+		{"waiter", "waitKnown", "futex_wait"},
+	} {
+		want := r.threads[test.thread]
+		var asleep format.OffCPU
+		var off int64 // asleep, or runnable and not running
+		for _, row := range all[format.OffCPU](t, r.capture) {
+			if row.PID != r.pid || !strings.Contains(names[row.UserStackID], test.user) || row.MaxNs > row.TotalNs {
+				continue
+			}
+			off += row.TotalNs
+			if row.State == format.StateSleep && strings.Contains(names[row.StackID], test.kernel) {
+				asleep.Count += row.Count
+				asleep.TotalNs += row.TotalNs
+				asleep.MaxNs = max(asleep.MaxNs, row.MaxNs)
+			}
+		}
+		if asleep.Count != want.Times {
+			t.Errorf("%s: got %d waits, want %d", test.thread, asleep.Count, want.Times)
+		}
+		near(t, test.thread+" off the CPU", off, want.TookNs)
+		if test.thread == "sleeper" {
+			near(t, "asleep", asleep.TotalNs, want.AskedNs)
+		}
+		if each := want.AskedNs / want.Times; asleep.MaxNs < each*9/10 || asleep.TotalNs > off {
+			t.Errorf("%s: %+v of %d ns off the CPU", test.thread, asleep, off)
+		}
+	}
+	var wakes int64
+	for _, row := range all[format.Wake](t, r.capture) {
+		if row.WakerTID == r.threads["waker"].TID && row.TID == r.threads["waiter"].TID {
+			wakes += row.Count
+		}
+	}
+	if want := r.threads["waker"].Times; wakes != want {
+		t.Errorf("the waker woke the waiter %d times, want %d", wakes, want)
+	}
+}
+
+func TestSamplesShowWhoSpins(t *testing.T) {
+	const hz = 199
+	r := recordKnown(t, Options{Collectors: []string{"cpu"}, SampleHz: hz})
+	names := stackNames(t, r.capture)
+	samples, named := int64(0), int64(0)
+	for _, row := range all[format.OnCPU](t, r.capture) {
+		if row.TID != r.threads["spinner"].TID {
+			continue
+		}
+		samples++
+		if row.PID != r.pid {
+			t.Fatalf("row %+v is not of process %d", row, r.pid)
+		}
+		if strings.Contains(names[row.UserStackID], "spinKnown") {
+			named++
+		}
+	}
+	want := r.threads["spinner"].TookNs * hz / 1e9
+	if samples < want*8/10 || samples > want*12/10+1 {
+		t.Errorf("got %d samples of the spinner, want about %d", samples, want)
+	}
+	if named < samples*9/10 {
+		t.Errorf("%d of %d samples name spinKnown", named, samples)
+	}
+}
+
+// stackNames gives the functions of each stack, leaf first.
+func stackNames(t *testing.T, c *format.Capture) map[int64]string {
+	t.Helper()
+	symbols := map[int64]string{}
+	for _, f := range all[format.Frame](t, c) {
+		symbols[f.FrameID] = f.Symbol
+	}
+	names := map[int64]string{}
+	for _, s := range all[format.Stack](t, c) {
+		names[s.StackID] += symbols[s.FrameID] + ";"
+	}
+	return names
+}
+
+// A wait that has not ended is told at the end, and a process that lives less
+// than an interval has its row.
+func TestWaitingAndShortLived(t *testing.T) {
+	requireBPF(t)
+	sleeper := exec.Command("sleep", "30")
+	if err := sleeper.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = sleeper.Process.Kill()
+		_ = sleeper.Wait() // killed, which is no failure
+	})
+	o := Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Collectors: []string{"cpu"}}
+	o.Command = []string{"sh", "-c", "sleep 40 & for i in 1 2 3; do /bin/true; done; sleep 1; kill -STOP $!"}
+	result, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	capture, err := format.Open(result.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { capture.Close() })
+	short := 0
+	var stopped int32
+	for _, row := range all[format.Interval](t, capture) {
+		if row.Comm == "true" && row.OnCPUNs > 0 && row.Timeslices > 0 {
+			short++
+		}
+		if row.Comm == "sleep" && row.EndNs == capture.Final.EndNs {
+			stopped = row.PID
+		}
+	}
+	if short != 3 {
+		t.Errorf("%d rows of three short lives", short)
+	}
+	if stopped == 0 {
+		t.Fatal("no row of the sleep that was left")
+	}
+	t.Cleanup(func() { _ = exec.Command("kill", "-KILL", fmt.Sprint(stopped)).Run() })
+	for _, row := range all[format.OffCPU](t, capture) {
+		if row.PID == stopped && row.Waiting == 1 {
+			return
+		}
+	}
+	t.Error("the wait of the sleep that was left is not told")
+}
