@@ -204,6 +204,9 @@ func TestMemoryOfServicesAndCgroups(t *testing.T) {
 	if got := serviceNamed(t, a, "web").Memory; !reflect.DeepEqual(got, want) {
 		t.Errorf("web has %+v, want %+v", got, want)
 	}
+	if !strings.Contains(a.Verdict, "; 1 process of web was killed for want of memory") {
+		t.Errorf("the verdict is %q", a.Verdict)
+	}
 	if got := serviceNamed(t, a, "other").Memory; got == nil || got.MaxRSSBytes != 1<<30 || got.MaxCurrentBytes != 0 {
 		t.Errorf("other has %+v", got)
 	}

@@ -6,7 +6,10 @@
 //     their rows (request.Accumulator), each into a Partial of its own.
 //  4. The Partials merge exactly; the Graph resolves endpoints to services and
 //     folds what was counted into edges.
-//  5. Everything becomes one plain value, an Analysis, sorted by name, which
+//  5. Topics read the tables of the other collectors, one after the other, and
+//     fill their parts (addTopics). Processes without connections become
+//     services by the same names (run.serviceOf).
+//  6. Everything becomes one plain value, an Analysis, sorted by name, which
 //     the reports render and which is the JSON output.
 //
 // Run reads the captures and nothing else: no clock, no /proc, no

@@ -29,6 +29,7 @@ func (r *run) verdict(a *Analysis) string {
 		clauses = append(clauses, fmt.Sprintf("slowest: %s (p99 %s)", s.Name, duration(s.Latency.P99)))
 	}
 	clauses = append(clauses, failures(a.Edges)...)
+	clauses = append(clauses, killed(a.Services)...)
 	clauses = append(clauses, nodeFailures(a)...)
 	if complete {
 		clauses = append(clauses, "nothing was lost")
@@ -188,6 +189,18 @@ func nodeFailures(a *Analysis) []string {
 			name = q.Service + " (" + q.Address + ")"
 		}
 		list = append(list, name+" turned "+number(q.Overflows)+plural(q.Overflows, " connection", " connections")+" away, its accept queue was full")
+	}
+	return list
+}
+
+// killed names the services with processes killed for want of memory.
+func killed(services []Service) []string {
+	var list []string
+	for i := range services {
+		if m := services[i].Memory; m != nil && m.OOMKills > 0 {
+			list = append(list, number(m.OOMKills)+plural(m.OOMKills, " process", " processes")+" of "+services[i].Name+
+				plural(m.OOMKills, " was", " were")+" killed for want of memory")
+		}
 	}
 	return list
 }

@@ -45,6 +45,7 @@ func definitions(a *analyze.Analysis) []definition {
 		{"p50, p90, p95, p99", "Half, 90%, 95%, 99% of the timed requests took at most this long."},
 		{"Coverage", "Events seen, divided by events seen and lost. At 100% no loss is known. Below 90% treat numbers as hints."},
 	}
+	d = append(d, cpuDefinitions(a)...)
 	d = append(d, nodeDefinitions(a)...)
 	d = append(d, definition{absent, "Not measured, or nothing to measure. It never means 0."})
 	if a.Quantiles != "" {

@@ -42,7 +42,7 @@ func cpuColumns[T any](a *analyze.Analysis, of func(*T) *analyze.CPU) []spec[T] 
 		odd("CPU / request", "CPU time of the service by the requests it served", 1, func(t *T) cell { return optional(of(t).OnCPUPerRequestNs, DurationText) }),
 		number("Run queue", hintQueue, 0, func(t *T) cell { return lasting(of(t).RunQueueNs) }),
 		number("Each turn", hintMeanQueue, 1, func(t *T) cell { return lasting(of(t).MeanQueueNs) }),
-		number("Waited", hintVoluntary, 4, func(t *T) cell { return perS(of(t).Voluntary) }),
+		number("Waits", hintVoluntary, 4, func(t *T) cell { return perS(of(t).Voluntary) }),
 		number("Preempted", hintForced, 3, func(t *T) cell { return perS(of(t).Involuntary) }),
 	}
 }
@@ -53,7 +53,7 @@ func cpuTable(a *analyze.Analysis) table {
 	specs = append(specs, cpuColumns(a, func(s *service) *analyze.CPU { return s.CPU })...)
 	specs = append(specs, number("Coverage", hintCoverage, 2, func(s *service) cell { return covered(s.CPU.Coverage, true) }))
 	t := build("cpu", "CPU", workers(a), specs)
-	t.Note = lossNote(a, "intervals")
+	t.Note = joinNotes(cutNote(a), lossNote(a, "intervals"))
 	return t
 }
 
@@ -98,7 +98,7 @@ func waitsTable(a *analyze.Analysis) table {
 		}))
 	}
 	t := build("waits", "What was waited for", list, specs)
-	t.Note = joinNotes(waitsNote(a), lossNote(a, "offcpu", "stacks", "frames"))
+	t.Note = joinNotes(waitsNote(a), cutNote(a), lossNote(a, "offcpu", "stacks", "frames"))
 	return t
 }
 
@@ -109,6 +109,32 @@ func waitsNote(a *analyze.Analysis) string {
 		note += "; waits under " + roundText(a.OffCPUMinNs) + " are not in it"
 	}
 	return note + "."
+}
+
+// cutNote says how sums over intervals are cut.
+func cutNote(a *analyze.Analysis) string {
+	if a.Filter.Since == "" && a.Filter.Until == "" {
+		return ""
+	}
+	return "Intervals that reach beyond --since or --until count by the part within."
+}
+
+// cpuDefinitions explains the words of these tables.
+func cpuDefinitions(a *analyze.Analysis) []definition {
+	if a.Threads == nil {
+		return nil
+	}
+	list := []definition{
+		{"CPUs", "CPU time by the time that was recorded: 2 means that two CPUs were busy all the time, or four half of it."},
+		{"Run queue", "Time that threads could have run but waited for a CPU, all threads together. Each turn: the same for one turn on a CPU, on average."},
+		{"What was waited for", "Told by the function of the kernel that a thread slept in, and of the program where stacks of it were recorded. All threads together: a pool of 50 idle threads waits 50 seconds a second."},
+	}
+	for _, w := range waitWords {
+		if slices.ContainsFunc(a.Services, func(s service) bool { return waitOf(&s, w.word).TotalNs > 0 }) {
+			list = append(list, definition{"Waited for: " + w.word, strings.ToUpper(w.hint[:1]) + w.hint[1:] + "."})
+		}
+	}
+	return list
 }
 
 // wait is a wait with its service.
@@ -133,7 +159,7 @@ func waitDetailsTable(a *analyze.Analysis) table {
 		number("Longest", "", 0, func(w *wait) cell { return lasting(w.MaxNs) }),
 		odd("Not ended", "waits that had not ended when the recording did", 0, func(w *wait) cell { return counted(w.Waiting) }),
 	})
-	t.Note = joinNotes(waitsNote(a), lossNote(a, "offcpu", "stacks", "frames"))
+	t.Note = joinNotes(waitsNote(a), cutNote(a), lossNote(a, "offcpu", "stacks", "frames"))
 	return t
 }
 
@@ -150,7 +176,7 @@ func threadsTable(a *analyze.Analysis) table {
 		specs = append(specs, spec[thread]{column{Head: "File", Kind: kindName, Rank: 5}, func(t *thread) cell { return named(t.Capture) }})
 	}
 	t := build("threads", "Busiest threads", a.Threads, specs)
-	t.Note = lossNote(a, "intervals")
+	t.Note = joinNotes(cutNote(a), lossNote(a, "intervals"))
 	return t
 }
 
@@ -164,7 +190,7 @@ func wakesTable(a *analyze.Analysis) table {
 		number("Rate", "wake-ups a second", 0, func(w *pair) cell { return cell{Text: rateText(w.RatePerS)} }),
 		number("Back", "wake-ups the other way: as many mean that the two work by turns", 0, func(w *pair) cell { return counted(w.Back) }),
 	})
-	t.Note = lossNote(a, "wakes")
+	t.Note = joinNotes("A wake-up from an interrupt counts for the thread that was interrupted.", cutNote(a), lossNote(a, "wakes"))
 	return t
 }
 
@@ -204,7 +230,7 @@ func syscallsTable(a *analyze.Analysis) table {
 		odd("Time inside", "all calls together", 0, func(c *calls) cell { return optional(c.TotalNs, DurationText) }),
 		odd("Longest", "", 4, func(c *calls) cell { return optional(c.MaxNs, DurationText) }),
 	})
-	t.Note = lossNote(a, "syscalls")
+	t.Note = joinNotes(cutNote(a), lossNote(a, "syscalls"))
 	return t
 }
 

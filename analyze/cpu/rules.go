@@ -91,7 +91,7 @@ var kernelRules = []rule{
 	{Sleep, "nanosleep(2), clock_nanosleep(2), and the kernel's own", false,
 		"hrtimer_nanosleep do_nanosleep common_nsleep* sys_nanosleep sys_clock_nanosleep alarm_timer_nsleep msleep* usleep_range* fsleep"},
 	{Child, "wait(2), and vfork(2) until the child runs its program", false,
-		"do_wait kernel_wait4 kernel_waitid sys_wait4 sys_waitid wait_for_vfork_done"},
+		"do_wait kernel_wait4 kernel_waitid sys_wait4 sys_waitid wait_for_vfork_done kernel_clone"},
 	{Pipe, "pipes and fifos; anon_pipe_* since 6.15", false,
 		"pipe_read pipe_write anon_pipe_read anon_pipe_write fifo_pipe_read fifo_pipe_write pipe_wait_readable pipe_wait_writable wait_for_partner fifo_open splice_from_pipe_next"},
 	{Pipe, "message queues", false, "do_msgrcv do_msgsnd wq_sleep do_mq_timedreceive do_mq_timedsend"},
@@ -107,7 +107,7 @@ var kernelRules = []rule{
 }
 
 // userRules tell a futex or an event loop that waits by who calls it in the
-// program. Sources: the runtimes' code. A condition variable has no rule: it
+// program; and of sleeps, those of a runtime with nothing to do. Sources: the runtimes' code. A condition variable has no rule: it
 // may be for work or for another thread's result.
 var userRules = []rule{
 	{Idle, "Go: a thread without a goroutine, the monitor, and timed waits of the runtime", false,

@@ -78,6 +78,7 @@ func TestKernelStacks(t *testing.T) {
 		{"6.1 nanosleep", "do_nanosleep hrtimer_nanosleep common_nsleep __x64_sys_clock_nanosleep" + syscall, Sleep},
 		{"6.18 wait4", "do_wait kernel_wait4" + syscall, Child},
 		{"6.18 waitid", "do_wait kernel_waitid __do_sys_waitid" + syscall, Child},
+		{"6.18 vfork", "kernel_clone __do_sys_clone do_syscall_64", Child},
 		{"6.18 pipe read", "anon_pipe_read vfs_read ksys_read" + syscall, Pipe},
 		{"6.1 pipe read", "pipe_read vfs_read ksys_read __x64_sys_read" + syscall, Pipe},
 		{"6.18 pipe write", "anon_pipe_write vfs_write ksys_write" + syscall, Pipe},
@@ -115,7 +116,8 @@ func TestUserStacks(t *testing.T) {
 	}{
 		{"Go thread without work", futex, "runtime.futex.abi0 runtime.futexsleep runtime.notesleep runtime.mPark runtime.stopm runtime.findRunnable runtime.schedule runtime.park_m runtime.mcall", Idle},
 		{"Go runtime lock", futex, "runtime.futex.abi0 runtime.futexsleep runtime.lock2 runtime.lockWithRank runtime.(*mheap).alloc.func1", Lock},
-		{"Go monitor", "hrtimer_nanosleep", "runtime.usleep.abi0 runtime.sysmon runtime.mstart1", Sleep},
+		{"Go monitor", "hrtimer_nanosleep", "runtime.usleep.abi0 runtime.sysmon runtime.mstart1", Idle},
+		{"Go lock spins", "hrtimer_nanosleep", "runtime.usleep.abi0 runtime.lock2", Sleep},
 		{"glibc mutex", futex, "__lll_lock_wait pthread_mutex_lock@@GLIBC_2.2.5 work start_thread", Lock},
 		{"condition", futex, "pthread_cond_wait@@GLIBC_2.3.2 work start_thread", Futex},
 		{"Rust mutex", futex, "std::sys::pal::unix::futex::futex_wait std::sys::sync::mutex::futex::Mutex::lock_contended app::work", Lock},

@@ -46,7 +46,7 @@ func (s *Stacks) AddStacks(rows []format.Stack) {
 
 // Class gives what a wait in a state with a kernel and a user stack was for.
 // The kernel's stack decides, but for a futex or an event loop the program's
-// can tell more.
+// can tell more, and a runtime's monitor sleeps because it is idle.
 func (s *Stacks) Class(state format.ThreadState, kernel, user int64) Class {
 	if state == format.StateRunnable {
 		return Preempted
@@ -56,6 +56,9 @@ func (s *Stacks) Class(state format.ThreadState, kernel, user int64) Class {
 		if told := s.stacks[user].class(); told != Other {
 			return told
 		}
+	}
+	if class == Sleep && s.stacks[user].class() == Idle {
+		return Idle
 	}
 	return class
 }
