@@ -103,11 +103,17 @@ func (r *Resolver) KernelStack(addrs []uint64) int64 {
 // UserStack returns the id of a user stack of a process, leaf first: the same
 // for the same frames. It is 0 for no frames, and NotTaken when too many stacks
 // wait for Rows. frames is not kept.
+//
+// Code without frame pointers leads the kernel astray: the stack ends where its
+// next frame can be no place in code.
 func (r *Resolver) UserStack(pid int32, frames []UserFrame) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys = r.keys[:0]
 	for depth, f := range frames {
+		if depth > 0 && f.astray() {
+			break
+		}
 		key := frameKey{kind: format.FrameUser, pid: pid, offset: inCall(f.IP, depth)}
 		if !f.HasBuildID {
 			key.age = r.changes.age(pid)
@@ -117,6 +123,19 @@ func (r *Resolver) UserStack(pid int32, frames []UserFrame) int64 {
 		r.keys = append(r.keys, key)
 	}
 	return r.number(pid, &r.ofProcess)
+}
+
+// lowestAddress and highestAddress bound what a process may map: mmap_min_addr,
+// and the half of 57-bit addresses that is not the kernel's.
+const lowestAddress, highestAddress = 4096, 1 << 56
+
+// astray says that a frame can be no place in code. The kernel takes an address
+// before the first mapping for one in it (find_vma), with a negative offset.
+func (f UserFrame) astray() bool {
+	if f.HasBuildID {
+		return int64(f.Offset) <= 0
+	}
+	return f.IP < lowestAddress || f.IP >= highestAddress
 }
 
 // Executed tells which file below Options.Root a process executed; "": one that

@@ -129,3 +129,29 @@ func TestUserRows(t *testing.T) {
 		t.Errorf("then %v, %v", stacks, frames)
 	}
 }
+
+// TestAstray: a stack ends where its next frame is no place in code; where it
+// was sampled always is one.
+func TestAstray(t *testing.T) {
+	file := func(offset int64) UserFrame {
+		return UserFrame{BuildID: [20]byte{1}, HasBuildID: true, Offset: uint64(offset)}
+	}
+	memory := func(ip uint64) UserFrame { return UserFrame{IP: ip} }
+	for _, test := range []struct {
+		frames []UserFrame
+		want   int
+	}{
+		{[]UserFrame{file(8), file(9), memory(0x7f0000001000)}, 3},
+		{[]UserFrame{file(8), file(-94631827193857), file(9)}, 1},
+		{[]UserFrame{file(8), memory(0), file(9)}, 1},
+		{[]UserFrame{file(8), memory(7), file(9)}, 1},
+		{[]UserFrame{file(8), file(9), memory(8245918498256596836)}, 2},
+		{[]UserFrame{memory(0), file(9)}, 2},
+	} {
+		r := New(Options{Proc: t.TempDir()})
+		r.UserStack(5, test.frames)
+		if stacks, _ := r.Rows(1); len(stacks) != test.want {
+			t.Errorf("%v has %d frames, want %d", test.frames, len(stacks), test.want)
+		}
+	}
+}
