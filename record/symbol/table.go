@@ -88,7 +88,14 @@ func (t *table) better(a, b symbol) bool {
 	return cmp.Or(cmp.Compare(underscores(b), underscores(a)), cmp.Compare(a.rank, b.rank)) > 0
 }
 
-func (t *table) text(s symbol) []byte { return t.image.text(t.names, s.ref, maxRawName) }
+// text reads a name, without its version (read@@GLIBC_2.2.5).
+func (t *table) text(s symbol) []byte {
+	name := t.image.text(t.names, s.ref, maxRawName)
+	if version := bytes.IndexByte(name, '@'); version > 0 {
+		name = name[:version]
+	}
+	return name
+}
 
 // found names the addresses by what was passed to add.
 func (t *table) found() functions {

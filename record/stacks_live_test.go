@@ -1,0 +1,140 @@
+package record
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"kmon/format"
+)
+
+// knownFunctions computes and sleeps in functions of known names.
+const knownFunctions = `
+#include <time.h>
+#define F static __attribute__((noinline, used))
+volatile unsigned long sink;
+F void burn(void) { for (int i = 0; i < 20000000; i++) sink += i; }
+F void work(void) { burn(); sink++; }
+F void doze(void) { struct timespec t = {0, 20000000}; nanosleep(&t, 0); sink++; }
+F void rest(void) { doze(); sink++; }
+int main(void) { for (;;) { work(); rest(); } }
+`
+
+// TestStacksLive: the stacks of a program come out with its functions' names,
+// also when it is gone by the time they are looked up.
+func TestStacksLive(t *testing.T) {
+	requireBPF(t)
+	dir := t.TempDir()
+	program := filepath.Join(dir, "known")
+	if err := os.WriteFile(program+".c", []byte(knownFunctions), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := exec.Command("gcc", "-O0", // each function has its frame, leaves too
+		"-Wl,--build-id", "-o", program, program+".c").CombinedOutput(); err != nil {
+		t.Fatalf("gcc: %v\n%s", err, out)
+	}
+	result, err := Run(context.Background(), Options{
+		Output: filepath.Join(dir, "stacks.kmon"), Collectors: []string{"cpu"}, UserStacks: true, Interval: time.Second,
+		Command: []string{"timeout", "-s", "KILL", "2.5", program},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stacks := readStacks(t, result, program)
+	if n := stacks.samples("burn < work < main"); n < 20 {
+		t.Errorf("%d samples of burn, want about 100; stacks:\n%s", n, stacks)
+	}
+	// libc's own frame has no frame pointer, which hides doze, its caller.
+	if n := stacks.waits("hrtimer_nanosleep", "rest < main"); n < 10 {
+		t.Errorf("%d waits below rest, want about 50; stacks:\n%s", n, stacks)
+	}
+}
+
+// namedCounts are the counts of a program's stacks, kernel and user, as text.
+type namedCounts struct{ onCPU, offCPU map[[2]string]int64 }
+
+// readStacks counts the stacks of processes that ran the program.
+func readStacks(t *testing.T, result Result, program string) namedCounts {
+	t.Helper()
+	capture, err := format.Open(result.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer capture.Close()
+	for _, problem := range capture.Problems() {
+		t.Errorf("capture: %v", problem)
+	}
+	frames := map[int64]string{}
+	mine := map[int64]bool{} // frames of the program
+	for _, f := range rowsOf[format.Frame](t, capture) {
+		frames[f.FrameID] = f.Symbol
+		mine[f.FrameID] = f.Module == program
+	}
+	text, ours := map[int64]string{}, map[int64]bool{}
+	for _, s := range rowsOf[format.Stack](t, capture) {
+		name, known := frames[s.FrameID]
+		if !known {
+			t.Errorf("stack %d has frame %d, which has no row", s.StackID, s.FrameID)
+		}
+		if s.Depth > 0 {
+			name = text[s.StackID] + " < " + name
+		}
+		text[s.StackID] = name
+		ours[s.StackID] = ours[s.StackID] || mine[s.FrameID]
+	}
+	counts := namedCounts{map[[2]string]int64{}, map[[2]string]int64{}}
+	for _, o := range rowsOf[format.OnCPU](t, capture) {
+		if ours[o.UserStackID] {
+			counts.onCPU[[2]string{text[o.StackID], text[o.UserStackID]}]++
+		}
+	}
+	for _, o := range rowsOf[format.OffCPU](t, capture) {
+		if ours[o.UserStackID] {
+			counts.offCPU[[2]string{text[o.StackID], text[o.UserStackID]}] += o.Count
+		}
+	}
+	return counts
+}
+
+func rowsOf[T format.Row](t *testing.T, c *format.Capture) []T {
+	t.Helper()
+	rows, err := format.All[T](c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func (c namedCounts) samples(user string) (n int64) {
+	for stack, count := range c.onCPU {
+		if strings.Contains(stack[1], user) {
+			n += count
+		}
+	}
+	return n
+}
+
+func (c namedCounts) waits(kernel, user string) (n int64) {
+	for stack, count := range c.offCPU {
+		if strings.Contains(stack[0], kernel) && strings.Contains(stack[1], user) {
+			n += count
+		}
+	}
+	return n
+}
+
+func (c namedCounts) String() string {
+	var lines []string
+	for _, counts := range []map[[2]string]int64{c.onCPU, c.offCPU} {
+		for stack := range counts {
+			lines = append(lines, "kernel: "+stack[0]+"  user: "+stack[1])
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
