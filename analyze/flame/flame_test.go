@@ -217,6 +217,24 @@ func TestPaths(t *testing.T) {
 	}
 }
 
+// What has no symbol is named by its place in the file, where it has one.
+func TestFrameNames(t *testing.T) {
+	for _, c := range []struct {
+		frame format.Frame
+		want  string
+	}{
+		{format.Frame{Symbol: "main", Module: "/bin/a", Offset: 5}, "main"},
+		{format.Frame{Module: "/usr/bin/a", Offset: 0x50}, "(no symbol) a+0x50"},
+		{format.Frame{Module: "/usr/bin/a", Offset: -7}, "(no symbol) a"},
+		{format.Frame{Module: "[anon]", Offset: 0x7000}, "(no symbol) [anon]"},
+		{format.Frame{Offset: 0x7f0012345678}, "(no symbol)"},
+	} {
+		if got := frameOf(&c.frame).Name; got != c.want {
+			t.Errorf("%+v: got %s, want %s", c.frame, got, c.want)
+		}
+	}
+}
+
 func TestFilters(t *testing.T) {
 	n := shopNode()
 	o := n.everything()

@@ -69,6 +69,8 @@ func (s *symbols) intern(f Frame) int32 {
 }
 
 // frameOf names a place in code by its function, else by module and offset.
+// Places that only one process has, in anonymous memory or in no module at all,
+// are one by module: their addresses say nothing, and would tear the tree up.
 func frameOf(row *format.Frame) Frame {
 	f := Frame{Name: row.Symbol, Module: row.Module, Kind: KindUser}
 	if row.Kind == format.FrameKernel {
@@ -77,10 +79,12 @@ func frameOf(row *format.Frame) Frame {
 	switch {
 	case f.Name != "":
 		f.Approximate = row.Source == format.SymbolDynamic
-	case row.Module != "":
-		f.Name = fmt.Sprintf("%s %s+0x%x", noSymbol, path.Base(row.Module), uint64(row.Offset))
+	case row.Module == "":
+		f.Name = noSymbol
+	case strings.HasPrefix(row.Module, "[") || row.Offset < 0: // no place in the file
+		f.Name = noSymbol + " " + path.Base(row.Module)
 	default:
-		f.Name = fmt.Sprintf("%s 0x%x", noSymbol, uint64(row.Offset))
+		f.Name = fmt.Sprintf("%s %s+0x%x", noSymbol, path.Base(row.Module), row.Offset)
 	}
 	return f
 }
