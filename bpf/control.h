@@ -61,7 +61,7 @@ struct {
 const volatile bool cgroup_v1 = false;
 
 /* The recorder's own pid as the kernel counts it, which in a container is not
- * what getpid says; known once it has read an iterator. */
+ * what getpid says; known before anything is attached (find_self). */
 u32 reader_tgid = 0;
 
 static __always_inline struct control *current_control(void)

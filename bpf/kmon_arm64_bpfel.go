@@ -443,6 +443,7 @@ const (
 	KmonProgExistingSockets          = "existing_sockets"
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
 	KmonProgFetchBatch               = "fetch_batch"
+	KmonProgFindSelf                 = "find_self"
 	KmonProgProcExec                 = "proc_exec"
 	KmonProgProcExit                 = "proc_exit"
 	KmonProgProcFork                 = "proc_fork"
@@ -567,6 +568,7 @@ type KmonProgramSpecs struct {
 	ExistingSockets          *ebpf.ProgramSpec `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.ProgramSpec `ebpf:"fetch_batch"`
+	FindSelf                 *ebpf.ProgramSpec `ebpf:"find_self"`
 	ProcExec                 *ebpf.ProgramSpec `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.ProgramSpec `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.ProgramSpec `ebpf:"proc_fork"`
@@ -795,6 +797,7 @@ type KmonPrograms struct {
 	ExistingSockets          *ebpf.Program `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.Program `ebpf:"fetch_batch"`
+	FindSelf                 *ebpf.Program `ebpf:"find_self"`
 	ProcExec                 *ebpf.Program `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.Program `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.Program `ebpf:"proc_fork"`
@@ -842,6 +845,7 @@ func (p *KmonPrograms) Close() error {
 		p.ExistingSockets,
 		p.ExistingSocketsByAddress,
 		p.FetchBatch,
+		p.FindSelf,
 		p.ProcExec,
 		p.ProcExit,
 		p.ProcFork,

@@ -84,3 +84,12 @@ int BPF_PROG(proc_exec, struct task_struct *task, int old_pid, struct linux_binp
 	bpf_ringbuf_submit(r, BPF_RB_NO_WAKEUP);
 	return 0;
 }
+
+/* Run by the recorder before anything is attached, so that nothing of it is
+ * recorded: its pid as the first pid namespace counts. */
+SEC("raw_tp")
+int find_self(void *ctx)
+{
+	reader_tgid = bpf_get_current_pid_tgid() >> 32;
+	return 0;
+}

@@ -84,6 +84,11 @@ func recordCalls(t *testing.T, o Options, command ...string) ([]format.Syscall, 
 	if err != nil {
 		t.Fatal(err)
 	}
+	for _, r := range rows {
+		if r.PID == int32(os.Getpid()) {
+			t.Errorf("the recorder itself is counted: %+v", r)
+		}
+	}
 	return rows, capture
 }
 

@@ -164,7 +164,7 @@ func TestEveryHookHasItsProgram(t *testing.T) {
 			t.Errorf("the object has no program %s", h.program)
 		}
 	}
-	if len(spec.Programs) != len(plan.hooks) {
+	if len(spec.Programs) != len(plan.hooks)+1 { // and find_self, which hangs on nothing
 		t.Errorf("%d programs for %d hooks", len(spec.Programs), len(plan.hooks))
 	}
 }

@@ -78,6 +78,9 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if s.control, err = NewRing(s.collection.Maps[bpf.KmonMapControlRing]); err != nil {
 		return nil, err
 	}
+	if err = s.findSelf(); err != nil {
+		return nil, err
+	}
 	if err = s.SetTargets(targets); err != nil {
 		return nil, err
 	}
@@ -104,7 +107,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("read the embedded eBPF object: %w", err)
 	}
 	for name := range spec.Programs {
-		if !slices.ContainsFunc(plan.hooks, func(h hook) bool { return h.program == name }) {
+		if name != bpf.KmonProgFindSelf && !slices.ContainsFunc(plan.hooks, func(h hook) bool { return h.program == name }) {
 			delete(spec.Programs, name)
 		}
 	}
@@ -122,6 +125,18 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarCgroupV1, err)
 	}
 	return spec, o.CPU.set(spec)
+}
+
+// findSelf learns the recorder's own pid, as the kernel's programs see it, so
+// that they leave the recorder out.
+func (s *Session) findSelf() error {
+	if _, err := s.collection.Programs[bpf.KmonProgFindSelf].Run(&ebpf.RunOptions{}); err != nil {
+		return fmt.Errorf("run %s: %w", bpf.KmonProgFindSelf, err)
+	}
+	if err := s.collection.Variables[bpf.KmonVarReaderTgid].Get(&s.value.SelfTgid); err != nil {
+		return fmt.Errorf("read own pid from the kernel: %w", err)
+	}
+	return nil
 }
 
 func (s *Session) attach() error {
@@ -170,14 +185,11 @@ func (s *Session) listExisting() error {
 			return fmt.Errorf("list sockets (%s): %w", h.program, err)
 		}
 	}
-	reader, ok := s.collection.Variables[bpf.KmonVarReaderTgid]
+	listed, ok := s.collection.Variables[bpf.KmonVarListed]
 	if !ok {
 		return nil
 	}
-	if err := reader.Get(&s.value.SelfTgid); err != nil {
-		return fmt.Errorf("read own pid from the kernel: %w", err)
-	}
-	if err := s.collection.Variables[bpf.KmonVarListed].Set(true); err != nil {
+	if err := listed.Set(true); err != nil {
 		return fmt.Errorf("set %s: %w", bpf.KmonVarListed, err)
 	}
 	return s.updateControl()
