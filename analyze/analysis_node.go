@@ -129,8 +129,8 @@ type Disk struct {
 	MeanInFlight float64         `json:"mean_in_flight"`
 	Operations   []DiskOperation `json:"operations"` // by operation, then size
 	Users        []DiskUser      `json:"users"`      // most IOs first, at most 64
-	Series       []DiskPoint     `json:"series"`
-	Coverage     float64         `json:"coverage"` // of all IO of the capture
+	Series       []DiskPoint     `json:"series"`     // empty for a disk that did nothing
+	Coverage     float64         `json:"coverage"`   // of all IO of the capture
 }
 
 // DiskOperation is one kind of IO, in one class of sizes.
@@ -186,7 +186,7 @@ type Drop struct {
 }
 
 // NetworkCount is what went wrong on the sockets of one service, and their
-// round trip times. Its retransmits and resets are events that happened in the
+// round trip times; beyond 256 services with most faults the others are one. Its retransmits and resets are events that happened in the
 // analyzed time. Those of an Edge are others: of connections that ended, over
 // their whole life, as the kernel counted them.
 type NetworkCount struct {
@@ -199,7 +199,7 @@ type NetworkCount struct {
 	Peer           string         `json:"peer,omitempty"`         // with the most retransmits and resets, as of a Drop
 	ResetReason    string         `json:"reset_reason,omitempty"` // the most frequent, the kernel's word
 	RTT            Distribution   `json:"rtt_ns"`                 // smoothed, of connections at their close
-	Series         []NetworkPoint `json:"series"`                 // empty when no count was recorded
+	Series         []NetworkPoint `json:"series"`                 // empty without faults
 	Coverage       float64        `json:"coverage"`               // of network events
 }
 

@@ -183,7 +183,11 @@ func diskUsers(s *blockio.Disk) []DiskUser {
 	return list
 }
 
+// diskSeries gives a point for each window; none for a disk that did nothing.
 func (r *run) diskSeries(s *blockio.Disk) []DiskPoint {
+	if s.IOs == 0 {
+		return []DiskPoint{}
+	}
 	points := make([]DiskPoint, r.frame.Windows)
 	for i := range points {
 		p := &points[i]

@@ -232,7 +232,7 @@ func TestDiskCoverage(t *testing.T) {
 	idle.withBlock()
 	idle.disk(sda, 0, "sda", "disk", 1<<40)
 	d := diskNamed(t, analyzed(t, Options{}, idle), "sda")
-	if d.IOs != 0 || d.Latency.Count != 0 || len(d.Operations) != 0 || len(d.Series) != 10 {
+	if d.IOs != 0 || d.Latency.Count != 0 || len(d.Operations) != 0 || d.Series == nil || len(d.Series) != 0 {
 		t.Errorf("an idle disk is %+v", d)
 	}
 	lossy := database(t)

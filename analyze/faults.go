@@ -8,12 +8,15 @@ import (
 
 	"kmon/analyze/network"
 	"kmon/analyze/replay"
+	"kmon/analyze/topology"
 	"kmon/format"
 )
 
 const (
 	// maxDrops is how many drops are listed, the most frequent.
 	maxDrops = 200
+	// maxFaulty is how many services have their network faults listed.
+	maxFaulty = 256
 	// maxQueues is how many accept queues are listed, the fullest.
 	maxQueues = 200
 )
@@ -71,13 +74,31 @@ func (r *run) addNetwork(ctx context.Context, a *Analysis) error {
 	if seen.any() {
 		a.Network = []NetworkCount{}
 	}
-	for _, name := range faultiest(total) {
-		if s := total.Service(name); s.Total() > 0 || s.RTT.Count() > 0 {
-			a.Network = append(a.Network, r.networkCount(name, s, seen))
-		}
+	r.listNetwork(a, total, seen)
+	if total.Coarse {
+		r.remarks = append(r.remarks, "windows of network faults lack some: there are too many services with faults")
 	}
 	r.listFaulty(a, total)
 	return nil
+}
+
+// listNetwork lists the services with faults or round trip times; those beyond
+// maxFaulty are one.
+func (r *run) listNetwork(a *Analysis, total *network.Partial, seen faultsSeen) {
+	names, rest := faultiest(total), new(network.Service)
+	for i, name := range names {
+		s := total.Service(name)
+		switch {
+		case s.Total() == 0 && s.RTT.Count() == 0:
+		case i < maxFaulty-1 || len(names) == maxFaulty:
+			a.Network = append(a.Network, r.networkCount(name, s, seen))
+		default:
+			rest.Merge(s)
+		}
+	}
+	if rest.Total() > 0 || rest.RTT.Count() > 0 {
+		a.Network = append(a.Network, r.networkCount(topology.OtherProcesses, rest, seen))
+	}
 }
 
 // countFaults adds up the events of all captures.
@@ -235,7 +256,7 @@ func (r *run) networkCount(name string, s *network.Service, seen faultsSeen) Net
 		Drops: counted(s.Drops, seen.drops), Peer: s.Peers.Busiest(), ResetReason: s.Reasons.Busiest(),
 		RTT: distribution(&s.RTT), Series: []NetworkPoint{}, Coverage: r.coverage().of("netevents", nil),
 	}
-	if !seen.any() {
+	if s.Total() == 0 {
 		return out
 	}
 	for i := range int(r.frame.Windows) {

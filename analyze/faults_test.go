@@ -1,10 +1,12 @@
 package analyze
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
+	"kmon/analyze/topology"
 	"kmon/format"
 )
 
@@ -245,5 +247,23 @@ func TestVerdictNamesFailuresOfTheNode(t *testing.T) {
 	}
 	if got := analyzed(t, Options{}, loopback(t, 1)).Verdict; strings.Contains(got, "disk") || strings.Contains(got, "turned") {
 		t.Errorf("the verdict of a quiet node is %q", got)
+	}
+}
+
+// However many services have faults, the list is bounded and adds up.
+func TestFaultyServicesAreBounded(t *testing.T) {
+	s := newStory(t, "node1")
+	s.withDrop()
+	for i := range int32(400) {
+		s.process(100+i, fmt.Sprintf("job%03d", i))
+		s.event(format.NetRetransmit, "", 100+i, second, 1+int64(i%3), "10.0.0.1 40000", "10.0.0.7 5432")
+	}
+	a := analyzed(t, Options{}, s)
+	sum := int64(0)
+	for _, n := range a.Network {
+		sum += *n.Retransmits
+	}
+	if last := a.Network[len(a.Network)-1]; len(a.Network) != maxFaulty || sum != 799 || last.Service != topology.OtherProcesses || *last.Retransmits < 145 {
+		t.Errorf("%d services with %d retransmits, the last is %s", len(a.Network), sum, last.Service)
 	}
 }

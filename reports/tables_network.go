@@ -56,7 +56,7 @@ func networkTable(a *analyze.Analysis) table {
 		latency("RTT p50", hintRTT, 1, func(n *networkCount) (analyze.Distribution, int64) { return n.RTT, n.RTT.P50 }),
 		latency("RTT p99", hintRTT, 2, func(n *networkCount) (analyze.Distribution, int64) { return n.RTT, n.RTT.P99 }),
 		number("Closed", "connections that told a round trip time", 5, func(n *networkCount) cell { return counted(n.RTT.Count) }),
-		number("Coverage", hintCoverage, 1, func(n *networkCount) cell { return covered(n.Coverage, len(n.Series) > 0) }),
+		number("Coverage", hintCoverage, 1, func(n *networkCount) cell { return covered(n.Coverage, n.Retransmits != nil || n.Drops != nil) }),
 	})
 	t.Note = lossNote(a, "netevents", "sockets")
 	return t

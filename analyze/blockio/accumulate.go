@@ -82,7 +82,7 @@ func (a *Accumulator) counter(device int64) *counter {
 	if c != nil {
 		return c
 	}
-	if a.tree.Device(id) == nil && len(a.disks) >= maxDevices {
+	if len(a.disks) >= maxUsed {
 		id = OtherDevices
 		if c = a.disks[id]; c != nil {
 			return c

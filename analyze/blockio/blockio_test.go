@@ -204,13 +204,13 @@ func TestHostileRows(t *testing.T) {
 
 func TestDevicesAreBounded(t *testing.T) {
 	a := New(0, 0, windows, flat, byPID)
-	rows := make([]format.IO, maxDevices+500)
+	rows := make([]format.IO, maxUsed+500)
 	for i := range rows {
 		rows[i].DeviceID = int64(i)
 	}
 	a.Add(rows)
 	p := a.Partial()
-	if got := p.Disk(Key{0, OtherDevices}).IOs; len(p.Disks) != maxDevices+1 || got != 500 {
+	if got := p.Disk(Key{0, OtherDevices}).IOs; len(p.Disks) != maxUsed+1 || got != 500 {
 		t.Errorf("%d devices, %d IOs of others", len(p.Disks), got)
 	}
 }

@@ -13,7 +13,7 @@
 // which has rows of its own, so sums over all devices count twice; Tree.Below
 // tells where. IOs that had not ended when the recording did have no row.
 //
-// Memory is bounded whatever a capture holds: maxDevices devices are told
-// apart, the first in the capture, and window distributions are given up when
+// Memory is bounded whatever a capture holds: maxUsed devices are told apart,
+// the first in the capture, and window distributions are given up when
 // they would outgrow maxWindowWords.
 package blockio

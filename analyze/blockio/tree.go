@@ -9,13 +9,15 @@ import (
 )
 
 const (
-	// maxDevices is how many devices of a capture are told apart.
+	// maxDevices is how many devices of a capture are known, and maxUsed how
+	// many of them that do IO are told apart.
 	maxDevices = 4096
+	maxUsed    = 1024
 	// maxMounts is how many mount points of a device are listed.
 	maxMounts = 16
 	// maxLayers bounds the way from a device down to a disk.
 	maxLayers = 16
-	// OtherDevices is the id that stands for the devices beyond maxDevices.
+	// OtherDevices is the id that stands for the devices beyond maxUsed.
 	OtherDevices = -1
 )
 

@@ -13,6 +13,8 @@ const (
 	maxKeys = 4096
 	// maxNames is how many addresses, reasons and stacks are, over all tallies.
 	maxNames = 1 << 17
+	// maxWindows is how many windows are, over all services.
+	maxWindows = 1 << 19
 )
 
 // Other stands for the reasons and listeners beyond maxKeys.
@@ -27,6 +29,7 @@ type Accumulator struct {
 	service  func(pid int32, ns int64) (string, bool)
 	partial  Partial
 	names    int // in all tallies
+	used     int // windows
 }
 
 // New gives an empty Accumulator for a capture whose monotonic times become
@@ -51,7 +54,7 @@ func (a *Accumulator) AddEvents(rows []format.NetEvent) {
 
 func (a *Accumulator) addEvent(row *format.NetEvent, service string) {
 	s := a.partial.Service(service)
-	window := made(&s.Windows, a.windows.Of(row.TsNs+a.offsetNs))
+	window := a.window(s, a.windows.Of(row.TsNs+a.offsetNs))
 	local, remote := a.owners.ends(row)
 	switch row.Kind {
 	case format.NetRetransmit:
@@ -74,6 +77,19 @@ func (a *Accumulator) addEvent(row *format.NetEvent, service string) {
 		return // of a later kmon
 	}
 	tally(a, &s.Peers, strings.Clone(remote), row.Count)
+}
+
+// window gives the window of a service, one that nobody sees when there is no
+// room for more.
+func (a *Accumulator) window(s *Service, index int32) *Faults {
+	if s.Windows[index] == nil {
+		if a.used >= maxWindows {
+			a.partial.Coarse = true
+			return new(Faults)
+		}
+		a.used++
+	}
+	return made(&s.Windows, index)
 }
 
 func (a *Accumulator) addDrop(row *format.NetEvent, service, local, remote string) {
@@ -141,6 +157,6 @@ func (a *Accumulator) AddQueues(rows []format.AcceptQueue) {
 // Partial gives what was added up so far, and empties the Accumulator.
 func (a *Accumulator) Partial() *Partial {
 	p := a.partial
-	a.partial, a.names = Partial{}, 0
+	a.partial, a.names, a.used = Partial{}, 0, 0
 	return &p
 }

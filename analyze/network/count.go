@@ -100,34 +100,37 @@ type Partial struct {
 	Services map[string]*Service
 	Drops    map[DropKey]*Drop
 	Queues   map[QueueKey]*Queue
+	// Coarse says that not every event is in a window: there were too many.
+	Coarse bool
 }
 
 // Service gives the counts of a service, never nil.
 func (p *Partial) Service(name string) *Service {
-	s := made(&p.Services, name)
-	if s.Windows == nil {
-		s.Windows = map[int32]*Faults{}
-	}
-	return s
+	return made(&p.Services, name)
 }
 
 // Merge adds o to p and leaves o as it is.
 func (p *Partial) Merge(o *Partial) {
 	for name, from := range o.Services {
-		to := p.Service(name)
-		to.add(&from.Faults)
-		to.RTT.Merge(&from.RTT)
-		to.Peers.merge(from.Peers)
-		to.Reasons.merge(from.Reasons)
-		for index, faults := range from.Windows {
-			made(&to.Windows, index).add(faults)
-		}
+		p.Service(name).Merge(from)
 	}
+	p.Coarse = p.Coarse || o.Coarse
 	for key, from := range o.Drops {
 		made(&p.Drops, key).merge(from)
 	}
 	for key, from := range o.Queues {
 		made(&p.Queues, key).merge(from)
+	}
+}
+
+// Merge adds o to s and leaves o as it is.
+func (s *Service) Merge(o *Service) {
+	s.add(&o.Faults)
+	s.RTT.Merge(&o.RTT)
+	s.Peers.merge(o.Peers)
+	s.Reasons.merge(o.Reasons)
+	for index, faults := range o.Windows {
+		made(&s.Windows, index).add(faults)
 	}
 }
 

@@ -114,6 +114,11 @@ func TestBounds(t *testing.T) {
 	if drops != n || overflows != n || p.Service("").Drops != n {
 		t.Errorf("%d drops, %d overflows, want %d", drops, overflows, n)
 	}
+	a.used = maxWindows - 1
+	a.AddEvents([]format.NetEvent{{Kind: format.NetDrop, Count: 1}, {Kind: format.NetDrop, TsNs: second, Count: 1}, {Kind: format.NetDrop, Count: 1}})
+	if q := a.Partial(); !q.Coarse || q.Service("").Drops != 3 || len(q.Service("").Windows) != 1 || q.Service("").Windows[0].Drops != 2 {
+		t.Errorf("without room for windows: %+v", q.Service(""))
+	}
 	if len(p.Drops) != maxKeys+1 || len(p.Queues) != maxKeys+1 || names > maxNames {
 		t.Errorf("%d drops, %d queues and %d names are told apart", len(p.Drops), len(p.Queues), names)
 	}
