@@ -7,7 +7,7 @@
 //  3. A single goroutine moves records from the ring buffers to the capture as
 //     rows; the Provider works in another and hands its rows over.
 //  4. [symbol] numbers stacks as they come and names them in a third goroutine:
-//     those of processes once a second, all once an interval.
+//     those of processes once a second, the kernel's now and then.
 //  5. Once a second it asks the kernel what was lost, lets it emit the exchanges
 //     that have waited long enough, and notes what recording cost.
 //  6. At the end it detaches, empties the kernel's state and the rings, and

@@ -15,6 +15,10 @@ import (
 // that does not answer must not keep the capture open.
 const namesWait = 10 * time.Second
 
+// allNamesEvery is how often the kernel's stacks are named: a pass over its
+// symbols takes 55 ms of a CPU, and its functions don't go away meanwhile.
+const allNamesEvery = 15 * time.Second
+
 // stackNamer has stacks named in a goroutine of its own, since that reads
 // files of others. Its rows reach the capture after those that refer to them.
 type stackNamer struct {
@@ -61,7 +65,7 @@ func nameStacksDue(symbols *symbol.Resolver, due <-chan naming, named chan<- nam
 }
 
 // nameStacks writes what was named and has the new named: once a second those
-// of processes, once an interval all.
+// of processes, all every allNamesEvery.
 func (r *recorder) nameStacks(nowNs int64) error {
 	n := &r.stacks
 	select {
@@ -77,7 +81,7 @@ func (r *recorder) nameStacks(nowNs int64) error {
 	}
 	due := naming{tsNs: nowNs, all: nowNs >= n.nextNs}
 	if due.all {
-		n.nextNs = nowNs + r.options.interval().Nanoseconds()
+		n.nextNs = nowNs + allNamesEvery.Nanoseconds()
 	}
 	n.waiting = true
 	n.due <- due

@@ -459,3 +459,19 @@ func BenchmarkUser5000(b *testing.B) {
 	b.ReportMetric(float64(len(frames)), "frames")
 	b.ReportMetric(float64(named), "named")
 }
+
+// TestVersionedName: the version of an exported function is no part of its name.
+func TestVersionedName(t *testing.T) {
+	versions := filepath.Join(t.TempDir(), "versions")
+	write(t, versions, "SHOP_1 { global: price; };\n")
+	source := strings.Replace(shop, "int price(int n) {", `int price(int n) __asm__("price_1");
+__asm__(".symver price_1,price@SHOP_1,remove");
+F int price(int n) {`, 1)
+	program := compile(t, source, "-rdynamic", "-Wl,--version-script="+versions)
+	p := start(t, program)
+	r := New(Options{})
+	id := r.UserStack(p.pid, codeOf(t, program).frames(p, "price@SHOP_1"))
+	if got := names(t, r, id, program, format.SymbolTable); got != "price" {
+		t.Errorf("got %s, want price", got)
+	}
+}
