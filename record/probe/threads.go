@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"unsafe"
 
 	"github.com/cilium/ebpf"
@@ -291,6 +292,8 @@ type stackIDs struct {
 	resolver *symbol.Resolver
 	kernel   map[uint64]int64
 	user     map[userStack]int64
+	stack    bpf.KmonUserStack // of the last call of userStack, as its frames
+	frames   []symbol.UserFrame
 }
 
 // userStack is a user stack of one process: frames without a build id mean
@@ -303,6 +306,10 @@ type userStack struct {
 func newStackIDs(r *symbol.Resolver) stackIDs {
 	return stackIDs{resolver: r, kernel: map[uint64]int64{}, user: map[userStack]int64{}}
 }
+
+// askAgain stands for the id of a stack that is in the kernel's table but whose
+// id is to be asked for each time.
+const askAgain = 0
 
 const (
 	stackNone     = 0
@@ -326,7 +333,7 @@ func (s *Session) kernelStack(key uint64) int64 {
 		return int64(key)
 	}
 	ids := &s.threads.stacks
-	if id, known := ids.kernel[key]; known {
+	if id := ids.kernel[key]; id != askAgain {
 		return id
 	}
 	var stack bpf.KmonKernelStack
@@ -334,7 +341,9 @@ func (s *Session) kernelStack(key uint64) int64 {
 		return symbol.NotTaken
 	}
 	id := ids.resolver.KernelStack(stack.Addrs[:min(stack.Depth, uint64(len(stack.Addrs)))])
-	ids.kernel[key] = id
+	if ids.kernel[key] = id; id == symbol.NotTaken {
+		ids.kernel[key] = askAgain
+	}
 	return id
 }
 
@@ -343,21 +352,23 @@ func (s *Session) userStack(pid int32, key uint64) int64 {
 		return int64(key)
 	}
 	ids, at := &s.threads.stacks, userStack{key: key, pid: pid}
-	if id, known := ids.user[at]; known {
+	if id := ids.user[at]; id != askAgain {
 		return id
 	}
-	var stack bpf.KmonUserStack
-	if s.collection.Maps[bpf.KmonMapUserStacks].Lookup(key, &stack) != nil {
+	if s.collection.Maps[bpf.KmonMapUserStacks].Lookup(key, &ids.stack) != nil {
 		return symbol.NotTaken
 	}
-	id := ids.resolver.UserStack(pid, userFrames(&stack))
+	ids.frames = userFrames(ids.frames[:0], &ids.stack)
+	id := ids.resolver.UserStack(pid, ids.frames)
 	ids.user[at] = id
+	if id == symbol.NotTaken || slices.ContainsFunc(ids.frames, func(f symbol.UserFrame) bool { return !f.HasBuildID }) {
+		ids.user[at] = askAgain // there may be other code at an address by then
+	}
 	return id
 }
 
-// userFrames turns the kernel's frames into those of package symbol.
-func userFrames(stack *bpf.KmonUserStack) []symbol.UserFrame {
-	var frames []symbol.UserFrame
+// userFrames appends the kernel's frames as those of package symbol.
+func userFrames(frames []symbol.UserFrame, stack *bpf.KmonUserStack) []symbol.UserFrame {
 	for i := range min(stack.Depth, uint64(len(stack.Frames))) {
 		raw := &stack.Frames[i]
 		f := symbol.UserFrame{HasBuildID: raw.Status == stackBuildID}

@@ -122,7 +122,7 @@ func TestUserFrames(t *testing.T) {
 	stack.Depth = 1 << 40 // more than there is room for
 	stack.Frames[0].Status, stack.Frames[0].Offset, stack.Frames[0].BuildId[19] = stackBuildID, 0x1234, 9
 	stack.Frames[1].Status, stack.Frames[1].Offset = 2, 0x7fff_0000_1234
-	frames := userFrames(&stack)
+	frames := userFrames(nil, &stack)
 	if len(frames) != len(stack.Frames) || !frames[0].HasBuildID || frames[0].Offset != 0x1234 || frames[0].BuildID[19] != 9 || frames[0].IP != 0 {
 		t.Errorf("%d frames, the first %+v", len(frames), frames[0])
 	}
