@@ -70,7 +70,7 @@ func disksTable(a *analyze.Analysis) table {
 		odd("Errors", "IOs that failed", 1, func(d *disk) cell { return alarmed(d.Errors, toneBad) }),
 		odd("Requeues", "times the device sent an IO back", 5, func(d *disk) cell { return alarmed(d.Requeues, toneWarn) }),
 		fileColumn(a, func(d *disk) string { return d.Capture }),
-		number("Coverage", hintCoverage, 1, func(d *disk) cell { return covered(d.Coverage, d.IOs > 0 || d.Coverage < 1) }),
+		number("Coverage", hintCoverage, 3, func(d *disk) cell { return covered(d.Coverage, d.IOs > 0 || d.Coverage < 1) }),
 	})
 	t.Note = joinNotes(stackedNote(a), lossNote(a, "ios"))
 	return t

@@ -111,7 +111,7 @@ func dropsTable(a *analyze.Analysis) table {
 		{column{Head: "First (UTC)", Rank: 5}, func(d *analyze.Drop) cell { return word(timeText(d.FirstNs)) }},
 		number("For", "from the first to the last", 6, func(d *analyze.Drop) cell { return cell{Text: DurationText(d.LastNs - d.FirstNs)} }),
 		{column{Head: "In", Kind: kindName, Hint: hintIn, Rank: 2, Optional: true}, func(d *analyze.Drop) cell { return named(droppedIn(d.Stack)) }},
-		{column{Head: "Stack", Kind: kindProse, Hint: hintStack, Rank: 6, Optional: true}, func(d *analyze.Drop) cell { return named(strings.Join(d.Stack, " < ")) }},
+		{column{Head: "Stack", Kind: kindProse, Hint: hintStack, Rank: 6, Optional: true}, func(d *analyze.Drop) cell { return named(strings.Join(d.Stack, " ← ")) }},
 		fileColumn(a, func(d *analyze.Drop) string { return d.Capture }),
 		number("Coverage", hintCoverage, 3, func(d *analyze.Drop) cell { return covered(d.Coverage, true) }),
 	})
