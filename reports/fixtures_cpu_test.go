@@ -37,6 +37,7 @@ func cpuShop() *analyze.Analysis {
 			s.Memory = &analyze.Memory{MaxRSSBytes: 310 << 20, LastRSSBytes: 299 << 20, MaxCurrentBytes: 505 << 20, LimitBytes: 512 << 20, OOMKills: 1}
 		case "checkout":
 			s.CPU = used(2.7, s.Requests)
+			s.Instances[0].CPU = s.CPU
 			s.OffCPU = []analyze.Wait{{For: "futex", Count: 31000, TotalNs: 220 * second, MaxNs: 2 * second}, {For: "lock", Count: 1200, TotalNs: 19 * second, MaxNs: 90 * millisecond}}
 			s.Memory = &analyze.Memory{MaxRSSBytes: 2 << 30, LastRSSBytes: 2 << 30}
 		case "redis":

@@ -171,6 +171,18 @@ func instancesTable(a *analyze.Analysis) table {
 		latency("p95", hintLatency, 1, func(i *instance) (analyze.Distribution, int64) { return i.Latency, i.Latency.P95 }),
 		latency("p99", hintLatency, 0, func(i *instance) (analyze.Distribution, int64) { return i.Latency, i.Latency.P99 }),
 		latency("max", hintLatency, 1, func(i *instance) (analyze.Distribution, int64) { return i.Latency, i.Latency.Max }),
+		odd("CPUs", hintCores, 1, func(i *instance) cell {
+			if i.CPU == nil {
+				return cell{Text: absent}
+			}
+			return cell{Text: coresText(i.CPU.Cores)}
+		}),
+		odd("CPU / request", hintPerRequest, 1, func(i *instance) cell {
+			if i.CPU == nil {
+				return cell{Text: absent}
+			}
+			return optional(i.CPU.OnCPUPerRequestNs, DurationText)
+		}),
 	})
 }
 

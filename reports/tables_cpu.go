@@ -10,12 +10,13 @@ import (
 )
 
 const (
-	hintCores     = "CPUs used, on average over the recording: 1 is one CPU all the time"
-	hintQueue     = "time that threads could have run but waited for a CPU, all of them together"
-	hintMeanQueue = "wait for a CPU before each turn on one, on average"
-	hintVoluntary = "switches because a thread waited for something, a second"
-	hintForced    = "switches while a thread could have run on, a second"
-	hintWaits     = "time of all threads together: two that wait a second are two seconds"
+	hintCores      = "CPUs used, on average over the recording: 1 is one CPU all the time"
+	hintQueue      = "time that threads could have run but waited for a CPU, all of them together"
+	hintMeanQueue  = "wait for a CPU before each turn on one, on average"
+	hintPerRequest = "CPU time by the requests served"
+	hintVoluntary  = "switches because a thread waited for something, a second"
+	hintForced     = "switches while a thread could have run on, a second"
+	hintWaits      = "time of all threads together: two that wait a second are two seconds"
 )
 
 // workers gives the services whose threads were recorded, those that used
@@ -39,7 +40,7 @@ func cpuColumns[T any](a *analyze.Analysis, of func(*T) *analyze.CPU) []spec[T] 
 	return []spec[T]{
 		number("CPUs", hintCores, 0, func(t *T) cell { return cell{Text: coresText(of(t).Cores)} }),
 		number("CPU time", "", 2, func(t *T) cell { return lasting(of(t).OnCPUNs) }),
-		odd("CPU / request", "CPU time of the service by the requests it served", 1, func(t *T) cell { return optional(of(t).OnCPUPerRequestNs, DurationText) }),
+		odd("CPU / request", hintPerRequest, 1, func(t *T) cell { return optional(of(t).OnCPUPerRequestNs, DurationText) }),
 		number("Run queue", hintQueue, 0, func(t *T) cell { return lasting(of(t).RunQueueNs) }),
 		number("Each turn", hintMeanQueue, 1, func(t *T) cell { return lasting(of(t).MeanQueueNs) }),
 		number("Waits", hintVoluntary, 4, func(t *T) cell { return perS(of(t).Voluntary) }),

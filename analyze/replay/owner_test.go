@@ -98,3 +98,28 @@ func TestOwnerComm(t *testing.T) {
 		}
 	}
 }
+
+// A row about an interval belongs to who had the pid last in it, also when
+// that ended long before the interval did, but not when it ended before.
+func TestOwnerDuring(t *testing.T) {
+	o := NewOwners(nil, []format.Proc{
+		{Event: format.ProcExec, PID: 7, StartNs: 10 * second, TsNs: 10 * second, Comm: "sort", Exe: "/bin/sort"},
+		{Event: format.ProcExit, PID: 7, StartNs: 10 * second, TsNs: 11 * second, Comm: "sort"},
+		{Event: format.ProcExec, PID: 7, StartNs: 30 * second, TsNs: 30 * second, Comm: "uniq", Exe: "/bin/uniq"},
+	})
+	for _, test := range []struct {
+		from, to int64
+		want     string
+	}{
+		{5 * second, 9 * second, ""}, {5 * second, 10 * second, "sort"}, {9 * second, 14 * second, "sort"},
+		{11 * second, 14 * second, "sort"}, {20 * second, 25 * second, ""}, {9 * second, 40 * second, "uniq"}, {50 * second, 55 * second, "uniq"},
+	} {
+		got := ""
+		if i := o.During(7, test.from, test.to); i >= 0 {
+			got = o.Get(i).Service
+		}
+		if got != test.want {
+			t.Errorf("from %d to %d it is %q, want %q", test.from/second, test.to/second, got, test.want)
+		}
+	}
+}
