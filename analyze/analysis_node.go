@@ -83,7 +83,7 @@ type WakePair struct {
 	Capture      string  `json:"capture"`
 	WakerService string  `json:"waker_service"`
 	WakerPID     int32   `json:"waker_pid"`
-	WakerTID     int32   `json:"waker_tid"`  // 0: idle or an interrupt
+	WakerTID     int32   `json:"waker_tid"`  // 0: an interrupt of an idle CPU
 	WakerComm    string  `json:"waker_comm"` // "": not known
 	Service      string  `json:"service"`
 	PID          int32   `json:"pid"`

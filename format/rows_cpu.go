@@ -19,12 +19,12 @@ type Interval struct {
 }
 
 // Wake is a row of table wakes: how often one thread woke another in one
-// interval. Wake-ups from interrupts count for the thread that was
-// interrupted; the waker is then marked.
+// interval. Wake-ups from an interrupt, as of a timer or of packets, count for
+// the thread that was interrupted, or for 0 when the CPU was idle.
 type Wake struct {
 	StartNs  int64 `parquet:"start_ns,delta"`
 	EndNs    int64 `parquet:"end_ns,delta"`
-	WakerPID int32 `parquet:"waker_pid,dict"` // 0: idle or an interrupt
+	WakerPID int32 `parquet:"waker_pid,dict"` // 0: an interrupt of an idle CPU
 	WakerTID int32 `parquet:"waker_tid,dict"`
 	PID      int32 `parquet:"pid,dict"` // of the thread that was woken
 	TID      int32 `parquet:"tid,dict"`
@@ -37,12 +37,13 @@ type ThreadState int32
 const (
 	StateSleep    ThreadState = 1 // interruptible (S): an event, a lock, a timer, a socket
 	StateDisk     ThreadState = 2 // uninterruptible (D): mostly disks
-	StateRunnable ThreadState = 3 // nothing: it was preempted
+	StateRunnable ThreadState = 3 // a CPU: it was preempted, or has been woken
 )
 
 // OffCPU is a row of table offcpu: the waits of one process in one state with
 // one pair of stacks that ended in the interval and took at least off_cpu_min_ns
-// (Manifest.Collectors[cpu].Settings).
+// (Manifest.Collectors[cpu].Settings). A thread that is woken and then has to
+// wait for a CPU has waited twice: first asleep, then runnable.
 type OffCPU struct {
 	StartNs     int64       `parquet:"start_ns,delta"`
 	EndNs       int64       `parquet:"end_ns,delta"`

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -164,7 +165,19 @@ func (s *Session) CollectThreads(startNs, endNs int64, last bool) (Threads, erro
 	if t.OffCPU, err = s.takeWaits(epoch, startNs, endNs); err != nil {
 		return t, err
 	}
+	t.sort()
 	return t, s.trimStacks()
+}
+
+// sort puts the rows that come from hash tables in an order.
+func (t *Threads) sort() {
+	slices.SortFunc(t.Wakes, func(a, b format.Wake) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.TID, b.TID), cmp.Compare(a.WakerTID, b.WakerTID))
+	})
+	slices.SortFunc(t.OffCPU, func(a, b format.OffCPU) int {
+		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.State, b.State),
+			cmp.Compare(a.StackID, b.StackID), cmp.Compare(a.UserStackID, b.UserStackID))
+	})
 }
 
 func (s *Session) takeWakes(epoch uint32, startNs, endNs int64) ([]format.Wake, error) {
@@ -285,119 +298,4 @@ func sampleRow(r *bpf.KmonSampleRecord) format.OnCPU {
 		TsNs: int64(r.TsNs), CPU: int32(r.Cpu), PID: int32(r.Tgid), TID: int32(r.Tid),
 		StackID: int64(r.KernelStack), UserStackID: int64(r.UserStack),
 	}
-}
-
-// stackIDs remembers which stacks of the kernel's tables have an id.
-type stackIDs struct {
-	resolver *symbol.Resolver
-	kernel   map[uint64]int64
-	user     map[userStack]int64
-	stack    bpf.KmonUserStack // of the last call of userStack, as its frames
-	frames   []symbol.UserFrame
-}
-
-// userStack is a user stack of one process: frames without a build id mean
-// something in that process only.
-type userStack struct {
-	key uint64
-	pid int32
-}
-
-func newStackIDs(r *symbol.Resolver) stackIDs {
-	return stackIDs{resolver: r, kernel: map[uint64]int64{}, user: map[userStack]int64{}}
-}
-
-// askAgain stands for the id of a stack that is in the kernel's table but whose
-// id is to be asked for each time.
-const askAgain = 0
-
-const (
-	stackNone     = 0
-	stackNotTaken = ^uint64(0)
-	// trimAt is when the stacks of the recording so far are forgotten: three
-	// quarters of the kernel's tables (STACKS_MAX).
-	trimAt = 12288
-)
-
-// NameStacks puts ids in place of the keys of the samples' stacks.
-func (s *Session) NameStacks(samples []format.OnCPU) {
-	for i := range samples {
-		o := &samples[i]
-		o.StackID = s.kernelStack(uint64(o.StackID))
-		o.UserStackID = s.userStack(o.PID, uint64(o.UserStackID))
-	}
-}
-
-func (s *Session) kernelStack(key uint64) int64 {
-	if key == stackNone || key == stackNotTaken {
-		return int64(key)
-	}
-	ids := &s.threads.stacks
-	if id := ids.kernel[key]; id != askAgain {
-		return id
-	}
-	var stack bpf.KmonKernelStack
-	if s.collection.Maps[bpf.KmonMapKernelStacks].Lookup(key, &stack) != nil {
-		return symbol.NotTaken
-	}
-	id := ids.resolver.KernelStack(stack.Addrs[:min(stack.Depth, uint64(len(stack.Addrs)))])
-	if ids.kernel[key] = id; id == symbol.NotTaken {
-		ids.kernel[key] = askAgain
-	}
-	return id
-}
-
-func (s *Session) userStack(pid int32, key uint64) int64 {
-	if key == stackNone || key == stackNotTaken {
-		return int64(key)
-	}
-	ids, at := &s.threads.stacks, userStack{key: key, pid: pid}
-	if id := ids.user[at]; id != askAgain {
-		return id
-	}
-	if s.collection.Maps[bpf.KmonMapUserStacks].Lookup(key, &ids.stack) != nil {
-		return symbol.NotTaken
-	}
-	ids.frames = userFrames(ids.frames[:0], &ids.stack)
-	id := ids.resolver.UserStack(pid, ids.frames)
-	ids.user[at] = id
-	if id == symbol.NotTaken || slices.ContainsFunc(ids.frames, func(f symbol.UserFrame) bool { return !f.HasBuildID }) {
-		ids.user[at] = askAgain // there may be other code at an address by then
-	}
-	return id
-}
-
-// userFrames appends the kernel's frames as those of package symbol.
-func userFrames(frames []symbol.UserFrame, stack *bpf.KmonUserStack) []symbol.UserFrame {
-	for i := range min(stack.Depth, uint64(len(stack.Frames))) {
-		raw := &stack.Frames[i]
-		f := symbol.UserFrame{HasBuildID: raw.Status == stackBuildID}
-		if f.HasBuildID {
-			f.BuildID, f.Offset = raw.BuildId, raw.Offset
-		} else {
-			f.IP = raw.Offset // they share their place
-		}
-		frames = append(frames, f)
-	}
-	return frames
-}
-
-// stackBuildID is BPF_STACK_BUILD_ID_VALID.
-const stackBuildID = 1
-
-// trimStacks empties the kernel's tables of stacks before they are full. A stack
-// whose wait has begun and not ended is then not known any more.
-func (s *Session) trimStacks() error {
-	ids := &s.threads.stacks
-	if len(ids.kernel) > trimAt {
-		clear(ids.kernel)
-		if err := takeAll(s.collection.Maps[bpf.KmonMapKernelStacks], func(uint64, bpf.KmonKernelStack) bool { return true }); err != nil {
-			return err
-		}
-	}
-	if len(ids.user) <= trimAt {
-		return nil
-	}
-	clear(ids.user)
-	return takeAll(s.collection.Maps[bpf.KmonMapUserStacks], func(uint64, bpf.KmonUserStack) bool { return true })
 }
