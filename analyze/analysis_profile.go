@@ -1,5 +1,7 @@
 package analyze
 
+import "kmon/analyze/flame"
+
 // Profile is every stack of the captures by time, in a form small enough for a
 // page: frames, the tree of call paths over them, and how much of each path
 // fell into each bucket of time.
@@ -30,8 +32,6 @@ type ProfileFrame struct {
 // ProfileNode is a call path.
 type ProfileNode struct{ Parent, Frame int32 }
 
-// ProfileCell is how much of a path fell into a bucket, without what it called.
-type ProfileCell struct {
-	Bucket, Node int32
-	Value        int64
-}
+// ProfileCell is how much of a path fell into a bucket, without what it called:
+// Bucket, Node and Value.
+type ProfileCell = flame.Cell

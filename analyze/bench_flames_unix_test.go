@@ -85,7 +85,7 @@ func tenBusyMinutes(b *testing.B, samples int) string {
 }
 
 // BenchmarkFlames analyzes ten minutes of a busy node on one core. cpu-s is to
-// stay below 10, and maxrss-MiB, of the whole process, below 300.
+// stay below 10; maxrss-MiB is of the whole process, with what wrote the capture.
 func BenchmarkFlames(b *testing.B) {
 	const samples = 64 * 99 * 600
 	path := tenBusyMinutes(b, samples)

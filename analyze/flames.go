@@ -51,7 +51,7 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 	}
 	a.Profile = profileOf(p.Tree, result)
 	a.Profile.StartNs, a.Profile.BucketNs = p.StartNs, p.BucketNs
-	a.Profile.OnCPU, a.Profile.OffCPU = profileCells(p.Cells[flame.OnCPU]), profileCells(p.Cells[flame.OffCPU])
+	a.Profile.OnCPU, a.Profile.OffCPU = p.Cells[flame.OnCPU], p.Cells[flame.OffCPU]
 	return nil
 }
 
@@ -147,14 +147,6 @@ func profileOf(t *flame.Tree, r *flame.Result) *Profile {
 		p.Nodes = append(p.Nodes, ProfileNode(n))
 	}
 	return p
-}
-
-func profileCells(cells []flame.Cell) []ProfileCell {
-	list := make([]ProfileCell, len(cells))
-	for i, c := range cells {
-		list[i] = ProfileCell(c)
-	}
-	return list
 }
 
 // Stacks gives every stack of the captures with what was added up for it: a

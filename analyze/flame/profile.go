@@ -17,7 +17,7 @@ type Budget struct {
 var PageBudget = Budget{Nodes: 20_000, Bytes: 3_000_000}
 
 // shares are what a path must be of the whole to be kept, mildest first.
-var shares = []float64{0.0001, 0.0005, 0.002}
+var shares = []float64{0.0003, 0.002}
 
 // Profile is stacks by time.
 type Profile struct {
