@@ -21,8 +21,17 @@ const (
 	maxQueues = 200
 )
 
-// collectorDrop is the collector of network faults.
-const collectorDrop = "drop"
+// collectorDrop is the collector of network faults; the others are its
+// indicators, as Manifest.Collectors[drop].Missing names those that a kernel
+// could not record.
+const (
+	collectorDrop           = "drop"
+	indicatorRetransmit     = "retransmit"
+	indicatorResetsSent     = "reset-sent"
+	indicatorResetsReceived = "reset-received"
+	indicatorDrop           = "drop"
+	indicatorAcceptQueue    = "accept-queue"
+)
 
 // socketWatch is what network faults need of the sockets while they go by.
 type socketWatch struct {
@@ -165,11 +174,11 @@ func (r *run) faultsRecorded() faultsSeen {
 			lacks = k.Missing
 		}
 		records := func(indicator string) bool { return lacks[indicator] == "" }
-		s.retransmits = s.retransmits || records("retransmit")
-		s.resetsSent = s.resetsSent || records("reset-sent")
-		s.resetsReceived = s.resetsReceived || records("reset-received")
-		s.drops = s.drops || records("drop")
-		s.queues = s.queues || records("accept-queue")
+		s.retransmits = s.retransmits || records(indicatorRetransmit)
+		s.resetsSent = s.resetsSent || records(indicatorResetsSent)
+		s.resetsReceived = s.resetsReceived || records(indicatorResetsReceived)
+		s.drops = s.drops || records(indicatorDrop)
+		s.queues = s.queues || records(indicatorAcceptQueue)
 	}
 	return s
 }
