@@ -142,12 +142,11 @@ func start(t testing.TB, program string) process {
 // code is where functions lie, as debug/elf tells of an unstripped program: the
 // oracle of these tests.
 type code struct {
-	t        testing.TB
-	buildID  [20]byte
-	hasID    bool
-	offsets  map[string]uint64 // in the file, of the second byte of a function
-	entries  map[string]uint64 // addresses as linked
-	segments []elf.ProgHeader
+	t       testing.TB
+	buildID [20]byte
+	hasID   bool
+	offsets map[string]uint64 // in the file, of the second byte of a function
+	entries map[string]uint64 // addresses as linked
 }
 
 func codeOf(t testing.TB, program string) code {

@@ -130,7 +130,7 @@ func openPerfMap(proc string, pid int32) (*os.File, error) {
 		}
 	}
 	if err != nil {
-		file.Close()
+		_ = file.Close() // only read
 		return nil, err
 	}
 	return file, nil

@@ -1,6 +1,7 @@
 package symbol
 
 import (
+	"sync"
 	"testing"
 )
 
@@ -153,5 +154,41 @@ func TestAstray(t *testing.T) {
 		if stacks, _ := r.Rows(1); len(stacks) != test.want {
 			t.Errorf("%v has %d frames, want %d", test.frames, len(stacks), test.want)
 		}
+	}
+}
+
+// TestConcurrent: stacks are numbered while others are named, and none is lost.
+func TestConcurrent(t *testing.T) {
+	r := New(Options{Proc: procWith(t, kallsymsText)})
+	const each = 2000
+	var running sync.WaitGroup
+	for worker := range int32(3) {
+		running.Go(func() {
+			for i := range uint64(each) {
+				r.KernelStack([]uint64{0xffffffff81000100 + i})
+				r.UserStack(worker+1, []UserFrame{{IP: 4096 + i}})
+				r.Executed(worker, "/bin/true")
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() {
+		running.Wait()
+		close(done)
+	}()
+	rows := 0
+	for more := true; more; {
+		select {
+		case <-done:
+			more = false
+		default:
+		}
+		stacks, _ := r.UserRows(1)
+		rows += len(stacks)
+		stacks, _ = r.Rows(1)
+		rows += len(stacks)
+	}
+	if want := each + 3*each; rows != want {
+		t.Errorf("%d rows, want %d", rows, want)
 	}
 }

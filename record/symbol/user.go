@@ -242,10 +242,10 @@ func (u *user) open(pid int32, m mapping) (im *image, done func()) {
 func opened(f *os.File) (*image, func()) {
 	im, err := readImage(f)
 	if err != nil {
-		f.Close()
+		_ = f.Close() // only read
 		return nil, nil
 	}
-	return im, func() { f.Close() }
+	return im, func() { _ = f.Close() }
 }
 
 // nameFile names the frames of one file: by what is kept, then by the file.
