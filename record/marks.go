@@ -51,7 +51,7 @@ func (r *recorder) listenForMarks(ctx context.Context) {
 		r.received <- receivedMark{tsNs: r.startNs, kind: "warning", text: "kmon mark cannot reach this recording: " + err.Error()}
 		return
 	}
-	context.AfterFunc(ctx, func() { r.conn.Close() })
+	context.AfterFunc(ctx, func() { _ = r.conn.Close() }) // it only receives
 	go r.receiveMarks(ctx)
 }
 
