@@ -37,7 +37,7 @@ type counts struct{ in, out atomic.Int64 }
 
 func streamModes() map[string]streamMode {
 	return map[string]streamMode{
-		"one-way":   {"the client sends, the server never answers", receiveAll, sendAll},
+		"one-way":   {"the client sends, the server never answers", receiveAll, sendAndEnd},
 		"push":      {"the server sends unasked", pushAll, receivePushed},
 		"pipelined": {"the client asks again before the answer is there", answerAll, askAhead},
 		"h2":        {"requests multiplexed on a connection, HTTP/2 without TLS", nil, nil},
@@ -141,6 +141,21 @@ func sendAll(c streamConfig, conn net.Conn, counted *counts) error {
 			return err
 		}
 		counted.out.Add(1)
+	}
+	return nil
+}
+
+// sendAndEnd sends all messages and waits until the server has taken them and
+// closes too: else the server may be told to end before it has seen them all.
+func sendAndEnd(c streamConfig, conn net.Conn, counted *counts) error {
+	if err := sendAll(c, conn, counted); err != nil {
+		return err
+	}
+	if err := conn.(*meteredConn).Conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	if n, err := conn.Read(make([]byte, 1)); n > 0 || !errors.Is(err, io.EOF) {
+		return fmt.Errorf("the server answered %d bytes, error %w; it should only close", n, err)
 	}
 	return nil
 }
