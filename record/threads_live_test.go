@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -247,50 +248,69 @@ func stackNames(t *testing.T, c *format.Capture) map[int64]string {
 	return names
 }
 
+// pidsScript starts what stays and three that do not, and writes who they were.
+// It ends once the one that stays has been stopped for longer than the shortest
+// wait that is told.
+const pidsScript = `
+sleep 40 & stays=$!
+echo $stays >"$0"
+for i in 1 2 3; do /bin/true & echo $! >>"$0"; wait $!; done
+kill -STOP $stays
+until grep -q '^State:.T' /proc/$stays/status; do sleep 0.01; done
+sleep 0.1`
+
 // A wait that has not ended is told at the end, and a process that lives less
 // than an interval has its row.
 func TestWaitingAndShortLived(t *testing.T) {
 	requireBPF(t)
-	sleeper := exec.Command("sleep", "30")
-	if err := sleeper.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = sleeper.Process.Kill()
-		_ = sleeper.Wait() // killed, which is no failure
-	})
+	pids := filepath.Join(t.TempDir(), "pids")
 	o := Options{Output: filepath.Join(t.TempDir(), "x.kmon"), Collectors: []string{"cpu"}}
-	o.Command = []string{"sh", "-c", "sleep 40 & for i in 1 2 3; do /bin/true; done; sleep 1; kill -STOP $!"}
+	o.Command = []string{"sh", "-c", pidsScript, pids}
 	result, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
+	stays, short := readPIDs(t, pids)
 	capture, err := format.Open(result.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { capture.Close() })
-	short := 0
-	var stopped int32
+	lives := map[int32]format.Interval{}
 	for _, row := range all[format.Interval](t, capture) {
-		if row.Comm == "true" && row.OnCPUNs > 0 && row.Timeslices > 0 {
-			short++
+		life := lives[row.PID]
+		life.Comm = row.Comm // the last: before it is that of the shell
+		life.OnCPUNs += row.OnCPUNs
+		life.Timeslices += row.Timeslices
+		lives[row.PID] = life
+	}
+	for _, pid := range short {
+		if life := lives[pid]; life.Comm != "true" || life.OnCPUNs <= 0 || life.Timeslices <= 0 {
+			t.Errorf("of the short life of %d: %+v", pid, life)
 		}
-		if row.Comm == "sleep" && row.EndNs == capture.Final.EndNs {
-			stopped = row.PID
-		}
 	}
-	if short != 3 {
-		t.Errorf("%d rows of three short lives", short)
-	}
-	if stopped == 0 {
-		t.Fatal("no row of the sleep that was left")
-	}
-	t.Cleanup(func() { _ = exec.Command("kill", "-KILL", fmt.Sprint(stopped)).Run() })
 	for _, row := range all[format.OffCPU](t, capture) {
-		if row.PID == stopped && row.Waiting == 1 {
+		if row.PID == stays && row.Waiting == 1 {
 			return
 		}
 	}
-	t.Error("the wait of the sleep that was left is not told")
+	t.Errorf("the wait of %d, which was left stopped, is not told", stays)
+}
+
+// readPIDs reads what pidsScript wrote, and ends the process that it left.
+func readPIDs(t *testing.T, path string) (stays int32, short []int32) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Sscan(string(text), &stays); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = syscall.Kill(int(stays), syscall.SIGKILL) })
+	short = make([]int32, 3)
+	if _, err := fmt.Sscan(string(text), new(int32), &short[0], &short[1], &short[2]); err != nil {
+		t.Fatal(err)
+	}
+	return stays, short
 }
