@@ -2,6 +2,7 @@ package flame
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math/bits"
 	"slices"
 )
@@ -46,16 +47,26 @@ func (a axis) widened() (axis, int32) {
 	return a, by
 }
 
-// cells adds up Cells of one kind. Rows mostly come in the order of time, so
-// those of one bucket are counted by node first.
+// cells adds up Cells of one kind, packed: rows mostly come in the order of
+// time, so those of one bucket are counted by node and then written as a strip,
+// which takes 2 to 3 bytes a cell where a Cell takes 16.
 type cells struct {
 	axis
-	room    int64 // bits that list may take
-	list    []Cell
-	next    int     // length of list to look at the room again
+	room    int64 // bits that the cells may take
+	bits    int64 // that they do take; see bitsOf
+	strips  []strip
+	packed  []byte
+	look    int     // strips, when to look for some of the same bucket
 	bucket  int32   // at hand
 	counts  []int64 // by node, of the bucket at hand
 	touched []int32 // nodes with a count
+}
+
+// strip is cells of one bucket in cells.packed: for each node, in order, how
+// many nodes further it is than the one before and its value, as varints.
+type strip struct {
+	bucket, cells int32
+	from, to      int
 }
 
 // add counts v at a Unix time.
@@ -67,30 +78,55 @@ func (c *cells) add(ns int64, node int32, v int64) {
 		c.flush()
 		c.bucket = c.at(ns) // which may be another by now
 	}
+	c.count(node, v)
+}
+
+// count counts v in the bucket at hand.
+func (c *cells) count(node int32, v int64) {
 	if c.counts[node] == 0 {
 		c.touched = append(c.touched, node)
 	}
 	c.counts[node] += v
 }
 
-// flush moves the bucket at hand to the list.
+// flush writes the bucket at hand and sees to it that there is room.
 func (c *cells) flush() {
-	slices.Sort(c.touched)
-	for _, node := range c.touched {
-		c.list = append(c.list, Cell{c.bucket, node, c.counts[node]})
-		c.counts[node] = 0
-	}
-	c.touched = c.touched[:0]
-	if len(c.list) >= c.next {
+	c.write()
+	if c.bits > c.room || len(c.strips) >= c.look {
 		c.shrink()
-		c.next = len(c.list) + lookAgain
+		c.look = len(c.strips) + lookAgain
 	}
 }
 
-// shrink merges equal cells, and widens buckets until the list has room.
+// write makes a strip of the bucket at hand.
+func (c *cells) write() {
+	if len(c.touched) == 0 {
+		return
+	}
+	slices.Sort(c.touched)
+	s := strip{c.bucket, int32(len(c.touched)), len(c.packed), 0}
+	last := int32(0)
+	for _, node := range c.touched {
+		gap, v := uint64(node-last), uint64(c.counts[node])
+		c.packed = binary.AppendUvarint(binary.AppendUvarint(c.packed, gap), v)
+		c.bits += bitsOf(gap, v)
+		c.counts[node] = 0
+		last = node
+	}
+	s.to = len(c.packed)
+	c.strips = append(c.strips, s)
+	c.touched = c.touched[:0]
+}
+
+// shrink makes strips of one bucket one, and widens buckets until there is
+// room.
 func (c *cells) shrink() {
-	c.list = merged(c.list)
-	for bitsOf(c.list) > c.room && c.buckets > 1 {
+	if !slices.IsSortedFunc(c.strips, func(a, before strip) int {
+		return cmp.Or(cmp.Compare(a.bucket, before.bucket), -1) // two of one bucket are not sorted
+	}) {
+		c.rewrite(1)
+	}
+	for c.bits > c.room && c.buckets > 1 {
 		c.widen()
 	}
 }
@@ -99,58 +135,50 @@ func (c *cells) shrink() {
 func (c *cells) widen() {
 	var by int32
 	c.axis, by = c.widened()
-	for i := range c.list {
-		c.list[i].Bucket /= by
-	}
-	c.list = merged(c.list)
+	c.rewrite(by)
 }
 
-// merged sorts cells by bucket, then node, and adds up equal ones, in place.
-func merged(list []Cell) []Cell {
-	byBucket := func(a, b Cell) int { return cmp.Compare(a.Bucket, b.Bucket) }
-	if !slices.IsSortedFunc(list, byBucket) {
-		slices.SortStableFunc(list, byBucket)
-	}
-	out := list[:0]
-	for from := 0; from < len(list); {
-		to := from + 1
-		for to < len(list) && list[to].Bucket == list[from].Bucket {
-			to++
+// rewrite writes all strips anew, in order, with buckets so many times as wide.
+func (c *cells) rewrite(by int32) {
+	strips, packed := c.strips, c.packed
+	slices.SortStableFunc(strips, func(a, b strip) int { return cmp.Compare(a.bucket, b.bucket) })
+	c.strips, c.packed, c.bits = nil, make([]byte, 0, len(packed)), 0
+	for _, s := range strips {
+		if s.bucket/by != c.bucket {
+			c.write()
+			c.bucket = s.bucket / by
 		}
-		out = appendMerged(out, list[from:to])
-		from = to
+		s.each(packed, c.count)
 	}
-	return out
+	c.write()
 }
 
-// appendMerged appends the cells of one bucket, sorted and added up. They may
-// lie in the memory after out.
-func appendMerged(out, bucket []Cell) []Cell {
-	slices.SortFunc(bucket, func(a, b Cell) int { return cmp.Compare(a.Node, b.Node) })
-	last := len(out) - 1
-	for _, c := range bucket {
-		if last >= 0 && out[last].Bucket == c.Bucket && out[last].Node == c.Node {
-			out[last].Value += c.Value
-			continue
-		}
-		out = append(out, c)
-		last++
+// each calls fn with each cell of a strip.
+func (s strip) each(packed []byte, fn func(node int32, v int64)) {
+	node := int32(0)
+	for at := s.from; at < s.to; {
+		gap, n := binary.Uvarint(packed[at:])
+		v, m := binary.Uvarint(packed[at+n:])
+		at += n + m
+		node += int32(gap)
+		fn(node, int64(v))
 	}
-	return out
 }
 
-// bitsOf estimates the compressed size of cells: for each what it takes to say
-// how many nodes further it is than the cell before, and its value.
+// list gives the cells, sorted by bucket, then node. Strips must be in order.
+func (c *cells) list() []Cell {
+	n := 0
+	for _, s := range c.strips {
+		n += int(s.cells)
+	}
+	list := make([]Cell, 0, n)
+	for _, s := range c.strips {
+		s.each(c.packed, func(node int32, v int64) { list = append(list, Cell{s.bucket, node, v}) })
+	}
+	return list
+}
+
+// bitsOf estimates the compressed size of a cell: what it takes to say how many
+// nodes further it is than the cell before in its bucket, and its value.
 // TestCellBits holds it against a real compressor.
-func bitsOf(list []Cell) int64 {
-	sum, last := int64(0), Cell{}
-	for _, c := range list {
-		gap := c.Node - last.Node
-		if c.Bucket != last.Bucket {
-			gap = c.Node
-		}
-		sum += int64(bits.Len32(uint32(gap)) + bits.Len64(uint64(c.Value)) + 4)
-		last = c
-	}
-	return sum
-}
+func bitsOf(gap, value uint64) int64 { return int64(bits.Len64(gap) + bits.Len64(value) + 4) }

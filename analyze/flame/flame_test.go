@@ -462,7 +462,7 @@ func TestProfileKeepsSums(t *testing.T) {
 						t.Errorf("seed %d, %+v: %s is %d, want %d", seed, budget, path, totals[i], full[k][path])
 					}
 				}
-				size += bitsOf(p.Cells[k])
+				size += bitsOfAll(p.Cells[k])
 			}
 			for i, n := range p.Nodes {
 				if n.Parent >= int32(i) {
@@ -487,6 +487,20 @@ func selfOf(list []Cell, nodes int) []int64 {
 	return self
 }
 
+// bitsOfAll is the estimated size of cells.
+func bitsOfAll(list []Cell) (sum int64) {
+	last := Cell{}
+	for _, c := range list {
+		gap := c.Node - last.Node
+		if c.Bucket != last.Bucket {
+			gap = c.Node
+		}
+		sum += bitsOf(uint64(gap), uint64(c.Value))
+		last = c
+	}
+	return sum
+}
+
 // byBucket adds cells up by bucket, with buckets so many times as wide.
 func byBucket(list []Cell, by int32) map[int32]int64 {
 	sums := map[int32]int64{}
@@ -496,29 +510,39 @@ func byBucket(list []Cell, by int32) map[int32]int64 {
 	return sums
 }
 
-// Full cells merge and widen, and lose nothing but detail in time.
+// Full cells merge and widen, and lose nothing but detail in time: whether rows
+// come in the order of time or not.
 func TestCellsWiden(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 1))
-	a := newAxis(unix0, unix0+600*second, 20*ms)
-	all, few := cells{axis: a, room: 1 << 40, counts: make([]int64, 40)}, cells{axis: a, room: 4000, counts: make([]int64, 40)}
-	for range 20_000 {
-		ns, node, v := unix0+r.Int64N(600*second), int32(r.IntN(40)), r.Int64N(5)
-		all.add(ns, node, v)
-		few.add(ns, node, v)
-		few.next = min(few.next, len(few.list)+100)
-	}
-	for _, c := range []*cells{&all, &few} {
-		c.flush()
-		c.shrink()
-	}
-	if bitsOf(few.list) > 4000 || few.widthNs <= second {
-		t.Errorf("%d cells, %d ns wide", len(few.list), few.widthNs)
-	}
-	for all.widthNs < few.widthNs {
-		all.widen()
-	}
-	if all.axis != few.axis || !slices.Equal(all.list, few.list) {
-		t.Error("widening late gives other cells than widening early")
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		times := make([]int64, 20_000)
+		for i := range times {
+			times[i] = unix0 + r.Int64N(600*second)
+		}
+		if seed%2 == 0 {
+			slices.Sort(times)
+		}
+		a := newAxis(unix0, unix0+600*second, 20*ms)
+		all, few := cells{axis: a, room: 1 << 40, counts: make([]int64, 40)}, cells{axis: a, room: 4000 + 300*int64(seed), counts: make([]int64, 40)}
+		for _, ns := range times {
+			node, v := int32(r.IntN(40)), r.Int64N(5)
+			all.add(ns, node, v)
+			few.add(ns, node, v)
+			few.look = min(few.look, len(few.strips)+100)
+		}
+		for _, c := range []*cells{&all, &few} {
+			c.flush()
+			c.shrink()
+		}
+		if few.bits != bitsOfAll(few.list()) || few.bits > few.room || few.widthNs <= second {
+			t.Errorf("%d bits of %d cells, %d ns wide", few.bits, len(few.list()), few.widthNs)
+		}
+		for all.widthNs < few.widthNs {
+			all.widen()
+		}
+		if all.axis != few.axis || !slices.Equal(all.list(), few.list()) {
+			t.Errorf("seed %d: widening late gives other cells than widening early", seed)
+		}
 	}
 }
 
@@ -593,7 +617,7 @@ func TestCellBits(t *testing.T) {
 				raw = binary.AppendUvarint(binary.AppendUvarint(raw, uint64(gap)), uint64(c.Value))
 				last = c
 			}
-			estimate += bitsOf(p.Cells[k]) / 8
+			estimate += bitsOfAll(p.Cells[k]) / 8
 		}
 		var packed bytes.Buffer
 		w, err := flate.NewWriter(&packed, 9)

@@ -7,9 +7,9 @@ const (
 	maxStacks      = 1 << 20 // distinct stacks of a capture
 	maxStackFrames = 1 << 24 // frames of all stacks of a capture, 4 B each
 	maxDepth       = 1024    // frames of a stack; the kernel records 127
-	maxNodes       = 1 << 21 // of the tree, about 100 B each; each may get one "(other)" beyond it
+	maxNodes       = 1 << 21 // of the tree, about 70 B each; each may get one "(other)" beyond it
 	maxServices    = 4096    // roots; further ones share one "(other)"
-	lookAgain      = 1 << 17 // cells, 16 B each, until their room is measured again
+	lookAgain      = 1 << 17 // strips of cells, 24 B each, until those of one bucket become one
 	maxBuckets     = 1 << 20
 	maxCached      = 1 << 18 // pairs of stacks whose node is remembered
 )

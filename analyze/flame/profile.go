@@ -66,7 +66,7 @@ func (b *Builder) Profile(ctx context.Context, captures []*replay.Capture, r *Re
 		}
 	}
 	return &Profile{Tree: best.tree, StartNs: best.cells[OnCPU].startNs, BucketNs: best.cells[OnCPU].widthNs,
-		Cells: [2][]Cell{best.cells[OnCPU].list, best.cells[OffCPU].list}}, nil
+		Cells: [2][]Cell{best.cells[OnCPU].list(), best.cells[OffCPU].list()}}, nil
 }
 
 // plan is a pruned tree and its cells.
@@ -114,7 +114,7 @@ func (p *plan) fit(bits int64) {
 		c.flush()
 		c.shrink()
 	}
-	for on.widthNs != off.widthNs || bitsOf(on.list)+bitsOf(off.list) > bits && on.buckets > 1 {
+	for on.widthNs != off.widthNs || on.bits+off.bits > bits && on.buckets > 1 {
 		if on.widthNs <= off.widthNs {
 			on.widen()
 		}

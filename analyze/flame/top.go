@@ -18,7 +18,7 @@ type Path struct {
 // Functions gives the functions of a service, or of all, with the most value
 // of their own, the largest first.
 func (r *Result) Functions(k Kind, service string, limit int) []Function {
-	sums := map[int32]*Function{}
+	self, totals := make([]int64, len(r.Frames)), make([]int64, len(r.Frames))
 	onPath := make([]int32, len(r.Frames))
 	var walk func(node int32)
 	walk = func(node int32) {
@@ -27,14 +27,9 @@ func (r *Result) Functions(k Kind, service string, limit int) []Function {
 				continue
 			}
 			frame := r.Nodes[child].Frame
-			f := sums[frame]
-			if f == nil {
-				f = &Function{Frame: r.Frames[frame]}
-				sums[frame] = f
-			}
-			f.Self += r.Self[k][child]
+			self[frame] += r.Self[k][child]
 			if onPath[frame] == 0 {
-				f.Total += r.totals[k][child]
+				totals[frame] += r.totals[k][child]
 			}
 			onPath[frame]++
 			walk(child)
@@ -45,9 +40,9 @@ func (r *Result) Functions(k Kind, service string, limit int) []Function {
 		walk(root)
 	}
 	list := []Function{}
-	for _, f := range sums {
-		if f.Kind == KindUser || f.Kind == KindKernel {
-			list = append(list, *f)
+	for i, f := range r.Frames {
+		if totals[i] > 0 && (f.Kind == KindUser || f.Kind == KindKernel) {
+			list = append(list, Function{f, self[i], totals[i]})
 		}
 	}
 	slices.SortFunc(list, func(a, b Function) int {

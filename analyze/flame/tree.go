@@ -1,6 +1,9 @@
 package flame
 
-import "slices"
+import (
+	"hash/maphash"
+	"slices"
+)
 
 // FrameKind says what a frame is.
 type FrameKind string
@@ -39,13 +42,30 @@ type Tree struct {
 	Frames []Frame
 	Nodes  []Node
 
-	frames   map[Frame]int32
-	children map[Node]int32
-	limit    int // of nodes
+	frames map[Frame]int32
+	places []int32 // nodes and 1 by their hash, 0 where there is none; a power of two
+	seed   maphash.Seed
+	limit  int // of nodes
 }
 
 func newTree() *Tree {
-	return &Tree{frames: map[Frame]int32{}, children: map[Node]int32{}, limit: maxNodes}
+	return &Tree{frames: map[Frame]int32{}, places: make([]int32, 1024), seed: maphash.MakeSeed(), limit: maxNodes}
+}
+
+// place gives where in places a node stands or would stand.
+func (t *Tree) place(n Node) int {
+	last := len(t.places) - 1
+	i := int(maphash.Comparable(t.seed, n)) & last
+	for t.places[i] != 0 && t.Nodes[t.places[i]-1] != n {
+		i = (i + 1) & last
+	}
+	return i
+}
+
+// find gives a node, if the tree has it.
+func (t *Tree) find(n Node) (node int32, known bool) {
+	node = t.places[t.place(n)] - 1
+	return node, node >= 0
 }
 
 // frame gives the index of f.
@@ -62,7 +82,7 @@ func (t *Tree) frame(f Frame) int32 {
 // child gives the node of a frame below parent. Where the tree is full that is
 // parent's "(other)".
 func (t *Tree) child(parent, frame int32) int32 {
-	node, ok := t.children[Node{parent, frame}]
+	node, ok := t.find(Node{parent, frame})
 	if ok {
 		return node
 	}
@@ -78,17 +98,24 @@ func (t *Tree) other(parent int32) int32 {
 	if parent != NoNode && t.Nodes[parent].Frame == frame {
 		return parent
 	}
-	if node, ok := t.children[Node{parent, frame}]; ok {
+	if node, ok := t.find(Node{parent, frame}); ok {
 		return node
 	}
 	return t.add(Node{parent, frame})
 }
 
+// add adds a node that the tree does not have.
 func (t *Tree) add(n Node) int32 {
-	i := int32(len(t.Nodes))
 	t.Nodes = append(t.Nodes, n)
-	t.children[n] = i
-	return i
+	if 3*len(t.places) < 4*len(t.Nodes) {
+		t.places = make([]int32, 2*len(t.places))
+		for i, old := range t.Nodes {
+			t.places[t.place(old)] = int32(i) + 1
+		}
+	} else {
+		t.places[t.place(n)] = int32(len(t.Nodes))
+	}
+	return int32(len(t.Nodes)) - 1
 }
 
 // Path gives the frames from the root to a node.

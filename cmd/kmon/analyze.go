@@ -83,7 +83,7 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 		return err
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(50) // ten minutes of a busy node in 375 MiB, not 500, for a twentieth more CPU time
+		debug.SetGCPercent(50) // ten minutes of a busy node in 172 MiB, not 213
 	}
 	progress := new(analyze.Progress)
 	stop := startProgress(cmd.ErrOrStderr(), func() string { return reports.CountText(progress.Rows()) + " exchanges" })
