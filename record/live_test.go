@@ -586,3 +586,19 @@ func TestShortLivedProcessesAreNamed(t *testing.T) {
 		t.Errorf("%d complete lives of /bin/true, want 5", complete)
 	}
 }
+
+// A recording that cannot begin leaves no file behind.
+func TestNothingIsLeftOfAFailedStart(t *testing.T) {
+	requireBPF(t)
+	dir := t.TempDir()
+	_, err := Run(t.Context(), Options{
+		Output: filepath.Join(dir, "x.kmon"), Collectors: []string{"tcp"},
+		DataRingBytes: 3, // which no kernel takes
+	})
+	if err == nil {
+		t.Error("a ring of 3 bytes: got no error")
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}

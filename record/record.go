@@ -174,13 +174,14 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	return r, nil
 }
 
-// begin takes the first snapshot, starts the programs and opens the capture.
+// begin takes the first snapshot, opens the capture and starts the programs.
+// With an error it leaves neither a file nor a program.
 func (r *recorder) begin(plan probe.Plan) error {
 	host := r.provider.Host()
 	clock := provider.Clock()
 	first := r.provider.Snapshot(clock.MonotonicNs)
-	targets := r.provider.Targets()
-	if err := r.checkTargets(targets); err != nil {
+	r.targets = r.provider.Targets()
+	if err := r.checkTargets(r.targets); err != nil {
 		return err
 	}
 	path := r.options.Output
@@ -192,24 +193,13 @@ func (r *recorder) begin(plan probe.Plan) error {
 		return err
 	}
 	r.path, r.writer, r.startNs = path, writer, clock.MonotonicNs
-	r.beginThreads()
-	r.session, err = probe.Start(plan, probe.Options{
-		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
-		ControlRingBytes: controlRingBytes,
-		CgroupV1:         host.CgroupHierarchy != "v2",
-		CPU: probe.CPUOptions{
-			OffCPUMinNs: r.options.offCPUMinNs(), SampleHz: r.options.sampleHz(),
-			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
-		},
-	}, targetsOf(targets))
+	// Programs last: what fails before has none to detach.
+	err = r.appendFirst(clock.MonotonicNs, first)
+	if err == nil {
+		err = r.startPrograms(plan, host)
+	}
 	if err != nil {
 		return errors.Join(err, writer.Discard())
-	}
-	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
-	r.began = time.Now()
-	r.lastLossNs, r.turnedNs, r.targets = clock.MonotonicNs, clock.MonotonicNs, targets
-	if err := r.appendFirst(clock.MonotonicNs, first); err != nil {
-		return errors.Join(err, r.session.Close(), writer.Discard())
 	}
 	return nil
 }
@@ -221,9 +211,26 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 		errs = append(errs, format.Append(r.writer, r.config.Row(nowNs)))
 	}
 	for _, warning := range r.provider.Warnings() {
-		errs = append(errs, format.Append(r.writer, format.Mark{TsNs: nowNs, Kind: "warning", Text: warning}))
+		errs = append(errs, r.mark(nowNs, "warning", warning))
 	}
 	return errors.Join(append(errs, r.appendSnapshot(first))...)
+}
+
+// startPrograms lets the kernel record. The recording begins here.
+func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) {
+	r.beginThreads()
+	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
+	r.session, err = probe.Start(plan, probe.Options{
+		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
+		ControlRingBytes: controlRingBytes,
+		CgroupV1:         host.CgroupHierarchy != "v2",
+		CPU: probe.CPUOptions{
+			OffCPUMinNs: r.options.offCPUMinNs(), SampleHz: r.options.sampleHz(),
+			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
+		},
+	}, targetsOf(r.targets))
+	r.lastLossNs, r.turnedNs, r.began = r.startNs, r.startNs, time.Now()
+	return err
 }
 
 // DefaultName is the capture's name when none is given.

@@ -281,7 +281,8 @@ func (r *recorder) appendLosses(nowNs int64) error {
 		r.decoder.Undecodable = 0
 		lost = append(lost, probe.Lost{Collector: "tcp", Table: "exchanges", Cause: format.LossDecode, Count: n})
 	}
-	for _, l := range append(lost, r.stacks.lost()...) {
+	lost = append(lost, r.stacks.lost()...)
+	for _, l := range lost {
 		r.lost += l.Count
 		r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
 		row := format.Loss{StartNs: r.lastLossNs, EndNs: nowNs, Collector: l.Collector, Table: l.Table, Cause: l.Cause, Count: l.Count}

@@ -149,14 +149,14 @@ func (r *recorder) takeSighting(s sighting) error {
 // takeConfig puts a version in force, good or bad, and marks the moment.
 func (r *recorder) takeConfig(v provider.Version) error {
 	now := provider.Clock().MonotonicNs
-	mark := format.Mark{TsNs: now, Kind: "config", Text: fmt.Sprintf("version %d of %s is in force", v.Number, v.Path)}
+	text := fmt.Sprintf("version %d of %s is in force", v.Number, v.Path)
 	if v.Err != nil {
-		mark.Text = fmt.Sprintf("version %d of %s is not used: %v", v.Number, v.Path, v.Err)
+		text = fmt.Sprintf("version %d of %s is not used: %v", v.Number, v.Path, v.Err)
 	} else {
 		r.newConfig <- v.Config
 		if wanted := v.Config.Collectors; len(wanted) > 0 && !slices.Equal(wanted, r.running) {
-			mark.Text += "; its collectors are for the next recording"
+			text += "; its collectors are for the next recording"
 		}
 	}
-	return errors.Join(format.Append(r.writer, v.Row(now)), format.Append(r.writer, mark))
+	return errors.Join(format.Append(r.writer, v.Row(now)), r.mark(now, "config", text))
 }

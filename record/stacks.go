@@ -109,8 +109,8 @@ func (r *recorder) nameLastStacks(nowNs int64) error {
 				return err
 			}
 		case <-deadline:
-			return format.Append(r.writer, format.Mark{TsNs: nowNs, Kind: "warning",
-				Text: "the last stacks have no frames: reading the files of their programs took longer than " + namesWait.String()})
+			return r.mark(nowNs, "warning",
+				"the last stacks have no frames: reading the files of their programs took longer than "+namesWait.String())
 		}
 	}
 }
