@@ -71,16 +71,6 @@ static __always_inline u64 clock(struct task_struct *task)
 	return task->se.cfs_rq->rq->clock;
 }
 
-static __always_inline void keep_max(u64 *max, u64 value)
-{
-	for (int i = 0; i < 4; i++) {
-		u64 old = *(volatile u64 *)max;
-
-		if (old >= value || __sync_val_compare_and_swap(max, old, value) == old)
-			return;
-	}
-}
-
 static __always_inline void add_wait(struct wait_key *key, u64 ns, u64 waiting)
 {
 	static const struct wait_sum empty;

@@ -28,6 +28,7 @@ enum loss_slot {
 	LOSS_WAIT_TABLE = 10,  /* no room for another kind of wait in this interval */
 	LOSS_WAKE_TABLE = 11,  /* no room for another pair of threads in this interval */
 	LOSS_STACK_TABLE = 12, /* no room for another stack: the row has none */
+	LOSS_NET_EVENT = 13,   /* no room for another kind of event in this second */
 	LOSS_SLOTS = 32,
 };
 
@@ -55,6 +56,16 @@ static __always_inline void count_loss(u32 slot, u32 count)
 
 	if (n)
 		*n += count;
+}
+
+static __always_inline void keep_max(u64 *max, u64 value)
+{
+	for (int i = 0; i < 4; i++) {
+		u64 old = *(volatile u64 *)max;
+
+		if (old >= value || __sync_val_compare_and_swap(max, old, value) == old)
+			return;
+	}
 }
 
 /* emit copies a record to the control ring, or counts the loss. */

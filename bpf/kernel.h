@@ -150,6 +150,26 @@ struct tcp_sock {
 	u64 tcp_wstamp_ns;
 	bool is_mptcp;
 };
+struct request_sock;
+struct net_device {
+	possible_net_t nd_net;
+};
+struct dst_entry {
+	struct net_device *dev;
+};
+struct sk_buff {
+	struct sock *sk;
+	struct net_device *dev;
+	unsigned long _skb_refdst;
+	char cb[48];
+	unsigned char *head;
+	int skb_iif;
+	u16 network_header;
+	__be16 protocol;
+};
+struct tcp_skb_cb { /* what TCP keeps in sk_buff.cb */
+	u16 tcp_gso_segs;
+};
 struct socket {
 	struct sock *sk;
 };

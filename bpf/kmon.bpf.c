@@ -7,6 +7,7 @@
 #include "syscall.bpf.c"
 #include "tcp.bpf.c"
 #include "cpu.bpf.c"
+#include "netevent.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -21,6 +22,10 @@ const struct wait_key *unused_wait_key __attribute__((unused));
 const struct wait_sum *unused_wait_sum __attribute__((unused));
 const struct wake_key *unused_wake_key __attribute__((unused));
 const enum collect_mode *unused_collect_mode __attribute__((unused));
+const struct net_event_key *unused_net_event_key __attribute__((unused));
+const struct net_event_sum *unused_net_event_sum __attribute__((unused));
+const enum quiet_limits *unused_quiet_limits __attribute__((unused));
+const enum net_event_kind *unused_net_event_kind __attribute__((unused));
 const enum thread_state_kind *unused_thread_state_kind __attribute__((unused));
 const struct proc_record *unused_proc __attribute__((unused));
 const struct call_key *unused_call_key __attribute__((unused));

@@ -185,8 +185,41 @@ const (
 	KmonLossSlotLOSS_WAIT_TABLE    KmonLossSlot = 10
 	KmonLossSlotLOSS_WAKE_TABLE    KmonLossSlot = 11
 	KmonLossSlotLOSS_STACK_TABLE   KmonLossSlot = 12
+	KmonLossSlotLOSS_NET_EVENT     KmonLossSlot = 13
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 32
 )
+
+type KmonNetEventKey struct {
+	_           structs.HostLayout
+	SocketId    uint64
+	KernelStack uint64
+	LocalAddr   [4]uint32
+	RemoteAddr  [4]uint32
+	NetnsId     uint32
+	Second      uint32
+	Reason      uint32
+	LocalPort   uint16
+	RemotePort  uint16
+	Family      uint16
+	Kind        uint16
+	Pad         uint32
+}
+
+type KmonNetEventKind uint32
+
+const (
+	KmonNetEventKindNET_RETRANSMIT     KmonNetEventKind = 1
+	KmonNetEventKindNET_RESET_SENT     KmonNetEventKind = 2
+	KmonNetEventKindNET_RESET_RECEIVED KmonNetEventKind = 3
+	KmonNetEventKindNET_DROP           KmonNetEventKind = 4
+)
+
+type KmonNetEventSum struct {
+	_       structs.HostLayout
+	FirstNs uint64
+	LastNs  uint64
+	Count   uint64
+}
 
 type KmonProcEvent uint32
 
@@ -213,6 +246,19 @@ type KmonProcRecord struct {
 	ArgsLen         uint32
 	Exe             [128]int8
 	Args            [240]int8
+}
+
+type KmonQuietLimits uint32
+
+const (
+	KmonQuietLimitsDROP_REASONS KmonQuietLimits = 256
+	KmonQuietLimitsQUIET_PLACES KmonQuietLimits = 16
+)
+
+type KmonQuietPlace struct {
+	_     structs.HostLayout
+	Start uint64
+	End   uint64
 }
 
 type KmonRecordKind uint32
@@ -405,6 +451,7 @@ const (
 	KmonMapKernelStacks              = "kernel_stacks"
 	KmonMapListeners                 = "listeners"
 	KmonMapLosses                    = "losses"
+	KmonMapNetEvents                 = "net_events"
 	KmonMapSockets                   = "sockets"
 	KmonMapSocketsByAddress          = "sockets_by_address"
 	KmonMapStackDesks                = "stack_desks"
@@ -444,6 +491,14 @@ const (
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
 	KmonProgFetchBatch               = "fetch_batch"
 	KmonProgFindSelf                 = "find_self"
+	KmonProgNetDrop                  = "net_drop"
+	KmonProgNetDropReceiver          = "net_drop_receiver"
+	KmonProgNetResetReceived         = "net_reset_received"
+	KmonProgNetResetSent             = "net_reset_sent"
+	KmonProgNetResetSentReason       = "net_reset_sent_reason"
+	KmonProgNetRetransmit            = "net_retransmit"
+	KmonProgNetRetransmitResult      = "net_retransmit_result"
+	KmonProgNetRetransmitSynack      = "net_retransmit_synack"
 	KmonProgProcExec                 = "proc_exec"
 	KmonProgProcExit                 = "proc_exit"
 	KmonProgProcFork                 = "proc_fork"
@@ -467,8 +522,13 @@ const (
 	KmonVarEpoch                     = "epoch"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarListed                    = "listed"
+	KmonVarNetEventsByPort           = "net_events_by_port"
 	KmonVarOffCpuMinNs               = "off_cpu_min_ns"
+	KmonVarQuietPlaces               = "quiet_places"
+	KmonVarQuietReasons              = "quiet_reasons"
 	KmonVarReaderTgid                = "reader_tgid"
+	KmonVarReasonNoSocket            = "reason_no_socket"
+	KmonVarReasonNotSpecified        = "reason_not_specified"
 	KmonVarTakeUserStacks            = "take_user_stacks"
 	KmonVarThreadTargets             = "thread_targets"
 	KmonVarUnusedCallCount           = "unused_call_count"
@@ -483,8 +543,12 @@ const (
 	KmonVarUnusedKernelStack         = "unused_kernel_stack"
 	KmonVarUnusedListener            = "unused_listener"
 	KmonVarUnusedLossSlot            = "unused_loss_slot"
+	KmonVarUnusedNetEventKey         = "unused_net_event_key"
+	KmonVarUnusedNetEventKind        = "unused_net_event_kind"
+	KmonVarUnusedNetEventSum         = "unused_net_event_sum"
 	KmonVarUnusedProc                = "unused_proc"
 	KmonVarUnusedProcEvent           = "unused_proc_event"
+	KmonVarUnusedQuietLimits         = "unused_quiet_limits"
 	KmonVarUnusedRecordKind          = "unused_record_kind"
 	KmonVarUnusedRole                = "unused_role"
 	KmonVarUnusedRoleSource          = "unused_role_source"
@@ -569,6 +633,14 @@ type KmonProgramSpecs struct {
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.ProgramSpec `ebpf:"fetch_batch"`
 	FindSelf                 *ebpf.ProgramSpec `ebpf:"find_self"`
+	NetDrop                  *ebpf.ProgramSpec `ebpf:"net_drop"`
+	NetDropReceiver          *ebpf.ProgramSpec `ebpf:"net_drop_receiver"`
+	NetResetReceived         *ebpf.ProgramSpec `ebpf:"net_reset_received"`
+	NetResetSent             *ebpf.ProgramSpec `ebpf:"net_reset_sent"`
+	NetResetSentReason       *ebpf.ProgramSpec `ebpf:"net_reset_sent_reason"`
+	NetRetransmit            *ebpf.ProgramSpec `ebpf:"net_retransmit"`
+	NetRetransmitResult      *ebpf.ProgramSpec `ebpf:"net_retransmit_result"`
+	NetRetransmitSynack      *ebpf.ProgramSpec `ebpf:"net_retransmit_synack"`
 	ProcExec                 *ebpf.ProgramSpec `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.ProgramSpec `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.ProgramSpec `ebpf:"proc_fork"`
@@ -600,6 +672,7 @@ type KmonMapSpecs struct {
 	KernelStacks     *ebpf.MapSpec `ebpf:"kernel_stacks"`
 	Listeners        *ebpf.MapSpec `ebpf:"listeners"`
 	Losses           *ebpf.MapSpec `ebpf:"losses"`
+	NetEvents        *ebpf.MapSpec `ebpf:"net_events"`
 	Sockets          *ebpf.MapSpec `ebpf:"sockets"`
 	SocketsByAddress *ebpf.MapSpec `ebpf:"sockets_by_address"`
 	StackDesks       *ebpf.MapSpec `ebpf:"stack_desks"`
@@ -624,8 +697,13 @@ type KmonVariableSpecs struct {
 	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
 	LastSweep             *ebpf.VariableSpec `ebpf:"last_sweep"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
+	NetEventsByPort       *ebpf.VariableSpec `ebpf:"net_events_by_port"`
 	OffCpuMinNs           *ebpf.VariableSpec `ebpf:"off_cpu_min_ns"`
+	QuietPlaces           *ebpf.VariableSpec `ebpf:"quiet_places"`
+	QuietReasons          *ebpf.VariableSpec `ebpf:"quiet_reasons"`
 	ReaderTgid            *ebpf.VariableSpec `ebpf:"reader_tgid"`
+	ReasonNoSocket        *ebpf.VariableSpec `ebpf:"reason_no_socket"`
+	ReasonNotSpecified    *ebpf.VariableSpec `ebpf:"reason_not_specified"`
 	TakeUserStacks        *ebpf.VariableSpec `ebpf:"take_user_stacks"`
 	ThreadTargets         *ebpf.VariableSpec `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.VariableSpec `ebpf:"unused_call_count"`
@@ -640,8 +718,12 @@ type KmonVariableSpecs struct {
 	UnusedKernelStack     *ebpf.VariableSpec `ebpf:"unused_kernel_stack"`
 	UnusedListener        *ebpf.VariableSpec `ebpf:"unused_listener"`
 	UnusedLossSlot        *ebpf.VariableSpec `ebpf:"unused_loss_slot"`
+	UnusedNetEventKey     *ebpf.VariableSpec `ebpf:"unused_net_event_key"`
+	UnusedNetEventKind    *ebpf.VariableSpec `ebpf:"unused_net_event_kind"`
+	UnusedNetEventSum     *ebpf.VariableSpec `ebpf:"unused_net_event_sum"`
 	UnusedProc            *ebpf.VariableSpec `ebpf:"unused_proc"`
 	UnusedProcEvent       *ebpf.VariableSpec `ebpf:"unused_proc_event"`
+	UnusedQuietLimits     *ebpf.VariableSpec `ebpf:"unused_quiet_limits"`
 	UnusedRecordKind      *ebpf.VariableSpec `ebpf:"unused_record_kind"`
 	UnusedRole            *ebpf.VariableSpec `ebpf:"unused_role"`
 	UnusedRoleSource      *ebpf.VariableSpec `ebpf:"unused_role_source"`
@@ -685,6 +767,7 @@ type KmonMaps struct {
 	KernelStacks     *ebpf.Map `ebpf:"kernel_stacks"`
 	Listeners        *ebpf.Map `ebpf:"listeners"`
 	Losses           *ebpf.Map `ebpf:"losses"`
+	NetEvents        *ebpf.Map `ebpf:"net_events"`
 	Sockets          *ebpf.Map `ebpf:"sockets"`
 	SocketsByAddress *ebpf.Map `ebpf:"sockets_by_address"`
 	StackDesks       *ebpf.Map `ebpf:"stack_desks"`
@@ -709,6 +792,7 @@ func (m *KmonMaps) Close() error {
 		m.KernelStacks,
 		m.Listeners,
 		m.Losses,
+		m.NetEvents,
 		m.Sockets,
 		m.SocketsByAddress,
 		m.StackDesks,
@@ -734,8 +818,13 @@ type KmonVariables struct {
 	Epoch                 *ebpf.Variable `ebpf:"epoch"`
 	LastSweep             *ebpf.Variable `ebpf:"last_sweep"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
+	NetEventsByPort       *ebpf.Variable `ebpf:"net_events_by_port"`
 	OffCpuMinNs           *ebpf.Variable `ebpf:"off_cpu_min_ns"`
+	QuietPlaces           *ebpf.Variable `ebpf:"quiet_places"`
+	QuietReasons          *ebpf.Variable `ebpf:"quiet_reasons"`
 	ReaderTgid            *ebpf.Variable `ebpf:"reader_tgid"`
+	ReasonNoSocket        *ebpf.Variable `ebpf:"reason_no_socket"`
+	ReasonNotSpecified    *ebpf.Variable `ebpf:"reason_not_specified"`
 	TakeUserStacks        *ebpf.Variable `ebpf:"take_user_stacks"`
 	ThreadTargets         *ebpf.Variable `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.Variable `ebpf:"unused_call_count"`
@@ -750,8 +839,12 @@ type KmonVariables struct {
 	UnusedKernelStack     *ebpf.Variable `ebpf:"unused_kernel_stack"`
 	UnusedListener        *ebpf.Variable `ebpf:"unused_listener"`
 	UnusedLossSlot        *ebpf.Variable `ebpf:"unused_loss_slot"`
+	UnusedNetEventKey     *ebpf.Variable `ebpf:"unused_net_event_key"`
+	UnusedNetEventKind    *ebpf.Variable `ebpf:"unused_net_event_kind"`
+	UnusedNetEventSum     *ebpf.Variable `ebpf:"unused_net_event_sum"`
 	UnusedProc            *ebpf.Variable `ebpf:"unused_proc"`
 	UnusedProcEvent       *ebpf.Variable `ebpf:"unused_proc_event"`
+	UnusedQuietLimits     *ebpf.Variable `ebpf:"unused_quiet_limits"`
 	UnusedRecordKind      *ebpf.Variable `ebpf:"unused_record_kind"`
 	UnusedRole            *ebpf.Variable `ebpf:"unused_role"`
 	UnusedRoleSource      *ebpf.Variable `ebpf:"unused_role_source"`
@@ -798,6 +891,14 @@ type KmonPrograms struct {
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.Program `ebpf:"fetch_batch"`
 	FindSelf                 *ebpf.Program `ebpf:"find_self"`
+	NetDrop                  *ebpf.Program `ebpf:"net_drop"`
+	NetDropReceiver          *ebpf.Program `ebpf:"net_drop_receiver"`
+	NetResetReceived         *ebpf.Program `ebpf:"net_reset_received"`
+	NetResetSent             *ebpf.Program `ebpf:"net_reset_sent"`
+	NetResetSentReason       *ebpf.Program `ebpf:"net_reset_sent_reason"`
+	NetRetransmit            *ebpf.Program `ebpf:"net_retransmit"`
+	NetRetransmitResult      *ebpf.Program `ebpf:"net_retransmit_result"`
+	NetRetransmitSynack      *ebpf.Program `ebpf:"net_retransmit_synack"`
 	ProcExec                 *ebpf.Program `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.Program `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.Program `ebpf:"proc_fork"`
@@ -846,6 +947,14 @@ func (p *KmonPrograms) Close() error {
 		p.ExistingSocketsByAddress,
 		p.FetchBatch,
 		p.FindSelf,
+		p.NetDrop,
+		p.NetDropReceiver,
+		p.NetResetReceived,
+		p.NetResetSent,
+		p.NetResetSentReason,
+		p.NetRetransmit,
+		p.NetRetransmitResult,
+		p.NetRetransmitSynack,
 		p.ProcExec,
 		p.ProcExit,
 		p.ProcFork,

@@ -41,8 +41,9 @@ struct {
 	__uint(max_entries, STACKS_MAX);
 } user_stacks SEC(".maps");
 
-/* Where a stack is put together: a sample may interrupt a switch. */
-enum desk { DESK_SWITCH = 0, DESK_SAMPLE = 1, DESKS = 2 };
+/* Where a stack is put together: a sample may interrupt a switch or a drop, a
+ * switch comes after a drop or before it. */
+enum desk { DESK_SWITCH = 0, DESK_SAMPLE = 1, DESK_DROP = 2, DESKS = 3 };
 
 struct stack_desk {
 	struct kernel_stack kernel;

@@ -235,6 +235,9 @@ func (r *recorder) tick() error {
 	if err := r.appendCalls(clock.MonotonicNs); err != nil {
 		return err
 	}
+	if err := r.appendNetEvents(clock.MonotonicNs, false); err != nil {
+		return err
+	}
 	if err := r.appendLosses(clock.MonotonicNs); err != nil {
 		return err
 	}

@@ -151,7 +151,7 @@ func TestEnumerationsAgree(t *testing.T) {
 
 // Every loss counter of the kernel is told as some table's loss.
 func TestEveryLossHasAName(t *testing.T) {
-	for slot := bpf.KmonLossSlot(0); slot <= bpf.KmonLossSlotLOSS_STACK_TABLE; slot++ {
+	for slot := bpf.KmonLossSlot(0); slot <= bpf.KmonLossSlotLOSS_NET_EVENT; slot++ {
 		if what, ok := lossSlots[slot]; !ok || what.Collector == "" || what.Table == "" || what.Cause == 0 {
 			t.Errorf("loss counter %d is told as %+v", slot, what)
 		}

@@ -35,6 +35,10 @@ type Facts struct {
 	// Tracepoints holds the names among those asked for that the kernel has
 	// (typedef btf_trace_NAME in its BTF).
 	Tracepoints map[string]bool
+	// Arguments holds how many arguments those tracepoints have.
+	Arguments map[string]int
+	// Words are the kernel's reasons for drops and resets.
+	Words Reasons
 	// Functions holds the number of parameters of those functions among the
 	// ones asked for that the kernel's BTF describes.
 	Functions map[string]int
@@ -60,13 +64,14 @@ func ReadFacts(trials bool) (Facts, error) {
 		return Facts{}, fmt.Errorf("kernel type information (BTF, CONFIG_DEBUG_INFO_BTF, usually /sys/kernel/btf/vmlinux): %w", err)
 	}
 	defer debug.FreeOSMemory() // the types are several MB, mapped until collected
-	facts := Facts{Tracepoints: map[string]bool{}, Functions: map[string]int{}, Reasons: map[string]string{}}
+	facts := Facts{Tracepoints: map[string]bool{}, Arguments: map[string]int{}, Functions: map[string]int{}, Reasons: map[string]string{}}
 	for _, hook := range allHooks() {
 		switch hook.kind {
 		case kindTracepoint:
 			var def *btf.Typedef
 			if spec.TypeByName("btf_trace_"+hook.target, &def) == nil {
 				facts.Tracepoints[hook.target] = true
+				facts.Arguments[hook.target] = arguments(def)
 			}
 		case kindFexit, kindKprobe:
 			var fn *btf.Func
@@ -78,6 +83,7 @@ func ReadFacts(trials bool) (Facts, error) {
 		}
 	}
 	facts.Fields = fieldsIn(spec)
+	facts.Words = readReasons(spec)
 	facts.answer("tracing", &facts.Tracing, tryTracing("inet_sock_set_state", ebpf.AttachTraceRawTp))
 	facts.answer("sampling", &facts.Sampling, trySampling())
 	if !trials && facts.hasAllTracepoints() {
@@ -87,6 +93,17 @@ func ReadFacts(trials bool) (Facts, error) {
 	facts.answer("fentry", &facts.Fentry, tryTracing("tcp_sendmsg", ebpf.AttachTraceFExit))
 	facts.answer("kprobe", &facts.Kprobe, tryKprobe("release_sock"))
 	return facts, nil
+}
+
+// arguments counts what a tracepoint gives its programs. Its type is that of the
+// function which is called, with the callback's data first.
+func arguments(tracepoint *btf.Typedef) int {
+	if pointer, ok := tracepoint.Type.(*btf.Pointer); ok {
+		if proto, ok := pointer.Target.(*btf.FuncProto); ok {
+			return len(proto.Params) - 1
+		}
+	}
+	return 0
 }
 
 func (f Facts) hasAllTracepoints() bool {

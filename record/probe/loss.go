@@ -29,6 +29,7 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_WAIT_TABLE:    {"cpu", "offcpu", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_WAKE_TABLE:    {"cpu", "wakes", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_STACK_TABLE:   {"cpu", "stacks", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_NET_EVENT:     {dropCollector, "netevents", format.LossStateFull, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -84,6 +85,9 @@ func (s *Session) missedRuns() []Lost {
 func owner(program string) (collector, table string) {
 	if isCallProgram(program) {
 		return "syscall", "syscalls"
+	}
+	if isNetEventProgram(program) {
+		return dropCollector, "netevents"
 	}
 	switch program {
 	case bpf.KmonProgProcFork, bpf.KmonProgProcExec, bpf.KmonProgProcExit:

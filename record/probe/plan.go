@@ -32,6 +32,9 @@ type hook struct {
 	// optional: left out where the kernel lacks the target, as with functions
 	// that a newer kernel has merged into others.
 	optional bool
+	// arguments is how many the program takes of a tracepoint, at least; 0: as
+	// many as any kernel gives.
+	arguments int
 }
 
 // attached says whether the program hangs on the kernel's hook by itself.
@@ -123,6 +126,10 @@ var indicators = []indicator{
 		collectThreads, forkThread, tracepoint(bpf.KmonProgCpuWaking, "sched_waking")}}}},
 	{"cpu", "oncpu", []variant{{name: "perf_event:cpu-clock", hooks: []hook{
 		collectThreads, forkThread, {program: bpf.KmonProgCpuSample, kind: kindSample, target: "cpu-clock"}}}}},
+	{dropCollector, retransmits, retransmitLadder},
+	{dropCollector, resetsSent, resetSentLadder},
+	{dropCollector, resetsReceived, resetReceivedLadder},
+	{dropCollector, dropIndicator, dropLadder},
 	{"proc", "fork", []variant{{name: "tp_btf:sched_process_fork", hooks: []hook{tracepoint(bpf.KmonProgProcFork, "sched_process_fork")}}}},
 	{"proc", "exec", []variant{{name: "tp_btf:sched_process_exec", hooks: []hook{tracepoint(bpf.KmonProgProcExec, "sched_process_exec")}}}},
 	{"proc", "exit", []variant{{name: "tp_btf:sched_process_exit", hooks: []hook{tracepoint(bpf.KmonProgProcExit, "sched_process_exit")}}}},
@@ -182,6 +189,8 @@ type Plan struct {
 	Calls Calls
 	place place
 	hooks []hook
+	// reasons are those of the kernel's drops and resets.
+	reasons Reasons
 }
 
 // Has says whether an indicator is planned.
@@ -191,7 +200,7 @@ func (p Plan) Has(collector, indicator string) bool { return p.Variants[collecto
 // of its ladder that the kernel supports. It is a pure function of its
 // arguments. An error names the indicator and what each variant lacks.
 func NewPlan(facts Facts, request Request) (Plan, error) {
-	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}, Settings: map[string]map[string]string{}}
+	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}, Settings: map[string]map[string]string{}, reasons: facts.Words}
 	placed := false
 	for _, ind := range indicators {
 		if !slices.Contains(request.Collectors, ind.collector) || request.leavesOut(ind) {
@@ -300,6 +309,9 @@ func (f Facts) supports(h hook) (Answer, string) {
 	case kindTracepoint:
 		if !f.Tracepoints[h.target] {
 			return NotSupported, "no tracepoint " + h.target
+		}
+		if have := f.Arguments[h.target]; have < h.arguments {
+			return NotSupported, fmt.Sprintf("tracepoint %s has %d arguments, not %d", h.target, have, h.arguments)
 		}
 		return f.Tracing, f.Reasons["tracing"]
 	case kindFexit:

@@ -10,7 +10,7 @@ import (
 // kernel describes a kernel by what distinguishes it for planning.
 func kernel(change func(*Facts)) Facts {
 	f := Facts{
-		Tracepoints: map[string]bool{}, Functions: map[string]int{"tcp_sendmsg": 3, "release_sock": 1},
+		Tracepoints: map[string]bool{}, Arguments: map[string]int{}, Functions: map[string]int{"tcp_sendmsg": 3, "release_sock": 1},
 		Tracing: Available, Fentry: Available, Kprobe: Available, Reasons: map[string]string{},
 		Sampling: Available, Fields: map[string]bool{},
 	}
@@ -22,6 +22,7 @@ func kernel(change func(*Facts)) Facts {
 	for _, h := range allHooks() {
 		if h.kind == kindTracepoint {
 			f.Tracepoints[h.target] = true
+			f.Arguments[h.target] = max(f.Arguments[h.target], h.arguments)
 		}
 	}
 	change(&f)

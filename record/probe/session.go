@@ -116,7 +116,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	} else {
 		delete(spec.Maps, bpf.KmonMapSockets)
 	}
-	if err := plan.setCalls(spec); err != nil {
+	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec)); err != nil {
 		return nil, err
 	}
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
@@ -228,7 +228,7 @@ func (s *Session) SetTargets(t Targets) error {
 	if t.All {
 		s.value.Flags = 0
 	}
-	return errors.Join(s.updateControl(), s.targetThreads())
+	return errors.Join(s.updateControl(), s.targetThreads(), s.targetNetEvents())
 }
 
 func (s *Session) updateControl() error {
