@@ -22,8 +22,8 @@ const (
 )
 
 // collectorDrop is the collector of network faults; the others are its
-// indicators, as Manifest.Collectors[drop].Missing names those that a kernel
-// could not record.
+// indicators, as Manifest.Collectors[drop].Variants names those that were
+// recorded.
 const (
 	collectorDrop           = "drop"
 	indicatorRetransmit     = "retransmit"
@@ -169,11 +169,10 @@ func (r *run) faultsRecorded() faultsSeen {
 		if !have[int32(i)] {
 			continue
 		}
-		lacks := map[string]string{}
-		if k := collector(c, collectorDrop); k != nil {
-			lacks = k.Missing
+		k := collector(c, collectorDrop)
+		records := func(indicator string) bool {
+			return k == nil || k.Variants[indicator] != "" && k.Missing[indicator] == ""
 		}
-		records := func(indicator string) bool { return lacks[indicator] == "" }
 		s.retransmits = s.retransmits || records(indicatorRetransmit)
 		s.resetsSent = s.resetsSent || records(indicatorResetsSent)
 		s.resetsReceived = s.resetsReceived || records(indicatorResetsReceived)

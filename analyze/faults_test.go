@@ -12,7 +12,10 @@ import (
 
 // withDrop says that the collector ran.
 func (s *story) withDrop() {
-	s.manifest.Collectors = append(s.manifest.Collectors, format.Collector{Name: "drop", Variants: map[string]string{"drop": "tp_btf:kfree_skb"}})
+	s.manifest.Collectors = append(s.manifest.Collectors, format.Collector{Name: "drop", Variants: map[string]string{
+		"drop": "tp_btf:kfree_skb", "retransmit": "tp_btf:tcp_retransmit_skb", "reset-sent": "tp_btf:tcp_send_reset",
+		"reset-received": "tp_btf:tcp_receive_reset", "accept-queue": "iter:bpf_sk_storage_map",
+	}})
 }
 
 // event adds events of a kind at a time. Ends are as of socket.
@@ -190,6 +193,13 @@ func TestFaultsNotRecorded(t *testing.T) {
 	a = analyzed(t, Options{}, quiet)
 	if a.Drops == nil || len(a.Drops) != 0 || a.Network == nil || len(a.Network) != 0 || a.AcceptQueues == nil {
 		t.Errorf("nothing went wrong: %+v, %+v, %+v", a.Drops, a.Network, a.AcceptQueues)
+	}
+	queues := loopback(t, 1)
+	queues.close(1, 3*second, format.CloseLocal).SRTTNs = ms
+	queues.manifest.Collectors = append(queues.manifest.Collectors, format.Collector{Name: "drop", Variants: map[string]string{"accept-queue": "iter"}})
+	a = analyzed(t, Options{}, queues)
+	if n := networkOf(t, a, "shop"); a.AcceptQueues == nil || a.Drops != nil || n.Retransmits != nil || n.ResetsSent != nil || n.ResetsReceived != nil || n.Drops != nil {
+		t.Errorf("accept queues alone tell %+v, %+v, %+v", a.AcceptQueues, a.Drops, n)
 	}
 	part := faulty(t)
 	part.manifest.Collectors[1].Missing = map[string]string{"retransmit": "no tracepoint", "accept-queue": "no iterator"}

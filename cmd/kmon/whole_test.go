@@ -72,7 +72,10 @@ func writeWhole(t *testing.T, path string) {
 			CPUs: 4, MemoryBytes: 8 << 30, CgroupHierarchy: "v2", ClockTicks: 100},
 		Clock: format.ClockPair{MonotonicNs: sampleNs, RealtimeNs: sampleUTC},
 		Collectors: []format.Collector{
-			collector("tcp", "send", nil), collector("proc", "exec", nil), collector("block", "issue", nil), collector("drop", "drop", nil),
+			collector("tcp", "send", nil), collector("proc", "exec", nil), collector("block", "issue", nil),
+			{Name: "drop", Variants: map[string]string{
+				"drop": "tp_btf", "retransmit": "tp_btf", "reset-sent": "tp_btf", "reset-received": "tp_btf", "accept-queue": "iter",
+			}},
 			collector("cpu", "switch", map[string]string{"off_cpu_min_ns": "1000000", "sample_hz": "99"}), collector("syscall", "calls", nil),
 		},
 	}, format.WriterOptions{NoSync: true})
