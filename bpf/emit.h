@@ -29,6 +29,8 @@ enum loss_slot {
 	LOSS_WAKE_TABLE = 11,  /* no room for another pair of threads in this interval */
 	LOSS_STACK_TABLE = 12, /* no room for another stack: the row has none */
 	LOSS_NET_EVENT = 13,   /* no room for another kind of event in this second */
+	LOSS_QUEUE_RING = 14,
+	LOSS_QUEUE_STATE = 15, /* no memory for a listener's state */
 	LOSS_SLOTS = 32,
 };
 

@@ -131,7 +131,11 @@ struct sock {
 	u8 sk_shutdown;
 	u32 sk_pacing_status;
 	int sk_err;
+	u32 sk_ack_backlog;
 	u32 sk_max_ack_backlog;
+	struct {
+		int counter;
+	} sk_drops;
 };
 struct inet_sock {
 	struct sock sk;
@@ -144,6 +148,7 @@ struct tcp_sock {
 	u32 snd_una;
 	u32 write_seq;
 	u32 total_retrans;
+	u32 srtt_us; /* in 1/8 µs, in spite of its name */
 	u64 bytes_sent;
 	u64 bytes_retrans;
 	u64 bytes_received;
@@ -169,6 +174,9 @@ struct sk_buff {
 };
 struct tcp_skb_cb { /* what TCP keeps in sk_buff.cb */
 	u16 tcp_gso_segs;
+};
+struct mptcp_sock {
+	struct sock *first; /* the TCP socket of a listener */
 };
 struct socket {
 	struct sock *sk;

@@ -6,6 +6,7 @@
 #include "proc.bpf.c"
 #include "syscall.bpf.c"
 #include "tcp.bpf.c"
+#include "queue.bpf.c"
 #include "cpu.bpf.c"
 #include "netevent.bpf.c"
 
@@ -13,6 +14,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 const struct exchange_record *unused_exchange __attribute__((unused));
 const struct socket_record *unused_socket __attribute__((unused));
+const struct queue_record *unused_queue __attribute__((unused));
 const struct listener_record *unused_listener __attribute__((unused));
 const struct interval_record *unused_interval __attribute__((unused));
 const struct sample_record *unused_sample __attribute__((unused));

@@ -186,6 +186,8 @@ const (
 	KmonLossSlotLOSS_WAKE_TABLE    KmonLossSlot = 11
 	KmonLossSlotLOSS_STACK_TABLE   KmonLossSlot = 12
 	KmonLossSlotLOSS_NET_EVENT     KmonLossSlot = 13
+	KmonLossSlotLOSS_QUEUE_RING    KmonLossSlot = 14
+	KmonLossSlotLOSS_QUEUE_STATE   KmonLossSlot = 15
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 32
 )
 
@@ -248,6 +250,28 @@ type KmonProcRecord struct {
 	Args            [240]int8
 }
 
+type KmonQueueRecord struct {
+	_         structs.HostLayout
+	Kind      uint16
+	Family    uint16
+	NetnsId   uint32
+	TsNs      uint64
+	Addr      [4]uint32
+	Tgid      uint32
+	Depth     uint32
+	Limit     uint32
+	Overflows uint32
+	Port      uint16
+	Pad       [3]uint16
+}
+
+type KmonQueueState struct {
+	_        structs.HostLayout
+	CgroupId uint64
+	Tgid     uint32
+	Drops    uint32
+}
+
 type KmonQuietLimits uint32
 
 const (
@@ -270,6 +294,7 @@ const (
 	KmonRecordKindRECORD_PROC     KmonRecordKind = 4
 	KmonRecordKindRECORD_INTERVAL KmonRecordKind = 5
 	KmonRecordKindRECORD_SAMPLE   KmonRecordKind = 6
+	KmonRecordKindRECORD_QUEUE    KmonRecordKind = 7
 )
 
 type KmonRole uint32
@@ -324,6 +349,7 @@ type KmonSocketRecord struct {
 	RemoteAddr    [4]uint32
 	Tgid          uint32
 	Retransmits   uint32
+	Srtt          uint32
 	LocalPort     uint16
 	RemotePort    uint16
 	Family        uint16
@@ -331,7 +357,7 @@ type KmonSocketRecord struct {
 	Role          uint8
 	RoleSource    uint8
 	CloseReason   uint8
-	Pad           [6]uint8
+	Pad           [2]uint8
 }
 
 type KmonSocketState struct {
@@ -441,6 +467,7 @@ type KmonWakeKey struct {
 //
 // Used for safe lookups in a Collection or CollectionSpec.
 const (
+	KmonMapAcceptQueues              = "accept_queues"
 	KmonMapBatches                   = "batches"
 	KmonMapCallEntered               = "call_entered"
 	KmonMapCallsEven                 = "calls_even"
@@ -487,6 +514,7 @@ const (
 	KmonProgCpuSwitch                = "cpu_switch"
 	KmonProgCpuWaking                = "cpu_waking"
 	KmonProgExistingListeners        = "existing_listeners"
+	KmonProgExistingQueues           = "existing_queues"
 	KmonProgExistingSockets          = "existing_sockets"
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
 	KmonProgFetchBatch               = "fetch_batch"
@@ -502,6 +530,8 @@ const (
 	KmonProgProcExec                 = "proc_exec"
 	KmonProgProcExit                 = "proc_exit"
 	KmonProgProcFork                 = "proc_fork"
+	KmonProgQueueState               = "queue_state"
+	KmonProgReadQueues               = "read_queues"
 	KmonProgSweepSockets             = "sweep_sockets"
 	KmonProgSweepSocketsByAddress    = "sweep_sockets_by_address"
 	KmonProgTcpDestroy               = "tcp_destroy"
@@ -548,6 +578,7 @@ const (
 	KmonVarUnusedNetEventSum         = "unused_net_event_sum"
 	KmonVarUnusedProc                = "unused_proc"
 	KmonVarUnusedProcEvent           = "unused_proc_event"
+	KmonVarUnusedQueue               = "unused_queue"
 	KmonVarUnusedQuietLimits         = "unused_quiet_limits"
 	KmonVarUnusedRecordKind          = "unused_record_kind"
 	KmonVarUnusedRole                = "unused_role"
@@ -629,6 +660,7 @@ type KmonProgramSpecs struct {
 	CpuSwitch                *ebpf.ProgramSpec `ebpf:"cpu_switch"`
 	CpuWaking                *ebpf.ProgramSpec `ebpf:"cpu_waking"`
 	ExistingListeners        *ebpf.ProgramSpec `ebpf:"existing_listeners"`
+	ExistingQueues           *ebpf.ProgramSpec `ebpf:"existing_queues"`
 	ExistingSockets          *ebpf.ProgramSpec `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.ProgramSpec `ebpf:"fetch_batch"`
@@ -644,6 +676,8 @@ type KmonProgramSpecs struct {
 	ProcExec                 *ebpf.ProgramSpec `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.ProgramSpec `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.ProgramSpec `ebpf:"proc_fork"`
+	QueueState               *ebpf.ProgramSpec `ebpf:"queue_state"`
+	ReadQueues               *ebpf.ProgramSpec `ebpf:"read_queues"`
 	SweepSockets             *ebpf.ProgramSpec `ebpf:"sweep_sockets"`
 	SweepSocketsByAddress    *ebpf.ProgramSpec `ebpf:"sweep_sockets_by_address"`
 	TcpDestroy               *ebpf.ProgramSpec `ebpf:"tcp_destroy"`
@@ -662,6 +696,7 @@ type KmonProgramSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonMapSpecs struct {
+	AcceptQueues     *ebpf.MapSpec `ebpf:"accept_queues"`
 	Batches          *ebpf.MapSpec `ebpf:"batches"`
 	CallEntered      *ebpf.MapSpec `ebpf:"call_entered"`
 	CallsEven        *ebpf.MapSpec `ebpf:"calls_even"`
@@ -723,6 +758,7 @@ type KmonVariableSpecs struct {
 	UnusedNetEventSum     *ebpf.VariableSpec `ebpf:"unused_net_event_sum"`
 	UnusedProc            *ebpf.VariableSpec `ebpf:"unused_proc"`
 	UnusedProcEvent       *ebpf.VariableSpec `ebpf:"unused_proc_event"`
+	UnusedQueue           *ebpf.VariableSpec `ebpf:"unused_queue"`
 	UnusedQuietLimits     *ebpf.VariableSpec `ebpf:"unused_quiet_limits"`
 	UnusedRecordKind      *ebpf.VariableSpec `ebpf:"unused_record_kind"`
 	UnusedRole            *ebpf.VariableSpec `ebpf:"unused_role"`
@@ -757,6 +793,7 @@ func (o *KmonObjects) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonMaps struct {
+	AcceptQueues     *ebpf.Map `ebpf:"accept_queues"`
 	Batches          *ebpf.Map `ebpf:"batches"`
 	CallEntered      *ebpf.Map `ebpf:"call_entered"`
 	CallsEven        *ebpf.Map `ebpf:"calls_even"`
@@ -782,6 +819,7 @@ type KmonMaps struct {
 
 func (m *KmonMaps) Close() error {
 	return _KmonClose(
+		m.AcceptQueues,
 		m.Batches,
 		m.CallEntered,
 		m.CallsEven,
@@ -844,6 +882,7 @@ type KmonVariables struct {
 	UnusedNetEventSum     *ebpf.Variable `ebpf:"unused_net_event_sum"`
 	UnusedProc            *ebpf.Variable `ebpf:"unused_proc"`
 	UnusedProcEvent       *ebpf.Variable `ebpf:"unused_proc_event"`
+	UnusedQueue           *ebpf.Variable `ebpf:"unused_queue"`
 	UnusedQuietLimits     *ebpf.Variable `ebpf:"unused_quiet_limits"`
 	UnusedRecordKind      *ebpf.Variable `ebpf:"unused_record_kind"`
 	UnusedRole            *ebpf.Variable `ebpf:"unused_role"`
@@ -887,6 +926,7 @@ type KmonPrograms struct {
 	CpuSwitch                *ebpf.Program `ebpf:"cpu_switch"`
 	CpuWaking                *ebpf.Program `ebpf:"cpu_waking"`
 	ExistingListeners        *ebpf.Program `ebpf:"existing_listeners"`
+	ExistingQueues           *ebpf.Program `ebpf:"existing_queues"`
 	ExistingSockets          *ebpf.Program `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.Program `ebpf:"fetch_batch"`
@@ -902,6 +942,8 @@ type KmonPrograms struct {
 	ProcExec                 *ebpf.Program `ebpf:"proc_exec"`
 	ProcExit                 *ebpf.Program `ebpf:"proc_exit"`
 	ProcFork                 *ebpf.Program `ebpf:"proc_fork"`
+	QueueState               *ebpf.Program `ebpf:"queue_state"`
+	ReadQueues               *ebpf.Program `ebpf:"read_queues"`
 	SweepSockets             *ebpf.Program `ebpf:"sweep_sockets"`
 	SweepSocketsByAddress    *ebpf.Program `ebpf:"sweep_sockets_by_address"`
 	TcpDestroy               *ebpf.Program `ebpf:"tcp_destroy"`
@@ -943,6 +985,7 @@ func (p *KmonPrograms) Close() error {
 		p.CpuSwitch,
 		p.CpuWaking,
 		p.ExistingListeners,
+		p.ExistingQueues,
 		p.ExistingSockets,
 		p.ExistingSocketsByAddress,
 		p.FetchBatch,
@@ -958,6 +1001,8 @@ func (p *KmonPrograms) Close() error {
 		p.ProcExec,
 		p.ProcExit,
 		p.ProcFork,
+		p.QueueState,
+		p.ReadQueues,
 		p.SweepSockets,
 		p.SweepSocketsByAddress,
 		p.TcpDestroy,

@@ -17,6 +17,7 @@ enum record_kind {
 	RECORD_PROC = 4,
 	RECORD_INTERVAL = 5,
 	RECORD_SAMPLE = 6,
+	RECORD_QUEUE = 7,
 };
 
 /* The same numbers as format.ExchangeFlags. */
@@ -106,6 +107,7 @@ struct socket_record {
 	u32 remote_addr[4];
 	u32 tgid;
 	u32 retransmits;
+	u32 srtt; /* smoothed round trip time in 1/8 µs, as the kernel keeps it; 0: never measured */
 	u16 local_port;
 	u16 remote_port;
 	u16 family; /* AF_INET or AF_INET6 */
@@ -113,7 +115,7 @@ struct socket_record {
 	u8 role;
 	u8 role_source;
 	u8 close_reason;
-	u8 pad[6];
+	u8 pad[2];
 };
 _Static_assert(sizeof(struct socket_record) == 96, "socket_record");
 
@@ -132,6 +134,23 @@ struct listener_record {
 	u16 pad;
 };
 _Static_assert(sizeof(struct listener_record) == 48, "listener_record");
+
+/* Connections that wait at a listener, and those it turned away since the last
+ * such record: table acceptqueues. */
+struct queue_record {
+	u16 kind;
+	u16 family;
+	u32 netns_id;
+	u64 ts_ns;
+	u32 addr[4];
+	u32 tgid;
+	u32 depth;
+	u32 limit; /* one more than that may wait (sk_acceptq_is_full) */
+	u32 overflows;
+	u16 port;
+	u16 pad[3];
+};
+_Static_assert(sizeof(struct queue_record) == 56, "queue_record");
 
 /* The same numbers as format.ProcEvent. */
 enum proc_event { PROC_FORK = 1, PROC_EXEC = 2, PROC_EXIT = 3 };

@@ -148,6 +148,7 @@ static __always_inline void emit_socket(struct sock *sk, const struct socket_sta
 		if (r.bytes_received && BPF_CORE_READ(sk, __sk_common.skc_flags) & 1UL << SOCK_DONE)
 			r.bytes_received--; /* the peer's FIN counts as one */
 		r.retransmits = BPF_CORE_READ(tp, total_retrans);
+		r.srtt = BPF_CORE_READ(tp, srtt_us);
 	}
 	emit(&r, sizeof(r), LOSS_SOCKET_RING);
 }

@@ -65,6 +65,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.collectThreads(end.MonotonicNs, true),
 		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
 		r.appendNetEvents(end.MonotonicNs, true),
+		r.appendQueues(),
 		r.lastCalls(end.MonotonicNs),
 		r.nameLastStacks(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),

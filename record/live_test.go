@@ -61,6 +61,14 @@ type truthSocket struct {
 var workloadBinary string
 
 func TestMain(m *testing.M) {
+	if os.Getenv(listenerMode) != "" {
+		beListener()
+		return
+	}
+	if os.Getenv(rttMode) != "" {
+		speak()
+		return
+	}
 	if os.Getenv(callerMode) != "" {
 		makeCalls()
 		return

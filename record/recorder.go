@@ -167,6 +167,8 @@ func (r *recorder) takeControl(record []byte) {
 		r.sockets = append(r.sockets, row)
 	case format.Listener:
 		r.newListeners = append(r.newListeners, row)
+	case format.AcceptQueue:
+		r.closedQueues = append(r.closedQueues, row)
 	case format.Proc:
 		r.procs = append(r.procs, row)
 	}
@@ -179,13 +181,14 @@ func (r *recorder) appendBatches() error {
 		format.Append(r.writer, r.sockets...),
 		format.Append(r.writer, r.procs...),
 		r.appendListeners(r.newListeners),
+		format.Append(r.writer, r.closedQueues...),
 		r.writer.AppendExchanges(r.data.Exchanges),
 		format.Append(r.writer, r.data.Intervals...),
 		format.Append(r.writer, r.data.Samples...),
 	)
 	r.tellProvider(r.procs)
 	r.stacks.tellEvents(r.procs)
-	r.sockets, r.procs, r.newListeners = r.sockets[:0], r.procs[:0], r.newListeners[:0]
+	r.sockets, r.procs, r.newListeners, r.closedQueues = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.closedQueues[:0]
 	r.data.Reset()
 	return err
 }
@@ -232,6 +235,9 @@ func (r *recorder) tick() error {
 	if err := r.session.Sweep(false); err != nil {
 		return err
 	}
+	if err := r.appendQueues(); err != nil {
+		return err
+	}
 	if err := r.appendCalls(clock.MonotonicNs); err != nil {
 		return err
 	}
@@ -252,6 +258,12 @@ func (r *recorder) tick() error {
 	}
 	r.report()
 	return nil
+}
+
+// appendQueues writes how many connections wait at the listeners.
+func (r *recorder) appendQueues() error {
+	rows, err := r.session.AcceptQueues()
+	return errors.Join(err, format.Append(r.writer, rows...))
 }
 
 // report offers the state to whoever watches.

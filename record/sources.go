@@ -24,6 +24,7 @@ const (
 type sightings struct {
 	sockets      []format.Socket
 	newListeners []format.Listener
+	closedQueues []format.AcceptQueue // of listeners that ended
 	toProvider   chan []format.Proc
 	newConfig    chan *provider.Config
 	found        chan sighting

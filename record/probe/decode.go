@@ -14,6 +14,7 @@ import (
 const (
 	afInet     = 2
 	afInet6    = 10
+	srttUnitNs = 125 // an eighth of a microsecond
 	clockTicks = 100 // USER_HZ, the unit of start times in /proc: the same on all architectures
 )
 
@@ -99,13 +100,15 @@ func exchangeRow(row *format.Exchange, r *bpf.KmonExchangeRecord) {
 }
 
 // Control decodes a record of the control ring to a format.Socket,
-// format.Listener or format.Proc, or nil when it makes no sense.
+// format.Listener, format.AcceptQueue or format.Proc, or nil when it makes no sense.
 func (d *Decoder) Control(record []byte) any {
 	switch kind := kindOf(record); {
 	case kind == bpf.KmonRecordKindRECORD_SOCKET && len(record) >= int(unsafe.Sizeof(bpf.KmonSocketRecord{})):
 		return socketRow((*bpf.KmonSocketRecord)(unsafe.Pointer(&record[0])))
 	case kind == bpf.KmonRecordKindRECORD_LISTENER && len(record) >= int(unsafe.Sizeof(bpf.KmonListenerRecord{})):
 		return listenerRow((*bpf.KmonListenerRecord)(unsafe.Pointer(&record[0])))
+	case kind == bpf.KmonRecordKindRECORD_QUEUE && len(record) >= queueSize:
+		return queueRow((*bpf.KmonQueueRecord)(unsafe.Pointer(&record[0])))
 	case kind == bpf.KmonRecordKindRECORD_PROC && len(record) >= shortProc:
 		return d.procRow(record)
 	}
@@ -129,7 +132,7 @@ func socketRow(r *bpf.KmonSocketRecord) format.Socket {
 		Family: family, NetnsID: int64(r.NetnsId),
 		LocalAddr: local, LocalPort: int32(r.LocalPort), RemoteAddr: remote, RemotePort: int32(r.RemotePort),
 		PID: int32(r.Tgid), CloseReason: format.CloseReason(r.CloseReason),
-		BytesSent: int64(r.BytesSent), BytesReceived: int64(r.BytesReceived), Retransmits: int64(r.Retransmits),
+		BytesSent: int64(r.BytesSent), BytesReceived: int64(r.BytesReceived), Retransmits: int64(r.Retransmits), SRTTNs: int64(r.Srtt) * srttUnitNs,
 	}
 }
 

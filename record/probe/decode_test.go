@@ -67,12 +67,12 @@ func TestDecodeSocketAddresses(t *testing.T) {
 	} {
 		in := bpf.KmonSocketRecord{
 			Kind: 2, NetnsId: 5, TsNs: 1, Cookie: 2, LocalAddr: words4(test.in), RemoteAddr: words4(test.in), Family: test.family,
-			LocalPort: 80, RemotePort: 4000, Tgid: 3, Event: 3, Role: 2, RoleSource: 1, CloseReason: 4, BytesSent: 6, BytesReceived: 7, Retransmits: 8,
+			LocalPort: 80, RemotePort: 4000, Tgid: 3, Event: 3, Role: 2, RoleSource: 1, CloseReason: 4, BytesSent: 6, BytesReceived: 7, Retransmits: 8, Srtt: 9,
 		}
 		want := format.Socket{
 			TsNs: 1, SocketID: 2, Event: format.SocketClose, Role: format.RoleServer, RoleSource: format.RoleSourceConnect,
 			Family: test.decodedFamily, NetnsID: 5, LocalAddr: test.addr, RemoteAddr: test.addr, LocalPort: 80, RemotePort: 4000,
-			PID: 3, CloseReason: format.CloseResetReceived, BytesSent: 6, BytesReceived: 7, Retransmits: 8,
+			PID: 3, CloseReason: format.CloseResetReceived, BytesSent: 6, BytesReceived: 7, Retransmits: 8, SRTTNs: 1125,
 		}
 		var d Decoder
 		if got := d.Control(bytesOf(&in)); got != want {

@@ -119,6 +119,11 @@ var indicators = []indicator{
 		{name: "iter:bpf_sk_storage_map", hooks: []hook{iterator(bpf.KmonProgSweepSockets, "bpf_sk_storage_map"), fetchBatch}, place: inStorage},
 		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem"), fetchBatch}, place: byAddress},
 	}},
+	{"drop", "accept-queue", []variant{{name: "iter:bpf_sk_storage_map", hooks: []hook{
+		tracepoint(bpf.KmonProgQueueState, "inet_sock_set_state"),
+		iterator(bpf.KmonProgExistingQueues, "task_file"),
+		iterator(bpf.KmonProgReadQueues, "bpf_sk_storage_map"),
+	}}}},
 	{"syscall", "calls", callLadder},
 	{"cpu", "intervals", []variant{{name: "iter:task", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
 	{"cpu", "offcpu", []variant{{name: "tp_btf:sched_switch", hooks: []hook{collectThreads, forkThread, switchThreads}}}},

@@ -39,6 +39,7 @@ type Session struct {
 	collection *ebpf.Collection
 	links      []link.Link
 	sweeper    *link.Iter
+	queues     *link.Iter
 	data       *Ring
 	control    *Ring
 	targets    Targets
@@ -321,6 +322,9 @@ func (s *Session) Close() error {
 	}
 	if s.sweeper != nil {
 		errs = append(errs, s.sweeper.Close())
+	}
+	if s.queues != nil {
+		errs = append(errs, s.queues.Close())
 	}
 	if s.threads.collector != nil {
 		errs = append(errs, s.threads.collector.Close())

@@ -128,7 +128,7 @@ func readRecords(r io.Reader, size int, take func(record []byte)) error {
 		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
-			return fmt.Errorf("read threads: %w", err)
+			return fmt.Errorf("read iterator: %w", err)
 		}
 	}
 }
