@@ -69,7 +69,7 @@ func ParseCalls(names []string) ([]int, error) {
 		}
 		number := callNumber(name)
 		if number < 0 {
-			return nil, fmt.Errorf("there is no system call %q on this architecture%s", name, didYouMean(spelling.Near(name, CallNames(), 3)))
+			return nil, fmt.Errorf("there is no system call %q on this architecture%s", name, didYouMean(spelling.Near(name, CallNames(), nearNames)))
 		}
 		numbers = append(numbers, number)
 	}
@@ -162,10 +162,7 @@ func (p Plan) setCalls(spec *ebpf.CollectionSpec) error {
 	for _, number := range p.Calls.Numbers {
 		counted[number] = 1
 	}
-	if err := spec.Variables[bpf.KmonVarCountedCalls].Set(counted); err != nil {
-		return fmt.Errorf("set %s: %w", bpf.KmonVarCountedCalls, err)
-	}
-	return nil
+	return setVariable(spec.Variables, bpf.KmonVarCountedCalls, counted)
 }
 
 // isCallProgram says whether a program feeds table syscalls.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
 
 	"kmon/bpf"
@@ -93,8 +94,7 @@ func checkTracepoint(name string) error {
 	if system == "" || event == "" {
 		return fmt.Errorf("%q is no tracepoint; one is named as tcp:tcp_probe", name)
 	}
-	// Some tracepoints are in no system, for tracefs does not show them.
-	if where := tracepointSystem(event); where != system && (where != "" || !hasTracepoint(event)) {
+	if !isIn(system, event) {
 		return fmt.Errorf("this kernel has no tracepoint %q%s", name, didYouMean(nearTracepoints(event)))
 	}
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.RawTracepoint, License: "GPL", Instructions: returnZero()})
@@ -107,6 +107,16 @@ func checkTracepoint(name string) error {
 		return fmt.Errorf("tracepoint %s cannot be counted here: %s", name, firstLine(err))
 	}
 	return l.Close()
+}
+
+// isIn says whether a tracepoint is in a system. One that tracefs does not show
+// is in any.
+func isIn(system, event string) bool {
+	if where := tracepointSystem(event); where != "" {
+		return where == system
+	}
+	spec, err := btf.LoadKernelSpec()
+	return err == nil && tracepointType(spec, event) != nil
 }
 
 // checkFunction attaches an empty program to a function for a moment.

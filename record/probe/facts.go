@@ -68,8 +68,7 @@ func ReadFacts(trials bool) (Facts, error) {
 	for _, hook := range allHooks() {
 		switch hook.kind {
 		case kindTracepoint:
-			var def *btf.Typedef
-			if spec.TypeByName("btf_trace_"+hook.target, &def) == nil {
+			if def := tracepointType(spec, hook.target); def != nil {
 				facts.Tracepoints[hook.target] = true
 				facts.Arguments[hook.target] = arguments(def)
 			}

@@ -22,14 +22,13 @@ const nearNames = 3
 // btfTracepoint begins the name of the type that a tracepoint has in BTF.
 const btfTracepoint = "btf_trace_"
 
-// hasTracepoint says whether the kernel's types describe a tracepoint.
-func hasTracepoint(event string) bool {
-	spec, err := btf.LoadKernelSpec()
-	if err != nil {
-		return false
+// tracepointType is the type that a tracepoint has in BTF; nil: the kernel has
+// no such tracepoint.
+func tracepointType(spec *btf.Spec, event string) (def *btf.Typedef) {
+	if spec.TypeByName(btfTracepoint+event, &def) != nil {
+		return nil
 	}
-	var def *btf.Typedef
-	return spec.TypeByName(btfTracepoint+event, &def) == nil
+	return def
 }
 
 // tracefs is where the kernel lists its tracepoints by system; "": it is not

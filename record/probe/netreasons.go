@@ -137,8 +137,8 @@ func (p Plan) setReasons(spec *ebpf.CollectionSpec) error {
 		values[bpf.KmonVarQuietPlaces] = places
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
-		if err := spec.Variables[name].Set(values[name]); err != nil {
-			return fmt.Errorf("set %s: %w", name, err)
+		if err := setVariable(spec.Variables, name, values[name]); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -122,10 +122,22 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	}
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
 	spec.Maps[bpf.KmonMapControlRing].MaxEntries = uint32(o.ControlRingBytes)
-	if err := spec.Variables[bpf.KmonVarCgroupV1].Set(o.CgroupV1); err != nil {
-		return nil, fmt.Errorf("set %s: %w", bpf.KmonVarCgroupV1, err)
+	return spec, errors.Join(
+		setVariable(spec.Variables, bpf.KmonVarCgroupV1, o.CgroupV1),
+		setVariable(spec.Variables, bpf.KmonVarOffCpuMinNs, uint64(o.CPU.OffCPUMinNs)))
+}
+
+// setVariable sets one of the programs' variables, before they are loaded or
+// after.
+func setVariable[V interface{ Set(value any) error }](variables map[string]V, name string, value any) error {
+	if err := variables[name].Set(value); err != nil {
+		return fmt.Errorf("set %s: %w", name, err)
 	}
-	return spec, o.CPU.set(spec)
+	return nil
+}
+
+func (s *Session) setVariable(name string, value any) error {
+	return setVariable(s.collection.Variables, name, value)
 }
 
 // findSelf learns the recorder's own pid, as the kernel's programs see it, so
@@ -186,14 +198,10 @@ func (s *Session) listExisting() error {
 			return fmt.Errorf("list sockets (%s): %w", h.program, err)
 		}
 	}
-	listed, ok := s.collection.Variables[bpf.KmonVarListed]
-	if !ok {
+	if _, used := s.collection.Variables[bpf.KmonVarListed]; !used {
 		return nil
 	}
-	if err := listed.Set(true); err != nil {
-		return fmt.Errorf("set %s: %w", bpf.KmonVarListed, err)
-	}
-	return s.updateControl()
+	return errors.Join(s.setVariable(bpf.KmonVarListed, true), s.updateControl())
 }
 
 func readIterator(it *link.Iter) error {
@@ -259,8 +267,8 @@ func replace[K comparable](m *ebpf.Map, have, want []K) error {
 
 // Sweep walks over the live sockets and emits the exchanges that have waited
 // long enough, with last all of them, and moves what waits in batches to the
-// ring. After the last sweep nothing more
-// comes from sockets that stay silent; detach first.
+// ring. After the last sweep nothing more comes from sockets that stay silent;
+// detach first.
 func (s *Session) Sweep(last bool) error {
 	name, m := bpf.KmonProgSweepSockets, s.collection.Maps[bpf.KmonMapSockets]
 	if s.plan.place == byAddress {
@@ -271,8 +279,8 @@ func (s *Session) Sweep(last bool) error {
 		return nil // collector tcp is not planned
 	}
 	if last {
-		if err := s.collection.Variables[bpf.KmonVarLastSweep].Set(true); err != nil {
-			return fmt.Errorf("set %s: %w", bpf.KmonVarLastSweep, err)
+		if err := s.setVariable(bpf.KmonVarLastSweep, true); err != nil {
+			return err
 		}
 	}
 	if s.sweeper == nil {

@@ -26,14 +26,6 @@ type CPUOptions struct {
 	Symbols     *symbol.Resolver // gives stacks their ids; never nil when cpu is planned
 }
 
-// set puts the options into the programs before they are loaded.
-func (o CPUOptions) set(spec *ebpf.CollectionSpec) error {
-	if err := spec.Variables[bpf.KmonVarOffCpuMinNs].Set(uint64(o.OffCPUMinNs)); err != nil {
-		return fmt.Errorf("set %s: %w", bpf.KmonVarOffCpuMinNs, err)
-	}
-	return nil
-}
-
 // threads is what a Session keeps for collector cpu.
 type threads struct {
 	options   CPUOptions
@@ -82,13 +74,6 @@ func (s *Session) targetThreads() error {
 		s.setVariable(bpf.KmonVarAllThreads, all),
 		s.setVariable(bpf.KmonVarTakeUserStacks, s.threads.options.UserStacks || !all),
 		s.setVariable(bpf.KmonVarThreadTargets, s.value.Generation))
-}
-
-func (s *Session) setVariable(name string, value any) error {
-	if err := s.collection.Variables[name].Set(value); err != nil {
-		return fmt.Errorf("set %s: %w", name, err)
-	}
-	return nil
 }
 
 // readThreads runs the iterator over all threads and hands out what it writes.
