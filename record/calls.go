@@ -1,12 +1,10 @@
 package record
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 
-	"kmon/format"
 	"kmon/record/probe"
 )
 
@@ -55,25 +53,4 @@ func (o Options) callSettings(calls probe.Calls) map[string]string {
 	s := calls.Settings()
 	s["interval_ns"] = strconv.FormatInt(o.interval().Nanoseconds(), 10)
 	return s
-}
-
-// appendCalls writes the counts of the interval before, and begins another
-// interval when this one is over. Between the two lies a second, in which
-// programs that were at work in the kernel have come to their end.
-func (r *recorder) appendCalls(nowNs int64) error {
-	rows, err := r.session.Calls()
-	if err != nil {
-		return err
-	}
-	if nowNs-r.turnedNs >= r.options.interval().Nanoseconds() {
-		r.turnedNs = nowNs
-		err = r.session.TurnCalls(nowNs)
-	}
-	return errors.Join(err, format.Append(r.writer, rows...))
-}
-
-// lastCalls writes what has been counted since; the hooks must be detached.
-func (r *recorder) lastCalls(endNs int64) error {
-	r.turnedNs = 0
-	return errors.Join(r.appendCalls(endNs), r.appendCalls(endNs))
 }

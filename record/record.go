@@ -218,7 +218,6 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 
 // startPrograms lets the kernel record. The recording begins here.
 func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) {
-	r.beginThreads()
 	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
 	r.session, err = probe.Start(plan, probe.Options{
 		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
@@ -229,7 +228,8 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
 		},
 	}, targetsOf(r.targets))
-	r.lastLossNs, r.turnedNs, r.began = r.startNs, r.startNs, time.Now()
+	r.beginIntervals(provider.Clock().MonotonicNs)
+	r.lastLossNs, r.began = r.startNs, time.Now()
 	return err
 }
 

@@ -51,11 +51,10 @@ type recorder struct {
 	ended   chan int // exit code of the command
 
 	data       probe.Data // batch on its way to the writer
-	cpu        cpu
+	interval   interval
 	procs      []format.Proc
 	stacks     stackNamer
 	listeners  map[format.Listener]bool // seen, to write each once
-	turnedNs   int64                    // when the interval of counts began
 	lastLossNs int64
 	losses     map[string]int64
 	lost       int64
@@ -101,7 +100,7 @@ func (r *recorder) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := r.followThreads(); err != nil {
+		if err := r.endInterval(); err != nil {
 			return err
 		}
 		if r.shouldStop(ctx) {
@@ -238,7 +237,7 @@ func (r *recorder) tick() error {
 	if err := r.appendQueues(); err != nil {
 		return err
 	}
-	if err := r.appendCalls(clock.MonotonicNs); err != nil {
+	if err := r.appendSettledCalls(clock.MonotonicNs); err != nil {
 		return err
 	}
 	if err := r.appendNetEvents(clock.MonotonicNs, false); err != nil {

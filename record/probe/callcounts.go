@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"golang.org/x/sys/unix"
 
 	"kmon/bpf"
 	"kmon/format"
@@ -18,18 +17,17 @@ const drainBatch = 1024
 
 // callCounts is the recorder's side of the kernel's two maps of counts.
 type callCounts struct {
-	calls   Calls
-	side    uint32 // the map that programs write to
-	startNs int64  // of its interval
-	full    bool   // the other map holds a whole interval
-	from    int64  // start and end of that
-	until   int64
+	calls          Calls
+	side           uint32 // the map that programs write to
+	full           bool   // the other map holds a whole interval
+	startNs, endNs int64  // of that
 }
 
-// TurnCalls ends an interval of counts at nowNs: from now on programs count in
-// the other map. What was counted is to be fetched by Calls before the next
-// turn, best a second later: then no program is at work on it any more.
-func (s *Session) TurnCalls(nowNs int64) error {
+// TurnCalls ends the interval of counts that began at startNs: from now on
+// programs count in the other map. What was counted is to be fetched by Calls
+// before the next turn, best a while later: then no program is at work on it
+// any more.
+func (s *Session) TurnCalls(startNs, endNs int64) error {
 	c := &s.counts
 	side, planned := s.collection.Variables[bpf.KmonVarCallsSide]
 	if !planned || c.calls.Empty() {
@@ -39,7 +37,7 @@ func (s *Session) TurnCalls(nowNs int64) error {
 		return fmt.Errorf("turn to the other map of counts: %w", err)
 	}
 	c.side ^= 1
-	c.full, c.from, c.until, c.startNs = true, c.startNs, nowNs, nowNs
+	c.full, c.startNs, c.endNs = true, startNs, endNs
 	return nil
 }
 
@@ -102,7 +100,7 @@ func (c *callCounts) rows(sums map[callOf]bpf.KmonCallCount) []format.Syscall {
 	for of, n := range sums {
 		kind, name := c.calls.callName(of.id)
 		row := format.Syscall{
-			StartNs: c.from, EndNs: c.until, PID: int32(of.tgid), Kind: kind, Name: name,
+			StartNs: c.startNs, EndNs: c.endNs, PID: int32(of.tgid), Kind: kind, Name: name,
 			Count: int64(n.Count), Errors: int64(n.Errors), TotalNs: -1, MaxNs: -1,
 		}
 		if kind != format.CounterSyscall {
@@ -116,12 +114,4 @@ func (c *callCounts) rows(sums map[callOf]bpf.KmonCallCount) []format.Syscall {
 		return cmp.Or(cmp.Compare(a.PID, b.PID), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
 	return rows
-}
-
-func monotonicNs() int64 {
-	var ts unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
-		return 0 // this clock exists on every Linux
-	}
-	return ts.Nano()
 }

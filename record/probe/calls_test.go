@@ -165,7 +165,7 @@ func TestRowsOfCounts(t *testing.T) {
 	}
 	sums[callOf{7, uint16(bpf.KmonCallIdsCALL_COUNTERS)}] = bpf.KmonCallCount{Count: 4}
 	sums[callOf{3, unix.SYS_WRITE}] = bpf.KmonCallCount{Count: 1}
-	c := callCounts{from: 100, until: 200, calls: Calls{Latency: true, Counters: []Counter{{format.CounterTracepoint, "a:b"}}}}
+	c := callCounts{startNs: 100, endNs: 200, calls: Calls{Latency: true, Counters: []Counter{{format.CounterTracepoint, "a:b"}}}}
 	want := []format.Syscall{
 		{StartNs: 100, EndNs: 200, PID: 3, Kind: format.CounterSyscall, Name: "write", Count: 1},
 		{StartNs: 100, EndNs: 200, PID: 7, Kind: format.CounterSyscall, Name: "read", Count: 5, Errors: 1, TotalNs: 18, MaxNs: 9},

@@ -85,7 +85,7 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err = s.SetTargets(targets); err != nil {
 		return nil, err
 	}
-	s.counts = callCounts{calls: plan.Calls, startNs: monotonicNs()}
+	s.counts = callCounts{calls: plan.Calls}
 	// Once for the recorder's own pid, once for the threads that began before
 	// their hooks were there.
 	if err = s.beginThreads(); err != nil {
