@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kmon/format"
 )
 
@@ -35,12 +37,16 @@ type knownRecording struct {
 }
 
 // recordKnown records the whole load, in intervals of a second. The load is
-// still there when the recording ends, and does nothing any more.
-func recordKnown(t *testing.T, o Options) knownRecording {
+// still there when the recording ends, and does nothing any more. It is started
+// by command, or as it is.
+func recordKnown(t *testing.T, o Options, command ...string) knownRecording {
 	t.Helper()
 	requireBPF(t)
 	path := filepath.Join(t.TempDir(), "truth.json")
-	load := exec.Command(workloadBinary, "known", "-hold", "60s", "-truth", path)
+	if len(command) == 0 {
+		command = []string{workloadBinary, "known"}
+	}
+	load := exec.Command(command[0], append(command[1:], "-hold", "60s", "-truth", path)...)
 	load.Stderr = os.Stderr
 	failed := make(chan error, 1)
 	go func() {
@@ -204,6 +210,70 @@ func TestWaitsAreKnown(t *testing.T) {
 	if want := r.threads["waker"].Times; wakes != want {
 		t.Errorf("the waker woke the waiter %d times, want %d", wakes, want)
 	}
+}
+
+// A disk that is slow because it is told to be: the reader waits for it in the
+// state of disk waits, for as long as its own clock says.
+func TestSlowFileIsADiskWait(t *testing.T) {
+	requireBPF(t)
+	dir := t.TempDir()
+	group := throttleReads(t, dir, 8<<20)
+	r := recordKnown(t, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1},
+		"sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, group, workloadBinary, "known", "-dir", dir)
+	names := stackNames(t, r.capture)
+	want := r.threads["reader"]
+	var off, disk int64
+	for _, row := range all[format.OffCPU](t, r.capture) {
+		if row.PID != r.pid || !strings.Contains(names[row.UserStackID], "readKnown") {
+			continue
+		}
+		off += row.TotalNs
+		if row.State == format.StateDisk {
+			disk += row.TotalNs
+		}
+	}
+	near(t, "off the CPU", off, want.TookNs)
+	// The rest of it was runnable, and other threads ran.
+	if rest := off - disk - r.proc[want.TID].RunQueueNs; disk > off || rest > off/50 {
+		t.Errorf("%d ns of %d off the CPU are waits for the disk, %d are neither that nor in the run queue", disk, off, rest)
+	}
+	if asked := int64(400 * time.Millisecond); want.TookNs < asked { // 4 MiB at 8 MiB/s, and a burst
+		t.Errorf("the reader waited %d ns only: the disk was not slow", want.TookNs)
+	}
+}
+
+// throttleReads makes a control group whose processes read from the disk of dir
+// at that rate, and returns its folder.
+func throttleReads(t *testing.T, dir string, bytesPerSecond int) string {
+	t.Helper()
+	var stat unix.Stat_t
+	if err := unix.Stat(dir, &stat); err != nil {
+		t.Fatal(err)
+	}
+	disk := fmt.Sprintf("%d:%d", unix.Major(stat.Dev), unix.Minor(stat.Dev))
+	if whole, err := os.ReadFile("/sys/dev/block/" + disk + "/partition/../../dev"); err == nil {
+		disk = strings.TrimSpace(string(whole))
+	}
+	group, file, limit := "/sys/fs/cgroup/blkio", "blkio.throttle.read_bps_device", fmt.Sprintf("%s %d", disk, bytesPerSecond)
+	if _, err := os.Stat(group); err != nil { // version 2
+		group, file, limit = "/sys/fs/cgroup", "io.max", fmt.Sprintf("%s rbps=%d", disk, bytesPerSecond)
+		if err := os.WriteFile(group+"/cgroup.subtree_control", []byte("+io"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group = filepath.Join(group, fmt.Sprintf("kmon-test-%d", os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // after the load has ended
+		if err := os.Remove(group); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := os.WriteFile(filepath.Join(group, file), []byte(limit), 0); err != nil {
+		t.Fatalf("slow the disk %s of %s: %v", disk, dir, err)
+	}
+	return group
 }
 
 func TestSamplesShowWhoSpins(t *testing.T) {

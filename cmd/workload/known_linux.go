@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -20,24 +21,32 @@ type knownConfig struct {
 	times  int
 	each   time.Duration
 	yields int
+	dir    string // of the file to read; empty: none is read
+	reads  int
 }
 
-// runKnown sleeps, waits on a futex, spins and yields, each on a thread of its
-// own, in amounts that it writes down.
+// runKnown sleeps, waits on a futex, spins, yields and reads from a disk, each
+// on a thread of its own, in amounts that it writes down.
 func runKnown(ctx context.Context, out io.Writer, args []string) error {
 	flags := newFlags("known")
 	config := knownConfig{}
 	flags.IntVar(&config.times, "times", 20, "how often to sleep, and to wait")
 	flags.DurationVar(&config.each, "each", 40*time.Millisecond, "how long each time; the spinning is as long as all of them")
 	flags.IntVar(&config.yields, "yields", 20000, "how often to yield")
+	flags.StringVar(&config.dir, "dir", "", "a folder on a disk: one more thread reads a file there, past the page cache")
+	flags.IntVar(&config.reads, "reads", 64, "how often to read that file")
 	hold := flags.Duration("hold", 0, "stay for this time when all is done and the truth is written")
-	if err := errors.Join(flags.parse(args), flags.atLeast("times", config.times, 1)); err != nil {
+	if err := errors.Join(flags.parse(args), flags.atLeast("times", config.times, 1), flags.atLeast("reads", config.reads, 1)); err != nil {
 		return err
 	}
 	truth := &Truth{Load: "known", StartUnixNs: time.Now().UnixNano(), Processes: []Process{{Name: exeName(), PID: os.Getpid()}}}
 	done := make(chan struct{})
 	defer close(done)
-	truth.Threads = config.play(done)
+	threads, err := config.play(done)
+	if err != nil {
+		return err
+	}
+	truth.Threads = threads
 	truth.EndUnixNs = time.Now().UnixNano()
 	if err := flags.finish(out, truth); err != nil {
 		return err
@@ -49,34 +58,46 @@ func runKnown(ctx context.Context, out io.Writer, args []string) error {
 	return nil
 }
 
+// part is what one thread does.
+type part struct {
+	name string
+	work func(t *Thread)
+}
+
 // play runs the threads to the end of their work. They stay, doing nothing,
 // until done is closed.
-func (c knownConfig) play(done <-chan struct{}) []Thread {
+func (c knownConfig) play(done <-chan struct{}) ([]Thread, error) {
 	var word atomic.Uint32
-	roles := []struct {
-		name string
-		work func(t *Thread)
-	}{
+	parts := []part{
 		{"sleeper", c.sleepKnown},
 		{"waiter", func(t *Thread) { c.waitKnown(t, &word) }},
 		{"waker", func(t *Thread) { c.wakeKnown(t, &word) }},
 		{"spinner", c.spinKnown},
 		{"yielder", c.yieldKnown},
 	}
-	threads := make([]Thread, len(roles))
+	var readErr error
+	if c.dir != "" {
+		file, err := directFile(c.dir, c.reads)
+		if err != nil {
+			return nil, err
+		}
+		defer file.Close() // read only
+		parts = append(parts, part{"reader", func(t *Thread) { readErr = c.readKnown(t, file) }})
+	}
+	threads := make([]Thread, len(parts))
 	var working sync.WaitGroup
-	for i, role := range roles {
+	for i, part := range parts {
 		working.Add(1)
 		go func() {
 			runtime.LockOSThread()
-			threads[i] = Thread{Name: role.name, TID: unix.Gettid()}
-			role.work(&threads[i])
+			threads[i] = Thread{Name: part.name, TID: unix.Gettid()}
+			part.work(&threads[i])
 			working.Done()
 			<-done
 		}()
 	}
 	working.Wait()
-	return threads
+	return threads, readErr
 }
 
 func (c knownConfig) sleepKnown(t *Thread) {
@@ -159,4 +180,42 @@ func (c knownConfig) yieldKnown(t *Thread) {
 		_, _, _ = unix.Syscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 		t.Times++
 	}
+}
+
+const blockBytes = 64 << 10
+
+// directFile opens a file of that many blocks, which has no name any more, for
+// reads past the page cache.
+func directFile(dir string, blocks int) (*os.File, error) {
+	path := filepath.Join(dir, fmt.Sprintf("known.%d", os.Getpid()))
+	if err := os.WriteFile(path, make([]byte, blocks*blockBytes), 0o600); err != nil {
+		return nil, fmt.Errorf("write the file to read: %w", err)
+	}
+	defer os.Remove(path)
+	file, err := os.OpenFile(path, os.O_RDONLY|unix.O_DIRECT, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s past the page cache, is it on a disk?: %w", path, err)
+	}
+	if err := file.Sync(); err != nil {
+		return nil, errors.Join(fmt.Errorf("write %s to its disk: %w", path, err), file.Close())
+	}
+	return file, nil
+}
+
+// readKnown reads each block once, and took what it was not on a CPU, by its
+// own clocks.
+func (c knownConfig) readKnown(t *Thread, file *os.File) error {
+	memory, err := unix.Mmap(-1, 0, blockBytes, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)
+	if err != nil {
+		return fmt.Errorf("memory to read into: %w", err)
+	}
+	began, beganCPU := time.Now(), threadTimeNs()
+	for block := range c.reads {
+		if _, err := unix.Pread(int(file.Fd()), memory, int64(block)*blockBytes); err != nil {
+			return fmt.Errorf("read block %d of %s: %w", block, file.Name(), err)
+		}
+		t.Times++
+	}
+	t.TookNs = time.Since(began).Nanoseconds() - (threadTimeNs() - beganCPU)
+	return unix.Munmap(memory)
 }
