@@ -34,7 +34,7 @@ func runKnown(ctx context.Context, out io.Writer, args []string) error {
 	flags.DurationVar(&config.each, "each", 40*time.Millisecond, "how long each time; the spinning is as long as all of them")
 	flags.IntVar(&config.yields, "yields", 20000, "how often to yield")
 	flags.StringVar(&config.dir, "dir", "", "a folder on a disk: one more thread reads a file there, past the page cache")
-	flags.IntVar(&config.reads, "reads", 64, "how often to read that file")
+	flags.IntVar(&config.reads, "reads", 128, "how often to read that file")
 	hold := flags.Duration("hold", 0, "stay for this time when all is done and the truth is written")
 	if err := errors.Join(flags.parse(args), flags.atLeast("times", config.times, 1), flags.atLeast("reads", config.reads, 1)); err != nil {
 		return err
@@ -84,6 +84,8 @@ func (c knownConfig) play(done <-chan struct{}) ([]Thread, error) {
 		defer file.Close() // read only
 		parts = append(parts, part{"reader", func(t *Thread) { readErr = c.readKnown(t, file) }})
 	}
+	// None waits for Go's scheduler when it comes back from the kernel.
+	runtime.GOMAXPROCS(runtime.NumCPU() + len(parts))
 	threads := make([]Thread, len(parts))
 	var working sync.WaitGroup
 	for i, part := range parts {
@@ -91,13 +93,28 @@ func (c knownConfig) play(done <-chan struct{}) ([]Thread, error) {
 		go func() {
 			runtime.LockOSThread()
 			threads[i] = Thread{Name: part.name, TID: unix.Gettid()}
+			queued := runQueueNs()
 			part.work(&threads[i])
+			threads[i].RunQueueNs = runQueueNs() - queued
 			working.Done()
 			<-done
 		}()
 	}
 	working.Wait()
 	return threads, readErr
+}
+
+// runQueueNs is how long this thread has waited for a CPU so far.
+func runQueueNs() int64 {
+	data, err := os.ReadFile("/proc/thread-self/schedstat")
+	var onCPU, queued int64
+	if err == nil {
+		_, err = fmt.Sscan(string(data), &onCPU, &queued)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("thread's accounts: %v", err)) // every kernel kmon records on has them
+	}
+	return queued
 }
 
 func (c knownConfig) sleepKnown(t *Thread) {
@@ -136,10 +153,11 @@ func (c knownConfig) waitKnown(t *Thread, word *atomic.Uint32) {
 		began := time.Now()
 		for word.Load() == i {
 			// It may wake for nothing, or find word changed: word decides.
-			_, _ = futex(word, futexWaitPrivate, i)
+			if _, err := futex(word, futexWaitPrivate, i); err == nil {
+				t.Times++
+			}
 		}
 		t.TookNs += time.Since(began).Nanoseconds()
-		t.Times++
 		t.AskedNs += c.each.Nanoseconds()
 	}
 }

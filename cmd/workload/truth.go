@@ -36,6 +36,8 @@ type Thread struct {
 	Times   int64  `json:"times"`    // how often it did what its name says
 	AskedNs int64  `json:"asked_ns"` // for how long in all
 	TookNs  int64  `json:"took_ns"`  // and how long that took
+	// RunQueueNs is the part of TookNs in which it could run and others ran.
+	RunQueueNs int64 `json:"run_queue_ns"`
 }
 
 // Service is what one serving process saw on the connections it accepted. The
