@@ -31,6 +31,9 @@ enum loss_slot {
 	LOSS_NET_EVENT = 13,   /* no room for another kind of event in this second */
 	LOSS_QUEUE_RING = 14,
 	LOSS_QUEUE_STATE = 15, /* no memory for a listener's state */
+	LOSS_IO_RING = 16,
+	LOSS_IO_STATE = 17, /* no memory or no room for an IO under way */
+	LOSS_IO_END = 18,   /* the end of an IO was not seen */
 	LOSS_SLOTS = 32,
 };
 

@@ -89,6 +89,7 @@ enum {
 #define SK_PACING_NONE 0
 #define RCV_SHUTDOWN 1
 #define SEND_SHUTDOWN 2
+#define EEXIST 17
 #define EPIPE 32
 #define ECONNRESET 104
 #define ETIMEDOUT 110
@@ -199,6 +200,22 @@ struct css_set {
 enum cgroup_subsys_id {
 	memory_cgrp_id = 4,
 };
+/* The values of these two are the running kernel's. */
+enum req_op {
+	REQ_OP_READ,
+	REQ_OP_WRITE,
+	REQ_OP_FLUSH,
+	REQ_OP_DISCARD,
+	REQ_OP_SECURE_ERASE,
+	REQ_OP_ZONE_APPEND,
+};
+enum req_flag_bits {
+	__REQ_SYNC,
+	__REQ_META,
+	__REQ_FUA,
+	__REQ_PREFLUSH,
+	__REQ_RAHEAD,
+};
 struct upid {
 	int nr;
 };
@@ -263,6 +280,34 @@ struct pt_regs___kernel {
 };
 struct linux_binprm {
 	const char *filename;
+};
+struct bio {
+	struct bio *bi_next;
+};
+struct gendisk {
+	int major;
+	int first_minor;
+};
+struct request_queue {
+	struct gendisk *disk;
+};
+struct blk_mq_tags {
+	struct request **static_rqs;
+};
+struct blk_mq_hw_ctx {
+	struct blk_mq_tags *tags;
+	struct blk_mq_tags *sched_tags;
+};
+struct request {
+	struct request_queue *q;
+	struct blk_mq_hw_ctx *mq_hctx;
+	u32 cmd_flags;
+	int tag;
+	int internal_tag;
+	unsigned int __data_len;
+	u64 __sector;
+	struct bio *bio;
+	void *end_io;
 };
 
 struct seq_file;

@@ -9,6 +9,7 @@
 #include "queue.bpf.c"
 #include "cpu.bpf.c"
 #include "netevent.bpf.c"
+#include "block.bpf.c"
 
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
@@ -18,6 +19,10 @@ const struct queue_record *unused_queue __attribute__((unused));
 const struct listener_record *unused_listener __attribute__((unused));
 const struct interval_record *unused_interval __attribute__((unused));
 const struct sample_record *unused_sample __attribute__((unused));
+const struct io_record *unused_io __attribute__((unused));
+const enum io_operation *unused_io_operation __attribute__((unused));
+const enum io_flags *unused_io_flags __attribute__((unused));
+const struct io_state *unused_io_state __attribute__((unused));
 const struct kernel_stack *unused_kernel_stack __attribute__((unused));
 const struct user_stack *unused_user_stack __attribute__((unused));
 const struct wait_key *unused_wait_key __attribute__((unused));

@@ -135,6 +135,54 @@ type KmonIntervalRecord struct {
 	Comm        [16]int8
 }
 
+type KmonIoFlags uint32
+
+const (
+	KmonIoFlagsIO_SYNC      KmonIoFlags = 1
+	KmonIoFlagsIO_META      KmonIoFlags = 2
+	KmonIoFlagsIO_READAHEAD KmonIoFlags = 4
+	KmonIoFlagsIO_PREFLUSH  KmonIoFlags = 8
+	KmonIoFlagsIO_FUA       KmonIoFlags = 16
+)
+
+type KmonIoOperation uint32
+
+const (
+	KmonIoOperationIO_READ    KmonIoOperation = 1
+	KmonIoOperationIO_WRITE   KmonIoOperation = 2
+	KmonIoOperationIO_FLUSH   KmonIoOperation = 3
+	KmonIoOperationIO_DISCARD KmonIoOperation = 4
+	KmonIoOperationIO_OTHER   KmonIoOperation = 5
+)
+
+type KmonIoRecord struct {
+	_         structs.HostLayout
+	Kind      uint16
+	Operation uint8
+	Flags     uint8
+	Bytes     uint32
+	StartNs   uint64
+	IssuedNs  uint64
+	DoneNs    uint64
+	Sector    uint64
+	Major     uint32
+	Minor     uint32
+	Tgid      uint32
+	Tid       uint32
+	Status    uint16
+	Requeues  uint16
+	Merges    uint16
+	Pad       uint16
+}
+
+type KmonIoState struct {
+	_      structs.HostLayout
+	Io     KmonIoRecord
+	Wanted uint8
+	Told   uint8
+	Pad    [6]uint8
+}
+
 type KmonKernelStack struct {
 	_     structs.HostLayout
 	Depth uint64
@@ -188,6 +236,9 @@ const (
 	KmonLossSlotLOSS_NET_EVENT     KmonLossSlot = 13
 	KmonLossSlotLOSS_QUEUE_RING    KmonLossSlot = 14
 	KmonLossSlotLOSS_QUEUE_STATE   KmonLossSlot = 15
+	KmonLossSlotLOSS_IO_RING       KmonLossSlot = 16
+	KmonLossSlotLOSS_IO_STATE      KmonLossSlot = 17
+	KmonLossSlotLOSS_IO_END        KmonLossSlot = 18
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 32
 )
 
@@ -295,6 +346,7 @@ const (
 	KmonRecordKindRECORD_INTERVAL KmonRecordKind = 5
 	KmonRecordKindRECORD_SAMPLE   KmonRecordKind = 6
 	KmonRecordKindRECORD_QUEUE    KmonRecordKind = 7
+	KmonRecordKindRECORD_IO       KmonRecordKind = 8
 )
 
 type KmonRole uint32
@@ -475,6 +527,7 @@ const (
 	KmonMapControl                   = "control"
 	KmonMapControlRing               = "control_ring"
 	KmonMapDataRing                  = "data_ring"
+	KmonMapIos                       = "ios"
 	KmonMapKernelStacks              = "kernel_stacks"
 	KmonMapListeners                 = "listeners"
 	KmonMapLosses                    = "losses"
@@ -489,6 +542,12 @@ const (
 	KmonMapUserStacks                = "user_stacks"
 	KmonMapWaits                     = "waits"
 	KmonMapWakes                     = "wakes"
+	KmonProgBlockComplete            = "block_complete"
+	KmonProgBlockGetrq               = "block_getrq"
+	KmonProgBlockIssue               = "block_issue"
+	KmonProgBlockMerge               = "block_merge"
+	KmonProgBlockRequeue             = "block_requeue"
+	KmonProgBlockStart               = "block_start"
 	KmonProgCallEnterTimed           = "call_enter_timed"
 	KmonProgCallExit                 = "call_exit"
 	KmonProgCallExitTimed            = "call_exit_timed"
@@ -550,6 +609,7 @@ const (
 	KmonVarCollecting                = "collecting"
 	KmonVarCountedCalls              = "counted_calls"
 	KmonVarEpoch                     = "epoch"
+	KmonVarIoByBio                   = "io_by_bio"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarListed                    = "listed"
 	KmonVarNetEventsByPort           = "net_events_by_port"
@@ -570,6 +630,10 @@ const (
 	KmonVarUnusedExchange            = "unused_exchange"
 	KmonVarUnusedExchangeFlags       = "unused_exchange_flags"
 	KmonVarUnusedInterval            = "unused_interval"
+	KmonVarUnusedIo                  = "unused_io"
+	KmonVarUnusedIoFlags             = "unused_io_flags"
+	KmonVarUnusedIoOperation         = "unused_io_operation"
+	KmonVarUnusedIoState             = "unused_io_state"
 	KmonVarUnusedKernelStack         = "unused_kernel_stack"
 	KmonVarUnusedListener            = "unused_listener"
 	KmonVarUnusedLossSlot            = "unused_loss_slot"
@@ -635,6 +699,12 @@ type KmonSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonProgramSpecs struct {
+	BlockComplete            *ebpf.ProgramSpec `ebpf:"block_complete"`
+	BlockGetrq               *ebpf.ProgramSpec `ebpf:"block_getrq"`
+	BlockIssue               *ebpf.ProgramSpec `ebpf:"block_issue"`
+	BlockMerge               *ebpf.ProgramSpec `ebpf:"block_merge"`
+	BlockRequeue             *ebpf.ProgramSpec `ebpf:"block_requeue"`
+	BlockStart               *ebpf.ProgramSpec `ebpf:"block_start"`
 	CallEnterTimed           *ebpf.ProgramSpec `ebpf:"call_enter_timed"`
 	CallExit                 *ebpf.ProgramSpec `ebpf:"call_exit"`
 	CallExitTimed            *ebpf.ProgramSpec `ebpf:"call_exit_timed"`
@@ -704,6 +774,7 @@ type KmonMapSpecs struct {
 	Control          *ebpf.MapSpec `ebpf:"control"`
 	ControlRing      *ebpf.MapSpec `ebpf:"control_ring"`
 	DataRing         *ebpf.MapSpec `ebpf:"data_ring"`
+	Ios              *ebpf.MapSpec `ebpf:"ios"`
 	KernelStacks     *ebpf.MapSpec `ebpf:"kernel_stacks"`
 	Listeners        *ebpf.MapSpec `ebpf:"listeners"`
 	Losses           *ebpf.MapSpec `ebpf:"losses"`
@@ -730,6 +801,7 @@ type KmonVariableSpecs struct {
 	Collecting            *ebpf.VariableSpec `ebpf:"collecting"`
 	CountedCalls          *ebpf.VariableSpec `ebpf:"counted_calls"`
 	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
+	IoByBio               *ebpf.VariableSpec `ebpf:"io_by_bio"`
 	LastSweep             *ebpf.VariableSpec `ebpf:"last_sweep"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
 	NetEventsByPort       *ebpf.VariableSpec `ebpf:"net_events_by_port"`
@@ -750,6 +822,10 @@ type KmonVariableSpecs struct {
 	UnusedExchange        *ebpf.VariableSpec `ebpf:"unused_exchange"`
 	UnusedExchangeFlags   *ebpf.VariableSpec `ebpf:"unused_exchange_flags"`
 	UnusedInterval        *ebpf.VariableSpec `ebpf:"unused_interval"`
+	UnusedIo              *ebpf.VariableSpec `ebpf:"unused_io"`
+	UnusedIoFlags         *ebpf.VariableSpec `ebpf:"unused_io_flags"`
+	UnusedIoOperation     *ebpf.VariableSpec `ebpf:"unused_io_operation"`
+	UnusedIoState         *ebpf.VariableSpec `ebpf:"unused_io_state"`
 	UnusedKernelStack     *ebpf.VariableSpec `ebpf:"unused_kernel_stack"`
 	UnusedListener        *ebpf.VariableSpec `ebpf:"unused_listener"`
 	UnusedLossSlot        *ebpf.VariableSpec `ebpf:"unused_loss_slot"`
@@ -801,6 +877,7 @@ type KmonMaps struct {
 	Control          *ebpf.Map `ebpf:"control"`
 	ControlRing      *ebpf.Map `ebpf:"control_ring"`
 	DataRing         *ebpf.Map `ebpf:"data_ring"`
+	Ios              *ebpf.Map `ebpf:"ios"`
 	KernelStacks     *ebpf.Map `ebpf:"kernel_stacks"`
 	Listeners        *ebpf.Map `ebpf:"listeners"`
 	Losses           *ebpf.Map `ebpf:"losses"`
@@ -827,6 +904,7 @@ func (m *KmonMaps) Close() error {
 		m.Control,
 		m.ControlRing,
 		m.DataRing,
+		m.Ios,
 		m.KernelStacks,
 		m.Listeners,
 		m.Losses,
@@ -854,6 +932,7 @@ type KmonVariables struct {
 	Collecting            *ebpf.Variable `ebpf:"collecting"`
 	CountedCalls          *ebpf.Variable `ebpf:"counted_calls"`
 	Epoch                 *ebpf.Variable `ebpf:"epoch"`
+	IoByBio               *ebpf.Variable `ebpf:"io_by_bio"`
 	LastSweep             *ebpf.Variable `ebpf:"last_sweep"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
 	NetEventsByPort       *ebpf.Variable `ebpf:"net_events_by_port"`
@@ -874,6 +953,10 @@ type KmonVariables struct {
 	UnusedExchange        *ebpf.Variable `ebpf:"unused_exchange"`
 	UnusedExchangeFlags   *ebpf.Variable `ebpf:"unused_exchange_flags"`
 	UnusedInterval        *ebpf.Variable `ebpf:"unused_interval"`
+	UnusedIo              *ebpf.Variable `ebpf:"unused_io"`
+	UnusedIoFlags         *ebpf.Variable `ebpf:"unused_io_flags"`
+	UnusedIoOperation     *ebpf.Variable `ebpf:"unused_io_operation"`
+	UnusedIoState         *ebpf.Variable `ebpf:"unused_io_state"`
 	UnusedKernelStack     *ebpf.Variable `ebpf:"unused_kernel_stack"`
 	UnusedListener        *ebpf.Variable `ebpf:"unused_listener"`
 	UnusedLossSlot        *ebpf.Variable `ebpf:"unused_loss_slot"`
@@ -901,6 +984,12 @@ type KmonVariables struct {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonPrograms struct {
+	BlockComplete            *ebpf.Program `ebpf:"block_complete"`
+	BlockGetrq               *ebpf.Program `ebpf:"block_getrq"`
+	BlockIssue               *ebpf.Program `ebpf:"block_issue"`
+	BlockMerge               *ebpf.Program `ebpf:"block_merge"`
+	BlockRequeue             *ebpf.Program `ebpf:"block_requeue"`
+	BlockStart               *ebpf.Program `ebpf:"block_start"`
 	CallEnterTimed           *ebpf.Program `ebpf:"call_enter_timed"`
 	CallExit                 *ebpf.Program `ebpf:"call_exit"`
 	CallExitTimed            *ebpf.Program `ebpf:"call_exit_timed"`
@@ -960,6 +1049,12 @@ type KmonPrograms struct {
 
 func (p *KmonPrograms) Close() error {
 	return _KmonClose(
+		p.BlockComplete,
+		p.BlockGetrq,
+		p.BlockIssue,
+		p.BlockMerge,
+		p.BlockRequeue,
+		p.BlockStart,
 		p.CallEnterTimed,
 		p.CallExit,
 		p.CallExitTimed,

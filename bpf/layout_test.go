@@ -19,6 +19,8 @@ func TestRecordsHaveTheSizesOfC(t *testing.T) {
 		{"proc_record", unsafe.Sizeof(KmonProcRecord{}), 440},
 		{"interval_record", unsafe.Sizeof(KmonIntervalRecord{}), 80},
 		{"sample_record", unsafe.Sizeof(KmonSampleRecord{}), 40},
+		{"io_record", unsafe.Sizeof(KmonIoRecord{}), 64},
+		{"io_state", unsafe.Sizeof(KmonIoState{}), 72},
 		{"kernel_stack", unsafe.Sizeof(KmonKernelStack{}), 520},
 		{"user_stack", unsafe.Sizeof(KmonUserStack{}), 3080},
 		{"control", unsafe.Sizeof(KmonControl{}), 16},
@@ -34,6 +36,7 @@ func TestRecordsHaveTheSizesOfC(t *testing.T) {
 		"queue_record":    unsafe.Offsetof(KmonQueueRecord{}.Kind),
 		"interval_record": unsafe.Offsetof(KmonIntervalRecord{}.Kind),
 		"sample_record":   unsafe.Offsetof(KmonSampleRecord{}.Kind),
+		"io_record":       unsafe.Offsetof(KmonIoRecord{}.Kind),
 		"proc_record":     unsafe.Offsetof(KmonProcRecord{}.Kind),
 	} {
 		if offset != 0 {

@@ -18,6 +18,7 @@ enum record_kind {
 	RECORD_INTERVAL = 5,
 	RECORD_SAMPLE = 6,
 	RECORD_QUEUE = 7,
+	RECORD_IO = 8,
 };
 
 /* The same numbers as format.ExchangeFlags. */
@@ -188,6 +189,45 @@ struct sample_record {
 	u32 tid;
 };
 _Static_assert(sizeof(struct sample_record) == 40, "sample_record");
+
+/* The same numbers as format.Operation. */
+enum io_operation { /* 8 bits in a record */
+	IO_READ = 1,
+	IO_WRITE = 2,
+	IO_FLUSH = 3,
+	IO_DISCARD = 4,
+	IO_OTHER = 5,
+};
+
+/* The same numbers as format.IOFlags. */
+enum io_flags { /* 8 bits in a record */
+	IO_SYNC = 1 << 0,
+	IO_META = 1 << 1,
+	IO_READAHEAD = 1 << 2,
+	IO_PREFLUSH = 1 << 3,
+	IO_FUA = 1 << 4,
+};
+
+/* One request to a block device: table ios. */
+struct io_record {
+	u16 kind;
+	u8 operation;
+	u8 flags;
+	u32 bytes; /* completed */
+	u64 start_ns;
+	u64 issued_ns; /* 0: not yet */
+	u64 done_ns;
+	u64 sector; /* all ones: none */
+	u32 major;
+	u32 minor;
+	u32 tgid;
+	u32 tid;
+	u16 status; /* a blk_status_t; 0: none */
+	u16 requeues;
+	u16 merges;
+	u16 pad;
+};
+_Static_assert(sizeof(struct io_record) == 64, "io_record");
 
 /* A process begins, execs or ends: table procs. Fork and exit stop before
  * exe; start_boottime_ns is the task's own, in CLOCK_BOOTTIME. */

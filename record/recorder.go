@@ -184,6 +184,7 @@ func (r *recorder) appendBatches() error {
 		r.writer.AppendExchanges(r.data.Exchanges),
 		format.Append(r.writer, r.data.Intervals...),
 		format.Append(r.writer, r.data.Samples...),
+		format.Append(r.writer, r.data.IOs...),
 	)
 	r.tellProvider(r.procs)
 	r.stacks.tellEvents(r.procs)

@@ -40,6 +40,7 @@ type Data struct {
 	Intervals []format.Interval // of threads that ended
 	// Samples hold the keys of their stacks, see Session.NameStacks.
 	Samples []format.OnCPU
+	IOs     []format.IO
 }
 
 // Reset empties d and keeps its memory.
@@ -47,6 +48,7 @@ func (d *Data) Reset() {
 	d.Exchanges = d.Exchanges[:0]
 	d.Intervals = d.Intervals[:0]
 	d.Samples = d.Samples[:0]
+	d.IOs = d.IOs[:0]
 }
 
 // Data decodes a record of the data ring, of whatever kind, and appends its
@@ -59,6 +61,8 @@ func (d *Decoder) Data(rows *Data, record []byte) {
 		rows.Intervals = append(rows.Intervals, d.lastInterval((*bpf.KmonIntervalRecord)(unsafe.Pointer(&record[0]))))
 	case kind == bpf.KmonRecordKindRECORD_SAMPLE && len(record) >= int(unsafe.Sizeof(bpf.KmonSampleRecord{})):
 		rows.Samples = append(rows.Samples, sampleRow((*bpf.KmonSampleRecord)(unsafe.Pointer(&record[0]))))
+	case kind == bpf.KmonRecordKindRECORD_IO && len(record) >= int(unsafe.Sizeof(bpf.KmonIoRecord{})):
+		rows.IOs = append(rows.IOs, ioRow((*bpf.KmonIoRecord)(unsafe.Pointer(&record[0]))))
 	default:
 		d.Undecodable++
 	}

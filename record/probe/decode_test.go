@@ -139,6 +139,16 @@ func TestEnumerationsAgree(t *testing.T) {
 		"timeout":        {int64(bpf.KmonCloseReasonCLOSE_TIMEOUT), int64(format.CloseTimeout)},
 		"refused":        {int64(bpf.KmonCloseReasonCLOSE_REFUSED), int64(format.CloseRefused)},
 		"other":          {int64(bpf.KmonCloseReasonCLOSE_OTHER), int64(format.CloseOther)},
+		"read":           {int64(bpf.KmonIoOperationIO_READ), int64(format.OperationRead)},
+		"write":          {int64(bpf.KmonIoOperationIO_WRITE), int64(format.OperationWrite)},
+		"flush":          {int64(bpf.KmonIoOperationIO_FLUSH), int64(format.OperationFlush)},
+		"discard":        {int64(bpf.KmonIoOperationIO_DISCARD), int64(format.OperationDiscard)},
+		"other IO":       {int64(bpf.KmonIoOperationIO_OTHER), int64(format.OperationOther)},
+		"sync":           {int64(bpf.KmonIoFlagsIO_SYNC), int64(format.IOSync)},
+		"meta":           {int64(bpf.KmonIoFlagsIO_META), int64(format.IOMeta)},
+		"readahead":      {int64(bpf.KmonIoFlagsIO_READAHEAD), int64(format.IOReadahead)},
+		"preflush":       {int64(bpf.KmonIoFlagsIO_PREFLUSH), int64(format.IOPreflush)},
+		"FUA":            {int64(bpf.KmonIoFlagsIO_FUA), int64(format.IOFUA)},
 		"fork":           {int64(bpf.KmonProcEventPROC_FORK), int64(format.ProcFork)},
 		"exec":           {int64(bpf.KmonProcEventPROC_EXEC), int64(format.ProcExec)},
 		"exit":           {int64(bpf.KmonProcEventPROC_EXIT), int64(format.ProcExit)},
@@ -151,7 +161,7 @@ func TestEnumerationsAgree(t *testing.T) {
 
 // Every loss counter of the kernel is told as some table's loss.
 func TestEveryLossHasAName(t *testing.T) {
-	for slot := bpf.KmonLossSlot(0); slot <= bpf.KmonLossSlotLOSS_NET_EVENT; slot++ {
+	for slot := bpf.KmonLossSlot(0); slot <= bpf.KmonLossSlotLOSS_IO_END; slot++ {
 		if what, ok := lossSlots[slot]; !ok || what.Collector == "" || what.Table == "" || what.Cause == 0 {
 			t.Errorf("loss counter %d is told as %+v", slot, what)
 		}
@@ -163,6 +173,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(bytesOf(&bpf.KmonSocketRecord{Kind: 2}))
 	f.Add(bytesOf(&bpf.KmonListenerRecord{Kind: 3}))
 	f.Add(bytesOf(&bpf.KmonProcRecord{Kind: 4, ExeLen: 1 << 31, ArgsLen: 1 << 31}))
+	f.Add(bytesOf(&bpf.KmonIoRecord{Kind: 8, Major: 1 << 31, Status: 1 << 15}))
 	f.Fuzz(func(_ *testing.T, record []byte) {
 		// Records are 8-byte aligned in a ring.
 		aligned := make([]uint64, len(record)/8+1)

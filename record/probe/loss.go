@@ -32,6 +32,9 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_QUEUE_STATE:   {"drop", "acceptqueues", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_STACK_TABLE:   {"cpu", "stacks", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_NET_EVENT:     {dropCollector, "netevents", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_IO_RING:       {"block", "ios", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_IO_STATE:      {"block", "ios", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_IO_END:        {"block", "ios", format.LossMissedHit, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -90,6 +93,9 @@ func owner(program string) (collector, table string) {
 	}
 	if isNetEventProgram(program) {
 		return dropCollector, "netevents"
+	}
+	if isBlockProgram(program) {
+		return "block", "ios"
 	}
 	switch program {
 	case bpf.KmonProgProcFork, bpf.KmonProgProcExec, bpf.KmonProgProcExit:

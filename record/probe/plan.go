@@ -125,6 +125,8 @@ var indicators = []indicator{
 		iterator(bpf.KmonProgReadQueues, "bpf_sk_storage_map"),
 	}}}},
 	{"syscall", "calls", callLadder},
+	{"block", "asker", askerLadder},
+	{"block", "ios", ioLadder},
 	{"cpu", "intervals", []variant{{name: "iter:task", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
 	{"cpu", "offcpu", []variant{{name: "tp_btf:sched_switch", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
 	{"cpu", "wakes", []variant{{name: "tp_btf:sched_waking", hooks: []hook{

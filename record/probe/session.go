@@ -120,6 +120,9 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec)); err != nil {
 		return nil, err
 	}
+	if err := plan.setBlock(spec); err != nil {
+		return nil, err
+	}
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
 	spec.Maps[bpf.KmonMapControlRing].MaxEntries = uint32(o.ControlRingBytes)
 	return spec, errors.Join(

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/cilium/ebpf/btf"
@@ -10,11 +11,14 @@ import (
 	"kmon/bpf"
 )
 
-// fieldsOf names the fields that programs of collector cpu read and that not
-// every configuration of a kernel has.
+// fieldsOf names the fields, and enumerators, that programs of collectors cpu
+// and block read and that not every kernel or configuration of one has.
 var fieldsOf = map[string][]string{
 	bpf.KmonProgCpuSwitch:  {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 	bpf.KmonProgCpuCollect: {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
+
+	bpf.KmonProgBlockIssue:    {ioDisk, ioOperation, ioFlag},
+	bpf.KmonProgBlockComplete: {ioDisk, ioOperation, ioFlag},
 }
 
 const (
@@ -25,6 +29,9 @@ const (
 	queueClock      = "task_struct.se.cfs_rq.rq.clock" // CONFIG_FAIR_GROUP_SCHED
 	queueArrival    = "task_struct.sched_info.last_arrival"
 	queueQueued     = "task_struct.sched_info.last_queued"
+	ioDisk          = "request.q.disk.first_minor" // since 5.15, and later than the present arguments of the hooks
+	ioOperation     = "req_op.REQ_OP_ZONE_APPEND"  // since 6.0; before, the enum had another name
+	ioFlag          = "req_flag_bits.__REQ_SYNC"
 )
 
 // fieldsIn looks for all fields of fieldsOf.
@@ -35,6 +42,10 @@ func fieldsIn(spec *btf.Spec) map[string]bool {
 			name, members, _ := strings.Cut(path, ".")
 			var s *btf.Struct
 			if spec.TypeByName(name, &s) == nil && hasMember(s, strings.Split(members, ".")) {
+				there[path] = true
+			}
+			var e *btf.Enum
+			if spec.TypeByName(name, &e) == nil && slices.ContainsFunc(e.Values, func(v btf.EnumValue) bool { return v.Name == members }) {
 				there[path] = true
 			}
 		}
