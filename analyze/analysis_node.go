@@ -196,6 +196,7 @@ type NetworkCount struct {
 	ResetsSent     *int64         `json:"resets_sent,omitempty"`
 	ResetsReceived *int64         `json:"resets_received,omitempty"`
 	Drops          *int64         `json:"drops,omitempty"`
+	Overflows      *int64         `json:"overflows,omitempty"`    // connections that its listeners turned away
 	Peer           string         `json:"peer,omitempty"`         // with the most retransmits and resets, as of a Drop
 	ResetReason    string         `json:"reset_reason,omitempty"` // the most frequent, the kernel's word
 	RTT            Distribution   `json:"rtt_ns"`                 // smoothed, of connections at their close
@@ -210,6 +211,7 @@ type NetworkPoint struct {
 	Retransmits int64 `json:"retransmits"`
 	Resets      int64 `json:"resets"`
 	Drops       int64 `json:"drops"`
+	Overflows   int64 `json:"overflows"` // in the second that ended here
 }
 
 // AcceptQueue is the queue of one listener in which connections waited to be

@@ -159,7 +159,9 @@ func (r *run) mergeRTTs(total *network.Partial) {
 // faultsSeen says which kinds of events any capture recorded.
 type faultsSeen struct{ retransmits, resetsSent, resetsReceived, drops, queues bool }
 
-func (s faultsSeen) any() bool { return s.retransmits || s.resetsSent || s.resetsReceived || s.drops }
+func (s faultsSeen) any() bool {
+	return s.retransmits || s.resetsSent || s.resetsReceived || s.drops || s.queues
+}
 
 func (r *run) faultsRecorded() faultsSeen {
 	var s faultsSeen
@@ -261,7 +263,7 @@ func (r *run) networkCount(name string, s *network.Service, seen faultsSeen) Net
 	out := NetworkCount{
 		Service: name, Retransmits: counted(s.Retransmits, seen.retransmits),
 		ResetsSent: counted(s.ResetsSent, seen.resetsSent), ResetsReceived: counted(s.ResetsReceived, seen.resetsReceived),
-		Drops: counted(s.Drops, seen.drops), Peer: s.Peers.Busiest(), ResetReason: s.Reasons.Busiest(),
+		Drops: counted(s.Drops, seen.drops), Overflows: counted(s.Overflows, seen.queues), Peer: s.Peers.Busiest(), ResetReason: s.Reasons.Busiest(),
 		RTT: distribution(&s.RTT), Series: []NetworkPoint{}, Coverage: r.coverage().of("netevents", nil),
 	}
 	if s.Total() == 0 {
@@ -272,6 +274,7 @@ func (r *run) networkCount(name string, s *network.Service, seen faultsSeen) Net
 		p.StartNs, p.Partial = r.windowStart(i)
 		if w := s.Windows[int32(i)]; w != nil {
 			p.Retransmits, p.Resets, p.Drops = w.Retransmits, w.ResetsSent+w.ResetsReceived, w.Drops
+			p.Overflows = w.Overflows
 		}
 		out.Series = append(out.Series, p)
 	}

@@ -89,7 +89,7 @@ func TestNetworkFaults(t *testing.T) {
 		{"cart", 0, 3, 0, 2, "10.0.0.9", "TCP_STATE"},
 		{"", 0, 4, 0, 5, "10.0.0.9", "NO_SOCKET"},
 	}
-	if len(a.Network) != len(tests) || a.Network[0].Service != "" || a.Network[1].Service != "shop" {
+	if len(a.Network) != len(tests) || a.Network[0].Service != "cart" || a.Network[1].Service != "" {
 		t.Errorf("services are not those, most faults first: %+v", a.Network)
 	}
 	for _, test := range tests {
@@ -106,10 +106,17 @@ func TestNetworkFaults(t *testing.T) {
 			sum.Retransmits += p.Retransmits
 			sum.Resets += p.Resets
 			sum.Drops += p.Drops
+			sum.Overflows += p.Overflows
+		}
+		if sum.Overflows != *n.Overflows || *n.Overflows != map[string]int64{"cart": 7}[test.service] {
+			t.Errorf("%q: %d connections turned away, %d in the windows", test.service, *n.Overflows, sum.Overflows)
 		}
 		if len(n.Series) != 10 || sum.Retransmits != test.retransmits || sum.Resets != test.sent+test.recvd || sum.Drops != test.drops {
 			t.Errorf("%q: the %d windows add up to %+v", test.service, len(n.Series), sum)
 		}
+	}
+	if p := networkOf(t, a, "cart").Series[2]; p.Overflows != 6 {
+		t.Errorf("window 2 of cart is %+v", p)
 	}
 	if p := networkOf(t, a, "shop").Series[3]; p != (NetworkPoint{StartNs: unix0 + 3*second, Retransmits: 2}) {
 		t.Errorf("window 3 of shop is %+v", p)
@@ -205,7 +212,7 @@ func TestFaultsNotRecorded(t *testing.T) {
 	part.manifest.Collectors[1].Missing = map[string]string{"retransmit": "no tracepoint", "accept-queue": "no iterator"}
 	part.queues = nil
 	a = analyzed(t, Options{}, part)
-	if n := networkOf(t, a, "shop"); n.Retransmits != nil || *n.ResetsReceived != 1 || a.AcceptQueues != nil || len(a.Drops) != 2 {
+	if n := networkOf(t, a, "shop"); n.Retransmits != nil || n.Overflows != nil || *n.ResetsReceived != 1 || a.AcceptQueues != nil || len(a.Drops) != 2 {
 		t.Errorf("without retransmits: %+v, %+v", n, a.AcceptQueues)
 	}
 }

@@ -31,9 +31,13 @@ type chartView struct {
 	Marks               []stroke
 	Hovers              []rect // invisible, one a point: tooltips
 	Table               htmlTable
-	About               string // what is drawn, for who does not see it
-	Live                string // its place among the charts that scripts draw
+	Keys                []chartKey // what the lines are, where the section's legend does not say
+	About               string     // what is drawn, for who does not see it
+	Live                string     // its place among the charts that scripts draw
 }
+
+// chartKey names a line by its look.
+type chartKey struct{ Class, Text string }
 
 // chart is the state while drawing one.
 type chart struct {

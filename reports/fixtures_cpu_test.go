@@ -16,6 +16,16 @@ func used(cores float64, requests int64) *analyze.CPU {
 	return c
 }
 
+// cpuWaves is a series of n windows about a number of cores: busier by turns.
+func cpuWaves(n int, cores float64, phase int64) []analyze.CPUPoint {
+	points := []analyze.CPUPoint{}
+	for i := range int64(n) {
+		ns := int64(cores*float64(second)) * (5 + (i+7*phase)%11) / 10
+		points = append(points, analyze.CPUPoint{StartNs: start + i*second, Partial: i == 0, OnCPUNs: ns, RunQueueNs: ns / 20 * (i % 3)})
+	}
+	return points
+}
+
 // cpuShop is the shop with what threads did: checkout waits for locks, cart
 // for its callee, a backup for its disk.
 func cpuShop() *analyze.Analysis {
@@ -43,6 +53,11 @@ func cpuShop() *analyze.Analysis {
 		case "redis":
 			s.CPU = new(analyze.CPU)
 			s.CPU.Coverage = 1
+		}
+	}
+	for i := range a.Services {
+		if s := &a.Services[i]; s.CPU != nil && s.CPU.OnCPUNs > 0 {
+			s.CPUSeries = cpuWaves(60, s.CPU.Cores, int64(i))
 		}
 	}
 	file := a.Captures[0].File

@@ -39,9 +39,17 @@ func nodeDisk(name, kind string, perS, p50 int64) analyze.Disk {
 
 // faults is a service's network faults.
 func faults(name string, retransmits, sent, received, drops int64) analyze.NetworkCount {
+	series := []analyze.NetworkPoint{}
+	for i := range int64(60) {
+		p := analyze.NetworkPoint{StartNs: start + i*second}
+		if i == 24 {
+			p.Retransmits, p.Resets, p.Drops = retransmits, sent+received, drops
+		}
+		series = append(series, p)
+	}
 	return analyze.NetworkCount{
 		Service: name, Retransmits: &retransmits, ResetsSent: &sent, ResetsReceived: &received, Drops: &drops,
-		RTT: spread(retransmits*3, 340*microsecond), Series: []analyze.NetworkPoint{{StartNs: start, Retransmits: retransmits}}, Coverage: 1,
+		RTT: spread(retransmits*3, 340*microsecond), Series: series, Coverage: 1,
 	}
 }
 
@@ -58,6 +66,9 @@ func node() *analyze.Analysis {
 	a.Captures[0].Coverage = append(a.Captures[0].Coverage, analyze.Coverage{Table: "ios", Seen: 25356, Lost: 1334, Ratio: 0.95})
 	cart, nobody := faults("cart", 211, 4, 0, 12), faults("", 0, 36, 0, 41)
 	cart.Peer, cart.ResetReason, nobody.Peer, nobody.ResetReason = "10.0.7.21", "TCP_STATE", "10.0.9.30", "NO_SOCKET"
+	turnedAway, none := int64(310), int64(0)
+	cart.Overflows, nobody.Overflows = &turnedAway, &none
+	cart.Series[25].Overflows, cart.Series[26].Overflows = 300, 10
 	a.Network = []analyze.NetworkCount{cart, nobody, faults("redis", 0, 0, 0, 0)}
 	a.Drops = []analyze.Drop{
 		{Capture: vda.Capture, Reason: "NO_SOCKET", Protocol: "TCP", Count: 41, Local: "10.0.7.5:9092", Peer: "10.0.9.30", FirstNs: start + 3*second, LastNs: start + 51*second,

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"html/template"
 	"io"
-	"slices"
 
 	"kmon/analyze"
 )
@@ -33,16 +32,27 @@ type page struct {
 	Edges        []htmlTable
 	Charts       []chartView
 	NoCharts     string // why charts are missing; "" when all are there
-	Node         []htmlTable
-	NotRecorded  string
-	Disks        []chartView
+	CPU          sectionView
 	Flame        flamePart
+	Disks        sectionView
+	Network      sectionView
+	Calls        sectionView
 	Details      []htmlTable
 	Reading      []definition
 	Version      string
 	Command      string
 	Data         []dataBlock // what scripts read
 	Scripts      []template.JS
+}
+
+// sectionView is a nodeSection with its charts.
+type sectionView struct {
+	ID, Title string
+	Remarks   []string
+	Tables    []htmlTable
+	Charts    []chartView
+	NoCharts  string // what was left out
+	Details   []htmlTable
 }
 
 // dataBlock is packed data in the page, base64, which needs no escape.
@@ -97,22 +107,45 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), marksTable(a))
 	p.Services = filledTables(servicesTable(a), partsTable(a), streamsTable(a))
 	p.Edges = filledTables(edgesTable(a), connectionsTable(a))
-	p.Node, p.NotRecorded = filledTables(slices.Concat(nodeTables(a), nodeDetails(a))...), notRecorded(a)
 	p.Details = filledTables(coverageTable(a), machinesTable(a), hooksTable(a), instancesTable(a), hashesTable(a))
 	charts, live, more := charts(a)
 	if p.Charts = charts; more > 0 {
 		p.NoCharts = "And " + CountText(int64(more)) + " more" + plural(more, " service") + " with less traffic: their series are in the json report."
 	}
-	disks, liveDisks := diskCharts(a, len(live))
-	p.Disks = disks
+	live = p.addSections(a, live)
 	if p.Flame, err = newFlamePart(a); err != nil {
 		return nil, err
 	}
-	series, err := packSeries(append(live, liveDisks...), a.Marks)
+	series, err := packSeries(live, a.Marks)
 	if err != nil {
 		return nil, err
 	}
 	return p, p.addScripts(series)
+}
+
+// addSections adds what the collectors beside tcp told, and gives the live
+// charts with theirs.
+func (p *page) addSections(a *analyze.Analysis, live []liveChart) []liveChart {
+	views := map[string]*sectionView{"cpus": &p.CPU, "storage": &p.Disks, "faults": &p.Network, "calls": &p.Calls}
+	for _, s := range nodeSections(a) {
+		*views[s.ID] = sectionView{ID: s.ID, Title: s.Title, Remarks: s.Remarks, Tables: filledTables(s.Tables...),
+			Charts: []chartView{}, Details: filledTables(s.Details...)}
+	}
+	lines := func(v *sectionView, charts []lineChart) {
+		for i := range charts {
+			v.Charts = append(v.Charts, charts[i].view(a.Marks, len(live)))
+			live = append(live, charts[i].live())
+		}
+	}
+	lines(&p.CPU, cpuCharts(a))
+	disks, liveDisks := diskCharts(a, len(live))
+	p.Disks.Charts, live = disks, append(live, liveDisks...)
+	faults, more := faultCharts(a)
+	lines(&p.Network, faults)
+	if more > 0 {
+		p.Network.NoCharts = "And " + CountText(int64(more)) + " more" + plural(more, " service") + " with fewer faults: their series are in the json report."
+	}
+	return live
 }
 
 // addScripts adds the data, the scripts that read it, and the policy that

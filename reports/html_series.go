@@ -8,9 +8,12 @@ import (
 
 // The units of a series in the page, as assets/charts.js reads them.
 const (
-	unitNs    = 0
-	unitRate  = 1 // a count of each window
-	unitBytes = 2 // likewise
+	unitNs      = 0
+	unitRate    = 1 // a count of each window
+	unitBytes   = 2 // likewise
+	unitCores   = 3 // ns of a window, as the mean number of CPUs
+	unitThreads = 4 // likewise of threads
+	unitFaults  = 5 // as unitRate, drawn as lines
 )
 
 // liveSeries is one line of a chart that scripts draw: of window i the value,

@@ -1,56 +1,73 @@
 package reports
 
 import (
+	"slices"
 	"strings"
 
 	"kmon/analyze"
 )
 
-// nodeTables are the tables of what the collectors beside tcp recorded, in the
-// order in which somebody who looks for lost time asks: the CPUs, what was
-// waited for, the disks, the network's faults, what was dropped, what was
-// called. Tables without rows are left out by the reports.
-func nodeTables(a *analyze.Analysis) []table {
-	return []table{
-		cpuTable(a),
-		functionsTable(a, "on-cpu"),
-		waitsTable(a),
-		functionsTable(a, "off-cpu"),
-		memoryTable(a),
-		disksTable(a),
-		diskUsersTable(a),
-		networkTable(a),
-		acceptQueuesTable(a),
-		dropsTable(a),
-		syscallsTable(a),
+// nodeSection is what one collector beside tcp told, in the order in which
+// somebody who looks for lost time asks.
+type nodeSection struct {
+	ID, Title string
+	Remarks   []string // what of it was not recorded, or that there was none
+	Tables    []table  // those without rows are left out by the reports
+	Details   []table  // long ones, for the reports that fold
+}
+
+// nodeSections are the sections in the order of every report: the CPUs and what
+// was waited for, the disks, the network's faults, then the rest.
+func nodeSections(a *analyze.Analysis) []nodeSection {
+	return []nodeSection{
+		{"cpus", "CPUs, and what was waited for", cpuRemarks(a),
+			[]table{cpuTable(a), functionsTable(a, "on-cpu"), waitsTable(a), functionsTable(a, "off-cpu")},
+			[]table{threadsTable(a), wakesTable(a), waitDetailsTable(a), pathsTable(a, "on-cpu"), pathsTable(a, "off-cpu")}},
+		{"storage", "Disks", diskRemarks(a),
+			[]table{disksTable(a), diskUsersTable(a)}, []table{diskOperationsTable(a)}},
+		{"faults", "Network faults", networkRemarks(a),
+			[]table{networkTable(a), acceptQueuesTable(a), dropsTable(a)}, nil},
+		{"calls", "System calls and memory", callRemarks(a),
+			[]table{syscallsTable(a), memoryTable(a)}, nil},
 	}
 }
 
-// nodeDetails are their long tables, for the reports that fold.
-func nodeDetails(a *analyze.Analysis) []table {
-	return []table{
-		threadsTable(a),
-		wakesTable(a),
-		waitDetailsTable(a),
-		pathsTable(a, "on-cpu"),
-		pathsTable(a, "off-cpu"),
-		diskOperationsTable(a),
+// nodeTables are the tables of all sections.
+func nodeTables(a *analyze.Analysis) (tables []table) {
+	for _, s := range nodeSections(a) {
+		tables = append(tables, s.Tables...)
 	}
+	return tables
 }
+
+// nodeDetails are their long tables.
+func nodeDetails(a *analyze.Analysis) (tables []table) {
+	for _, s := range nodeSections(a) {
+		tables = append(tables, s.Details...)
+	}
+	return tables
+}
+
+// Parts that a collector may not have recorded.
+const (
+	partCPU    = "CPU time and waits (collector cpu)"
+	partStacks = "stacks (collector cpu)"
+	partCalls  = "system calls (collector syscall)"
+	partDisks  = "disks (collector block)"
+	partFaults = "network faults (collector drop)"
+	partMemory = "memory (of target processes)"
+)
 
 // notRecorded names what no capture recorded, and with which collector it is;
-// "" when nothing is missing. It is the one place that says so: tables of what
-// was not recorded are not there at all.
+// "" when nothing is missing. Tables of what was not recorded are not there at
+// all.
 func notRecorded(a *analyze.Analysis) string {
 	var missing []string
 	for _, part := range []struct {
 		absent bool
 		what   string
 	}{
-		{a.Threads == nil, "CPU time and waits (collector cpu)"},
-		{a.Syscalls == nil, "system calls (collector syscall)"},
-		{a.Disks == nil, "disks (collector block)"},
-		{a.Drops == nil, "network faults (collector drop)"},
+		{a.Threads == nil, partCPU}, {a.Syscalls == nil, partCalls}, {a.Disks == nil, partDisks}, {a.Drops == nil, partFaults},
 	} {
 		if part.absent {
 			missing = append(missing, part.what)
@@ -60,4 +77,73 @@ func notRecorded(a *analyze.Analysis) string {
 		return ""
 	}
 	return "Not recorded: " + strings.Join(missing, ", ") + "."
+}
+
+// lacking says of a part that it was not recorded, else what the collector
+// says it could not record.
+func lacking(a *analyze.Analysis, absent bool, part, collector string) []string {
+	remarks := []string{}
+	if absent {
+		remarks = append(remarks, "Not recorded: "+part+".")
+	}
+	for i := range a.Captures {
+		for _, c := range a.Captures[i].Collectors {
+			if said := cut(visible(c.Missing), proseHTML); c.Name == collector && said != "" {
+				if len(a.Captures) > 1 {
+					said = cut(visible(a.Captures[i].File), nameHTML) + ": " + said
+				}
+				remarks = append(remarks, "Not recorded by collector "+collector+": "+said+".")
+			}
+		}
+	}
+	return remarks
+}
+
+func cpuRemarks(a *analyze.Analysis) []string {
+	remarks := lacking(a, a.Threads == nil, partCPU, "cpu")
+	switch {
+	case a.Threads == nil:
+	case a.Flames == nil:
+		remarks = append(remarks, "Not recorded: "+partStacks+".")
+	case len(a.Flames) == 0:
+		remarks = append(remarks, "No stack is in the recording: none was sampled, and nothing waited long enough.")
+	}
+	return remarks
+}
+
+func diskRemarks(a *analyze.Analysis) []string {
+	remarks := lacking(a, a.Disks == nil, partDisks, "block")
+	if a.Disks != nil && !slices.ContainsFunc(a.Disks, func(d disk) bool { return d.IOs > 0 }) {
+		remarks = append(remarks, "No IO ended during the recording.")
+	}
+	return remarks
+}
+
+func networkRemarks(a *analyze.Analysis) []string {
+	remarks := lacking(a, a.Drops == nil, partFaults, "drop")
+	if a.Drops != nil && !slices.ContainsFunc(a.Network, faulty) {
+		remarks = append(remarks, "Nothing that was recorded went wrong.")
+	}
+	return remarks
+}
+
+func callRemarks(a *analyze.Analysis) []string {
+	remarks := lacking(a, a.Syscalls == nil, partCalls, "syscall")
+	if a.Syscalls != nil && len(a.Syscalls) == 0 {
+		remarks = append(remarks, "None of the calls that were counted was made.")
+	}
+	if !slices.ContainsFunc(a.Services, func(s service) bool { return s.Memory != nil }) {
+		remarks = append(remarks, "Not recorded: "+partMemory+".")
+	}
+	return remarks
+}
+
+// faulty says whether anything went wrong on the sockets of a service.
+func faulty(n networkCount) bool {
+	for _, count := range []*int64{n.Retransmits, n.ResetsSent, n.ResetsReceived, n.Drops, n.Overflows} {
+		if count != nil && *count > 0 {
+			return true
+		}
+	}
+	return false
 }

@@ -4,7 +4,10 @@ import (
 	"encoding/base64"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
+
+	"kmon/analyze"
 )
 
 // TestShots writes pictures of a page to the folder KMON_SHOTS, to be looked at.
@@ -16,12 +19,12 @@ func TestShots(t *testing.T) {
 	for _, c := range []struct {
 		name, scheme string
 		width        int
-	}{{"light", "light", 1300}, {"dark", "dark", 1300}, {"narrow", "light", 420}} {
-		b := show(t, render(t, busyShop(), HTML, options), c.width, 900)
+	}{{"light", "light", 1400}, {"dark", "dark", 1400}, {"narrow", "light", 700}, {"phone", "dark", 420}} {
+		b := show(t, render(t, shots(), HTML, options), c.width, 900)
 		b.ready()
 		b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
 		run[int](b, "new Promise(done => setTimeout(() => done(1), 400))")
-		for _, part := range []string{"time", "disk-time", "flame"} {
+		for _, part := range []string{"time", "cpus", "flame", "storage", "faults"} {
 			b.shoot(filepath.Join(dir, c.name+"-"+part+".png"), part)
 		}
 		b.drag(b.at(`document.getElementById("flame-heat")`, 0.3, 0.4), b.at(`document.getElementById("flame-heat")`, 0.6, 0.7))
@@ -32,6 +35,18 @@ func TestShots(t *testing.T) {
 		b.shoot(filepath.Join(dir, c.name+"-still.png"), "flame")
 		b.quiet()
 	}
+}
+
+// shots is a busy shop with all that a node can tell.
+func shots() *analyze.Analysis {
+	a, busy := node(), busyShop()
+	a.Flames, a.HeatMaps, a.Profile = busy.Flames, busy.HeatMaps, busy.Profile
+	for i := range a.Services {
+		if j := slices.IndexFunc(busy.Services, func(s service) bool { return s.Name == a.Services[i].Name }); j >= 0 {
+			a.Services[i].Series = busy.Services[j].Series
+		}
+	}
+	return a
 }
 
 // shoot writes a picture of one section, at most 2400 pixels of it.

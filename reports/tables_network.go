@@ -52,11 +52,14 @@ func networkTable(a *analyze.Analysis) table {
 		number("Resets received", "", 0, func(n *networkCount) cell { return known(n.ResetsReceived, toneWarn) }),
 		{column{Head: "Reset reason", Kind: kindName, Hint: "the most frequent, the kernel's word", Rank: 4, Optional: true}, func(n *networkCount) cell { return named(n.ResetReason) }},
 		number("Drops", "packets, but for those of a normal close", 0, func(n *networkCount) cell { return known(n.Drops, toneWarn) }),
+		odd("Turned away", "connections for which a listener's queue had no room", 0, func(n *networkCount) cell { return known(n.Overflows, toneBad) }),
 		{column{Head: "Mostly with", Kind: kindName, Hint: "the remote address with the most retransmits and resets; with its port where that is a server's", Rank: 3, Optional: true}, func(n *networkCount) cell { return named(n.Peer) }},
 		latency("RTT p50", hintRTT, 1, func(n *networkCount) (analyze.Distribution, int64) { return n.RTT, n.RTT.P50 }),
 		latency("RTT p99", hintRTT, 2, func(n *networkCount) (analyze.Distribution, int64) { return n.RTT, n.RTT.P99 }),
 		number("Closed", "connections that told a round trip time", 5, func(n *networkCount) cell { return counted(n.RTT.Count) }),
-		number("Coverage", hintCoverage, 1, func(n *networkCount) cell { return covered(n.Coverage, n.Retransmits != nil || n.Drops != nil) }),
+		number("Coverage", hintCoverage, 1, func(n *networkCount) cell {
+			return covered(n.Coverage, n.Retransmits != nil || n.Drops != nil || n.Overflows != nil)
+		}),
 	})
 	t.Note = lossNote(a, "netevents", "sockets")
 	return t

@@ -76,7 +76,7 @@ func TestNotRecordedIsNotZero(t *testing.T) {
 	if got := notRecorded(a); strings.Contains(got, "disks") || strings.Contains(got, "faults") {
 		t.Errorf("of what was recorded and empty: %q", got)
 	}
-	for _, f := range []Format{Text, Markdown} {
+	for _, f := range []Format{Text, Markdown} { // HTML says it by section
 		text := string(render(t, shop(), f, Options{}))
 		if n := strings.Count(text, "Not recorded:"); n != 1 {
 			t.Errorf("%s says %d times what was not recorded", f, n)

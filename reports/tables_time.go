@@ -33,7 +33,7 @@ func (p period) note(counts string) string {
 // timeTables are the numbers of the charts, for the report that has none: each
 // series in at most timePoints rows.
 func timeTables(a *analyze.Analysis) []table {
-	return []table{servicesTimeTable(a), disksTimeTable(a), networkTimeTable(a)}
+	return []table{servicesTimeTable(a), cpuTimeTable(a), disksTimeTable(a), networkTimeTable(a)}
 }
 
 // servicePoint is a point of a service's series.
@@ -130,10 +130,15 @@ type faultPoint struct {
 // networkTimeTable lists the windows in which something went wrong, in the
 // order of the services.
 func networkTimeTable(a *analyze.Analysis) table {
-	all := []faultPoint{}
-	for _, n := range a.Network {
-		for _, w := range n.Series {
-			if w.Retransmits+w.Resets+w.Drops > 0 {
+	all, note := []faultPoint{}, ""
+	for _, n := range a.Network[:min(len(a.Network), chartLimit)] {
+		p := periodOfFaults(n.Series, a.WindowNs).within(timePoints)
+		if len(n.Series) == 0 || p.window <= 0 {
+			continue
+		}
+		note = "Each row is " + roundText(p.window) + "."
+		for _, w := range p.thinFaults(n.Series) {
+			if w.Retransmits+w.Resets+w.Drops+w.Overflows > 0 {
 				all = append(all, faultPoint{w, n.Service})
 			}
 		}
@@ -144,8 +149,9 @@ func networkTimeTable(a *analyze.Analysis) table {
 		number("Retransmits", hintRetransmits, 0, func(w *faultPoint) cell { return alarmed(w.Retransmits, toneWarn) }),
 		number("Resets", "sent and received", 0, func(w *faultPoint) cell { return alarmed(w.Resets, toneWarn) }),
 		number("Drops", "", 0, func(w *faultPoint) cell { return alarmed(w.Drops, toneWarn) }),
+		odd("Turned away", "connections for which a listener's queue had no room", 0, func(w *faultPoint) cell { return alarmed(w.Overflows, toneBad) }),
 	})
-	t.Note = joinNotes("Windows without any are left out.", lossNote(a, "netevents"))
+	t.Note = joinNotes(note+" Rows without any are left out, and so is what was not recorded.", lossNote(a, "netevents", "acceptqueues"))
 	return t
 }
 

@@ -141,6 +141,11 @@ func (a *Accumulator) AddQueues(rows []format.AcceptQueue) {
 		if !ok {
 			continue
 		}
+		if row.Overflows > 0 {
+			s := a.partial.Service(service)
+			s.Overflows += row.Overflows
+			a.window(s, a.windows.Of(row.TsNs+a.offsetNs)).Overflows += row.Overflows
+		}
 		key := QueueKey{a.capture, row.NetnsID, row.Addr, row.Port}
 		if a.partial.Queues[key] == nil {
 			if len(a.partial.Queues) >= maxKeys {

@@ -12,6 +12,7 @@ type Faults struct {
 	ResetsSent     int64
 	ResetsReceived int64
 	Drops          int64
+	Overflows      int64 // connections that listeners turned away
 }
 
 func (f *Faults) add(o *Faults) {
@@ -19,10 +20,13 @@ func (f *Faults) add(o *Faults) {
 	f.ResetsSent += o.ResetsSent
 	f.ResetsReceived += o.ResetsReceived
 	f.Drops += o.Drops
+	f.Overflows += o.Overflows
 }
 
 // Total is all of them.
-func (f *Faults) Total() int64 { return f.Retransmits + f.ResetsSent + f.ResetsReceived + f.Drops }
+func (f *Faults) Total() int64 {
+	return f.Retransmits + f.ResetsSent + f.ResetsReceived + f.Drops + f.Overflows
+}
 
 // Service is what happened on the sockets of one service.
 type Service struct {

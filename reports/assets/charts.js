@@ -5,12 +5,12 @@ const kmonCharts = (() => {
   const charts = []; // on the page: {element, chart, plot}
 
   // formats word the values of a unit.
-  const formats = { ns: kmonNumber.duration, rate: kmonNumber.rate, bytes: (n) => kmonNumber.bytes(n) + "/s", cores: (n) => n.toFixed(2) + (n === 1 ? " core" : " cores") };
+  const formats = { ns: kmonNumber.duration, rate: kmonNumber.rate, bytes: (n) => kmonNumber.bytes(n) + "/s", cores: (n) => n.toFixed(2) + (n === 1 ? " core" : " cores"), threads: (n) => n.toFixed(2) + (n === 1 ? " thread" : " threads"), faults: kmonNumber.rate };
 
   // read gives the charts: {times, window, flags, series: [{name, unit, values}]
   // and the marks of all}. Flags: 1 a partial window, 2 one with losses.
   function read(r) {
-    const units = ["ns", "rate", "bytes"];
+    const units = ["ns", "rate", "bytes", "cores", "threads", "faults"];
     const marks = Array.from({ length: r.number() }, () => r.number() + r.number() / 1e9);
     return Array.from({ length: r.number() }, () => {
       const start = r.number() + r.number() / 1e9, window = r.number() / 1e9;
@@ -19,8 +19,10 @@ const kmonCharts = (() => {
       const flags = r.column();
       const series = Array.from({ length: r.number() }, () => {
         const name = r.text(), unit = units[r.number()];
-        // 0 is "not measured", else the value and 1; rates are counts of a window.
-        const values = Array.from(r.column(), (n) => (n === 0 ? null : unit === "ns" ? n - 1 : (n - 1) / window));
+        // 0 is "not measured", else the value and 1; rates are counts of a
+        // window, cores and threads its nanoseconds.
+        const scale = unit === "ns" ? 1 : unit === "cores" || unit === "threads" ? window * 1e9 : window;
+        const values = Array.from(r.column(), (n) => (n === 0 ? null : (n - 1) / scale));
         return { name, unit, values };
       });
       return { times, window, flags, marks, series };
@@ -54,8 +56,8 @@ const kmonCharts = (() => {
       written: { stroke: of("--mark"), width: 1.5 },
       read: { stroke: of("--good"), width: 1.5, dash: [4, 2] },
     };
-    const cycle = [of("--quiet"), of("--p50"), of("--p95"), of("--mark"), of("--good")];
-    if (unit === "cores") return { stroke: cycle[place % cycle.length], width: 1.5 };
+    const cycle = [0, 1, 2, 3, 4, 5].map((n) => of("--n" + n));
+    if (unit === "cores" || unit === "threads" || unit === "faults") return { stroke: cycle[place % cycle.length], width: 1.5 };
     return looks[name] || { stroke: of("--bar"), fill: of("--bar"), width: 1 };
   }
 

@@ -222,8 +222,7 @@
     const block = await kmonData.load("data-series");
     if (!block) return;
     const list = kmonCharts.read(block);
-    const disks = element("disk-time");
-    if (disks) for (const part of disks.querySelectorAll("[data-live]")) part.hidden = false;
+    for (const part of document.querySelectorAll("#storage [data-live]")) part.hidden = false;
     for (const part of document.querySelectorAll("[data-chart]")) {
       part.hidden = false;
       kmonCharts.draw(part, list[Number(part.dataset.chart)]);
