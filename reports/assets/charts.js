@@ -150,6 +150,7 @@ const kmonCharts = (() => {
   // what its bars reach.
   function tick(unit, v, u) {
     if (unit !== "ns" && u.scales.ns && v > u.scales[unit].max / 2.6) return "";
+    if (unit === "threads") return String(+v.toPrecision(3));
     return formats[unit](v).replace(/(\.\d*?)0+(?=\D)/, "$1").replace(/\.(?=\D)/, "");
   }
 
