@@ -7,7 +7,6 @@ import (
 
 	"kmon/analyze/cpu"
 	"kmon/analyze/topology"
-	"kmon/format"
 )
 
 // Lengths of lists.
@@ -72,10 +71,11 @@ func (s *cpuSums) cpu(account *cpu.Account, requests int64, own bool, captures m
 func (s *cpuSums) cpuSeries(c *cpuService, lost []int64) []CPUPoint {
 	points := make([]CPUPoint, s.frame.Windows)
 	for i := range points {
-		start := s.frame.BaseNs + int64(i)*s.frame.WidthNs
-		points[i] = CPUPoint{StartNs: start, Partial: start < s.start || start+s.frame.WidthNs > s.end, Lost: lost[i]}
+		p := &points[i]
+		p.StartNs, p.Partial = s.windowStart(i)
+		p.Lost = lost[i]
 		if w := c.windows[int32(i)]; w != nil {
-			points[i].OnCPUNs, points[i].RunQueueNs = w.OnCPUNs, w.RunQueueNs
+			p.OnCPUNs, p.RunQueueNs = w.OnCPUNs, w.RunQueueNs
 		}
 	}
 	return points
@@ -173,11 +173,6 @@ func (s *cpuSums) fillWakes(a *Analysis) {
 	})
 }
 
-// callWords are the words of format.CounterKind.
-var callWords = map[format.CounterKind]string{
-	format.CounterSyscall: "syscall", format.CounterTracepoint: "tracepoint", format.CounterFunction: "function",
-}
-
 // fillSyscalls lists what was called most.
 func (s *cpuSums) fillSyscalls(a *Analysis) {
 	requests := map[string]int64{}
@@ -193,7 +188,7 @@ func (s *cpuSums) fillSyscalls(a *Analysis) {
 			return
 		}
 		out := SyscallCount{
-			Name: k.Name, Kind: callWords[k.Kind], Service: name, Count: c.Count, RatePerS: s.rate(c.Count),
+			Name: k.Name, Kind: k.Kind.String(), Service: name, Count: c.Count, RatePerS: s.rate(c.Count),
 			Errors: known(c.Errors), TotalNs: known(c.TotalNs), MaxNs: known(c.MaxNs),
 		}
 		if n := requests[name]; n > 0 {

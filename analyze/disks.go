@@ -201,13 +201,6 @@ func (r *run) diskSeries(s *blockio.Disk) []DiskPoint {
 	return points
 }
 
-// windowStart gives where a window begins and whether it is only partly within
-// the analyzed time.
-func (r *run) windowStart(i int) (startNs int64, partial bool) {
-	startNs = r.frame.BaseNs + int64(i)*r.frame.WidthNs
-	return startNs, startNs < r.start || startNs+r.frame.WidthNs > r.end
-}
-
 // listUsers lists the services that did IO, those with most first.
 func (r *run) listUsers(a *Analysis, total *blockio.Partial) {
 	all := map[blockio.User]*blockio.UserStats{}
@@ -221,14 +214,8 @@ func (r *run) listUsers(a *Analysis, total *blockio.Partial) {
 		}
 	}
 	for _, user := range busiestUsers(all) {
-		if user == otherUsers {
-			continue
-		}
-		for i := range r.who.list {
-			if r.who.list[i].Service == user.Service {
-				r.serviceOf(a, r.who.list[i])
-				break
-			}
+		if user != otherUsers {
+			r.listService(a, user.Service)
 		}
 	}
 }

@@ -297,18 +297,10 @@ func faultiest(total *network.Partial) []string {
 // listFaulty lists the services on whose sockets something went wrong, those
 // with most first.
 func (r *run) listFaulty(a *Analysis, total *network.Partial) {
-	if r.who == nil {
-		return
-	}
 	for _, name := range faultiest(total) {
 		if total.Service(name).Total() == 0 {
 			break
 		}
-		for _, p := range r.who.list {
-			if p.Service == name {
-				r.serviceOf(a, p)
-				break
-			}
-		}
+		r.listService(a, name)
 	}
 }

@@ -58,13 +58,8 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 // recordsStacks says whether any capture has the collector of stacks.
 func (r *run) recordsStacks() bool {
 	for _, c := range r.captures {
-		if c.Has("oncpu") || c.Has("offcpu") {
+		if c.Has("oncpu") || c.Has("offcpu") || collector(c, "cpu") != nil {
 			return true
-		}
-		for _, k := range c.Manifest.Collectors {
-			if k.Name == "cpu" {
-				return true
-			}
 		}
 	}
 	return false
@@ -127,7 +122,7 @@ func flameNode(b flame.Branch) FlameNode {
 
 // onCPUMap makes a HeatMap of samples by offset within the second.
 func onCPUMap(h flame.Heat) HeatMap {
-	m := HeatMap{Kind: "on-cpu", Subject: h.Service, StartNs: h.StartNs, ColumnNs: h.ColumnNs, Cells: []HeatCell{}}
+	m := HeatMap{Kind: flame.OnCPU.String(), Subject: h.Service, StartNs: h.StartNs, ColumnNs: h.ColumnNs, Cells: []HeatCell{}}
 	for row := range int64(flame.HeatRows + 1) {
 		m.RowBounds = append(m.RowBounds, row*flame.HeatRowNs)
 	}

@@ -165,6 +165,17 @@ func (r *run) serviceOf(a *Analysis, p party) *Service {
 	return &a.Services[at]
 }
 
+// listService adds the service that a party was met under to a, if it is
+// missing there.
+func (r *run) listService(a *Analysis, name string) {
+	for _, p := range r.parties().list {
+		if p.Service == name {
+			r.serviceOf(a, p)
+			return
+		}
+	}
+}
+
 // instanceOf gives the Instance of s that a party is, adding it when it is
 // missing; of more than maxListed the rest are one. The pointer is valid until
 // the next call.

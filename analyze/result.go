@@ -111,15 +111,19 @@ func kindOf(e *Edge) string {
 	return "connect-only"
 }
 
+// windowStart gives where a window begins and whether it is only partly within
+// the analyzed time.
+func (r *run) windowStart(i int) (startNs int64, partial bool) {
+	startNs = r.frame.BaseNs + int64(i)*r.frame.WidthNs
+	return startNs, startNs < r.start || startNs+r.frame.WidthNs > r.end
+}
+
 // series gives a point for each window.
 func (r *run) series(stats *request.Stats, lost []int64) []Point {
 	points := make([]Point, r.frame.Windows)
 	for i := range points {
-		start := r.frame.BaseNs + int64(i)*r.frame.WidthNs
-		points[i] = Point{
-			StartNs: start, Lost: lost[i],
-			Partial: start < r.start || start+r.frame.WidthNs > r.end,
-		}
+		points[i].StartNs, points[i].Partial = r.windowStart(i)
+		points[i].Lost = lost[i]
 	}
 	for i := range stats.Windows {
 		w := &stats.Windows[i]

@@ -162,7 +162,13 @@ func (e ProcEvent) String() string { return procEventWords.text(int64(e)) }
 // String gives the cause as a word.
 func (c LossCause) String() string { return lossCauseWords.text(int64(c)) }
 
-// String names the operation as kmon print does.
+// String gives the state as a word.
+func (s ThreadState) String() string { return threadStateWords.text(int64(s)) }
+
+// String gives the kind as a word.
+func (k CounterKind) String() string { return counterKindWords.text(int64(k)) }
+
+// String gives the operation as a word.
 func (o Operation) String() string { return operationWords.text(int64(o)) }
 
 var threadStateWords = &words{names: []word{

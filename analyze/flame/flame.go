@@ -236,11 +236,6 @@ func (b *Builder) service(name string) int32 {
 	return i
 }
 
-// stateNames are the words for what was waited for.
-var stateNames = map[format.ThreadState]string{
-	format.StateSleep: "sleep", format.StateDisk: "disk", format.StateRunnable: "runnable",
-}
-
 // leaf gives the node where a row's path ends.
 func (b *Builder) leaf(l leaf) int32 {
 	c := b.capture
@@ -250,9 +245,9 @@ func (b *Builder) leaf(l leaf) int32 {
 	}
 	node = b.services[l.service].node
 	if l.state != 0 {
-		name := stateNames[l.state]
-		if name == "" {
-			name = "state " + strconv.Itoa(int(l.state))
+		name := l.state.String()
+		if l.state > format.StateRunnable { // of a later kmon
+			name = "state " + name
 		}
 		node = b.tree.child(node, b.tree.frame(Frame{Name: name, Kind: KindState}))
 	}

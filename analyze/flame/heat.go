@@ -1,6 +1,9 @@
 package flame
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 const (
 	// HeatRows is how many rows a second is divided into, and HeatRowNs what
@@ -83,7 +86,7 @@ func (b *Builder) heats(limit int) []Heat {
 	}
 	slices.SortFunc(hot, func(x, y *service) int { return order(y.heat.total, x.heat.total, x.name, y.name) })
 	hot = hot[:min(len(hot), limit)]
-	slices.SortFunc(hot, func(x, y *service) int { return order(0, 0, x.name, y.name) })
+	slices.SortFunc(hot, func(x, y *service) int { return cmp.Compare(x.name, y.name) })
 	list = append(list, b.all.result(b.heatAxis, ""))
 	for _, s := range hot {
 		list = append(list, s.heat.result(b.heatAxis, s.name))

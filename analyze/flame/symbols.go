@@ -17,8 +17,8 @@ const (
 
 // Values of a stack id that are no stack.
 const (
-	stackNone  = 0  // there is none to record
-	stackTaken = -1 // it could not be taken
+	stackNone     = 0  // there is none to record
+	stackNotTaken = -1 // it could not be taken
 )
 
 // symbols has the stacks of one capture as frames of a tree.
@@ -115,7 +115,7 @@ func (s *symbols) addStacks(rows []format.Stack) error {
 func (s *symbols) begin(id int64) {
 	_, known := s.spans[id]
 	s.open = id
-	s.skip = known || id == stackNone || id == stackTaken || len(s.spans) >= maxStacks || len(s.list) >= maxStackFrames
+	s.skip = known || id == stackNone || id == stackNotTaken || len(s.spans) >= maxStacks || len(s.list) >= maxStackFrames
 	if !s.skip {
 		s.spans[id] = span{int32(len(s.list)), int32(len(s.list))}
 	}

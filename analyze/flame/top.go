@@ -1,6 +1,9 @@
 package flame
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // Function is what one function adds up to, over all paths.
 type Function struct {
@@ -46,13 +49,10 @@ func (r *Result) Functions(k Kind, service string, limit int) []Function {
 		}
 	}
 	slices.SortFunc(list, func(a, b Function) int {
-		if c := order(b.Self, a.Self, "", ""); c != 0 {
+		if c := cmp.Or(cmp.Compare(b.Self, a.Self), cmp.Compare(b.Total, a.Total)); c != 0 {
 			return c
 		}
-		if c := order(b.Total, a.Total, "", ""); c != 0 {
-			return c
-		}
-		return compareFunctions(a.Frame, b.Frame)
+		return compareFunctions(a.Frame, b.Frame) // seldom: names are long
 	})
 	return list[:min(len(list), limit)]
 }
@@ -97,7 +97,7 @@ func (r *Result) Paths(k Kind, service string, limit int) []Path {
 // place puts a node into the list of the best, unless it is not among them.
 func (r *Result) place(k Kind, best []int32, node int32, limit int) []int32 {
 	compare := func(a, b int32) int {
-		if c := order(r.Self[k][b], r.Self[k][a], "", ""); c != 0 {
+		if c := cmp.Compare(r.Self[k][b], r.Self[k][a]); c != 0 {
 			return c
 		}
 		return slices.CompareFunc(r.frames(a), r.frames(b), compareFunctions)
