@@ -91,20 +91,32 @@ static __always_inline void add_wait(struct wait_key *key, u64 ns, u64 waiting)
 	keep_max(&sum->max_ns, ns);
 }
 
+/* coarse_delay is what a task has waited in run queues in all its life, without
+ * the wait that goes on, in units of 1024 ns; it wraps after 73 minutes. */
+static __always_inline u32 coarse_delay(struct task_struct *task)
+{
+	return task->sched_info.run_delay >> 10;
+}
+
 /* waited adds what a task that does not run has waited for until now: sleep
- * until it was woken, then the run queue. */
+ * until it was woken, then the run queues. last_queued is when it came into the
+ * last of these: one that is moved to another CPU has waited before. */
 static __always_inline void waited(struct task_struct *task, struct thread_state *s, u64 now, bool over)
 {
 	u64 queued = task->sched_info.last_queued;
-	u64 woken = queued ? queued : now;
-	u64 sleep = 0, queue = 0;
+	u64 sleep = 0, queue = 0, off;
 	struct wait_key key = {};
 
-	/* An older sleep was too short to be asked about when it ended. */
-	if (s->slept_ns && s->slept_ns >= task->sched_info.last_arrival && woken > s->slept_ns)
-		sleep = woken - s->slept_ns;
 	if (queued && now > queued)
 		queue = now - queued;
+	/* An older sleep was too short to be asked about when it ended. */
+	if (s->slept_ns && s->slept_ns >= task->sched_info.last_arrival && now > s->slept_ns) {
+		off = now - s->slept_ns;
+		queue += (u64)(coarse_delay(task) - s->slept_delay) << 10;
+		if (queue > off)
+			queue = off;
+		sleep = off - queue;
+	}
 	if (sleep < off_cpu_min_ns)
 		sleep = 0;
 	if (queue < off_cpu_min_ns)
@@ -203,6 +215,7 @@ static __always_inline void leaves(void *ctx, struct task_struct *prev, bool pre
 	if (preempt || !state)
 		return;
 	s->slept_ns = clock(prev);
+	s->slept_delay = coarse_delay(prev);
 	s->slept_state = kind_of_sleep(state);
 	if (state & TASK_DEAD)
 		ends(prev, s);

@@ -464,7 +464,7 @@ type KmonThreadState struct {
 	SleptState  uint8
 	Pad         [2]uint8
 	Busy        uint32
-	Pad2        uint32
+	SleptDelay  uint32
 	OnCpuNs     uint64
 	RunQueueNs  uint64
 	Timeslices  uint64

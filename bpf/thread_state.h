@@ -25,7 +25,7 @@ struct thread_state {
 	u8 slept_state; /* STATE_SLEEP or STATE_DISK */
 	u8 pad[2];
 	u32 busy; /* somebody changes waker or tells its count */
-	u32 pad2;
+	u32 slept_delay; /* its waits in run queues at slept_ns, coarse_delay */
 	/* The kernel's accounts of the thread as far as they were told. */
 	u64 on_cpu_ns;
 	u64 run_queue_ns;

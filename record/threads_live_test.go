@@ -226,8 +226,11 @@ func TestWaitsAreKnown(t *testing.T) {
 			wakes += row.Count
 		}
 	}
-	if want := r.threads["waker"].Times; wakes != want {
-		t.Errorf("the waker woke the waiter %d times, want %d", wakes, want)
+	// Go's scheduler lets the waiter wait too, and any thread may end that.
+	waiter := r.threads["waiter"]
+	own := r.proc[waiter.TID].Voluntary - waiter.Times
+	if want := r.threads["waker"].Times; wakes < want || wakes > want+own {
+		t.Errorf("the waker woke the waiter %d times, want %d and at most %d more", wakes, want, own)
 	}
 }
 
