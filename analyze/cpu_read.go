@@ -13,10 +13,7 @@ import (
 
 // readCPU reads what the captures tell of CPUs, waits, calls and memory.
 func (r *run) readCPU(ctx context.Context) (*cpu.Partial, error) {
-	total := cpu.New(cpu.Frame{
-		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs,
-		BaseNs: r.frame.BaseNs, WidthNs: r.frame.WidthNs, Windows: r.frame.Windows,
-	})
+	total := cpu.New(cpu.Frame{Windows: r.windows()})
 	for _, c := range r.captures {
 		reader := cpuReader{r, c, total, cpu.Source{Capture: int32(c.Index), OffsetNs: c.OffsetNs}}
 		if err := reader.read(ctx); err != nil {

@@ -163,7 +163,7 @@ func (s *cpuSums) asked() (answered map[string][]int64, open map[string]int64) {
 		}
 		name := s.topology.Services[s.topology.Instances[cell.Instance].Service].Name
 		if answered[name] == nil {
-			answered[name] = make([]int64, frame.Windows)
+			answered[name] = make([]int64, frame.Count)
 		}
 		stats := s.run.total.Stats(int32(i))
 		open[name] += stats.WaitedNs

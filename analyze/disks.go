@@ -58,14 +58,6 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 	return nil
 }
 
-// windows gives the analyzed time as topics count it.
-func (r *run) windows() replay.Windows {
-	return replay.Windows{
-		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs,
-		BaseNs: r.frame.BaseNs, WidthNs: r.frame.WidthNs, Count: r.frame.Windows,
-	}
-}
-
 func diskTree(c *replay.Capture) (*blockio.Tree, error) {
 	var disks []format.Disk
 	var mounts []format.Mount

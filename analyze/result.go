@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 
+	"kmon/analyze/replay"
 	"kmon/analyze/request"
 	"kmon/analyze/stat"
 )
@@ -109,6 +110,14 @@ func kindOf(e *Edge) string {
 		return "stream"
 	}
 	return "connect-only"
+}
+
+// windows gives the analyzed time as topics count it.
+func (r *run) windows() replay.Windows {
+	return replay.Windows{
+		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs,
+		BaseNs: r.frame.BaseNs, WidthNs: r.frame.WidthNs, Count: r.frame.Windows,
+	}
 }
 
 // windowStart gives where a window begins and whether it is only partly within

@@ -3,16 +3,12 @@ package cpu
 import (
 	"math"
 	"math/bits"
+
+	"kmon/analyze/replay"
 )
 
-// Frame is the range of time of interest and its windows. Times are Unix.
-type Frame struct {
-	FromNs  int64 // math.MinInt64: no limit
-	ToNs    int64 // math.MaxInt64: no limit
-	BaseNs  int64 // of the first window
-	WidthNs int64
-	Windows int32 // at least 1; what lies outside counts in the first or the last
-}
+// Frame is the time of interest, of which intervals may have a part only.
+type Frame struct{ replay.Windows }
 
 // span is an interval of a row and the part of it that is in the frame, Unix.
 type span struct {
@@ -26,7 +22,7 @@ func (f *Frame) span(start, end int64) (span, bool) {
 	end = max(start, end)
 	s := span{start, end, max(start, f.FromNs), min(end, f.ToNs)}
 	if start == end {
-		return s, start >= f.FromNs && start < f.ToNs
+		return s, f.Holds(start)
 	}
 	return s, s.from < s.to
 }
@@ -52,18 +48,10 @@ func (s *span) until(v, ns int64) int64 {
 	return int64(part)
 }
 
-// window gives the index of the window with a time.
-func (f *Frame) window(ns int64) int32 {
-	if ns <= f.BaseNs {
-		return 0
-	}
-	return int32(min((uint64(ns)-uint64(f.BaseNs))/uint64(f.WidthNs), uint64(f.Windows-1)))
-}
-
 // each calls fn for each window that the span touches with the part of the
 // span in it.
 func (f *Frame) each(s span, fn func(index int32, part span)) {
-	first, last := f.window(s.from), f.window(max(s.to-1, s.from))
+	first, last := f.Of(s.from), f.Of(max(s.to-1, s.from))
 	for i := first; i <= last; i++ {
 		part := s
 		if i > first {

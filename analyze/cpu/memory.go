@@ -50,7 +50,7 @@ func newMemory() Memory {
 // of the cgroup.
 func (p *Partial) AddMemory(from Source, service int32, row *format.Memory) {
 	at := row.TsNs + from.OffsetNs
-	if at < p.Frame.FromNs || at >= p.Frame.ToNs {
+	if !p.Frame.Holds(at) {
 		return
 	}
 	m := p.Memory.moments.at(momentKey{service, from.Capture, at})

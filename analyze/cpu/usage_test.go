@@ -7,6 +7,7 @@ import (
 	"reflect"
 	"testing"
 
+	"kmon/analyze/replay"
 	"kmon/format"
 )
 
@@ -14,7 +15,7 @@ const second = int64(1e9)
 
 // minute is 60 windows of 1 s from 1000 s on, without limits.
 func minute() Frame {
-	return Frame{FromNs: math.MinInt64, ToNs: math.MaxInt64, BaseNs: 1000 * second, WidthNs: second, Windows: 60}
+	return Frame{replay.Windows{FromNs: math.MinInt64, ToNs: math.MaxInt64, BaseNs: 1000 * second, WidthNs: second, Count: 60}}
 }
 
 // rows are random rows of all tables over a minute, of some processes.

@@ -14,5 +14,8 @@ func (w Windows) Holds(ns int64) bool { return ns >= w.FromNs && ns < w.ToNs }
 
 // Of gives the window of a time, the first or last for times outside.
 func (w Windows) Of(ns int64) int32 {
-	return int32(min(max((ns-w.BaseNs)/w.WidthNs, 0), int64(w.Count)-1))
+	if ns <= w.BaseNs {
+		return 0
+	}
+	return int32(min((uint64(ns)-uint64(w.BaseNs))/uint64(w.WidthNs), uint64(w.Count-1)))
 }
