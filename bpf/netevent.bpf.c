@@ -14,7 +14,7 @@
  */
 #include "stack.h"
 #include "control.h"
-#include <bpf/bpf_endian.h>
+#include "socket_ends.h"
 #include <bpf/bpf_tracing.h>
 
 /* The same numbers as format.NetEventKind. */
@@ -81,7 +81,9 @@ bool net_events_by_port = false;
 #define ETH_P_IP 0x0800
 #define ETH_P_IPV6 0x86dd
 #define IP_OFFSET_MASK 0x1fff
+#define TCP_FLAG_SYN 0x02
 #define TCP_FLAG_RST 0x04
+#define TCP_FLAG_ACK 0x10
 #define DST_PTRMASK (~7UL)
 
 /* Headers as they are in a packet. */
@@ -198,26 +200,20 @@ static __always_inline void from_packet(struct net_event_key *key, const struct 
 }
 
 /* from_socket takes the ends from a socket or a request for one. */
-static __always_inline void from_socket(struct net_event_key *key, struct sock_common *sk)
+static __always_inline void from_socket(struct net_event_key *key, struct sock *sk)
 {
-	key->family = BPF_CORE_READ(sk, skc_family);
-	key->local_port = BPF_CORE_READ(sk, skc_num);
-	key->remote_port = bpf_ntohs(BPF_CORE_READ(sk, skc_dport));
-	if (key->family == AF_INET6) {
-		BPF_CORE_READ_INTO((struct in6_addr *)key->local_addr, sk, skc_v6_rcv_saddr);
-		BPF_CORE_READ_INTO((struct in6_addr *)key->remote_addr, sk, skc_v6_daddr);
-	} else {
-		key->local_addr[0] = BPF_CORE_READ(sk, skc_rcv_saddr);
-		key->remote_addr[0] = BPF_CORE_READ(sk, skc_daddr);
-	}
+	key->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	key->local_port = local_port(sk);
+	key->remote_port = remote_port(sk);
+	read_addresses(sk, key->family, key->local_addr, key->remote_addr);
 }
 
 /* belongs notes whose event it is; sk may be NULL. */
-static __always_inline void belongs(struct net_event_key *key, struct sock_common *sk)
+static __always_inline void belongs(struct net_event_key *key, struct sock *sk)
 {
-	key->netns_id = BPF_CORE_READ(sk, skc_net.net, ns.inum);
-	if (BPF_CORE_READ(sk, skc_dport)) /* else it listens, or is the kernel's own */
-		key->socket_id = BPF_CORE_READ(sk, skc_cookie.counter);
+	key->netns_id = netns_id(sk);
+	if (remote_port(sk)) /* else it listens, or is the kernel's own */
+		key->socket_id = BPF_CORE_READ(sk, __sk_common.skc_cookie.counter);
 }
 
 /* namespace_of is that of the device a packet came from or goes to. */
@@ -235,6 +231,14 @@ static __always_inline u32 namespace_of(struct sk_buff *skb)
 static __always_inline bool is_wanted(const struct net_event_key *key)
 {
 	return !net_events_by_port || is_target_port(key->local_port, key->remote_port);
+}
+
+/* forget_port makes packets that ask for a connection alike: each comes from
+ * another port, which says nothing. The connection is not there yet. */
+static __always_inline void forget_port(struct net_event_key *key, u8 flags)
+{
+	if ((flags & (TCP_FLAG_SYN | TCP_FLAG_ACK)) == TCP_FLAG_SYN && !key->socket_id)
+		key->remote_port = 0;
 }
 
 /* count_event adds to the events of this second. */
@@ -258,7 +262,7 @@ static __always_inline void count_event(struct net_event_key *key, u32 count)
 }
 
 /* on_socket counts an event of a socket that has both ends. */
-static __always_inline void on_socket(u16 kind, struct sock_common *sk, u32 reason, u32 count)
+static __always_inline void on_socket(u16 kind, struct sock *sk, u32 reason, u32 count)
 {
 	struct net_event_key key = {.kind = kind, .reason = reason};
 
@@ -273,7 +277,7 @@ static __always_inline void sent_again(struct sock *sk, struct sk_buff *skb)
 {
 	u16 packets = BPF_CORE_READ((struct tcp_skb_cb *)((void *)skb + bpf_core_field_offset(struct sk_buff, cb)), tcp_gso_segs);
 
-	on_socket(NET_RETRANSMIT, (struct sock_common *)sk, 0, packets ? packets : 1);
+	on_socket(NET_RETRANSMIT, sk, 0, packets ? packets : 1);
 }
 
 /* It tells of failures since 6.16, of success only before. */
@@ -295,7 +299,7 @@ int BPF_PROG(net_retransmit, struct sock *sk, struct sk_buff *skb)
 SEC("tp_btf/tcp_retransmit_synack")
 int BPF_PROG(net_retransmit_synack, struct sock *listener, struct request_sock *request)
 {
-	on_socket(NET_RETRANSMIT, (struct sock_common *)request, 0, 1);
+	on_socket(NET_RETRANSMIT, (struct sock *)request, 0, 1);
 	return 0;
 }
 
@@ -303,7 +307,7 @@ int BPF_PROG(net_retransmit_synack, struct sock *listener, struct request_sock *
  * packet. There need not be a socket either. */
 static __always_inline void reset_sent(void *ctx, u32 reason)
 {
-	struct sock_common *sk = argument(ctx, 0);
+	struct sock *sk = argument(ctx, 0);
 	struct sk_buff *skb = argument(ctx, 1);
 	struct net_event_key key = {.kind = NET_RESET_SENT, .reason = reason};
 	struct packet p = {};
@@ -317,8 +321,10 @@ static __always_inline void reset_sent(void *ctx, u32 reason)
 	belongs(&key, sk);
 	if (!key.netns_id)
 		key.netns_id = namespace_of(skb);
-	if (is_wanted(&key))
-		count_event(&key, 1);
+	if (!is_wanted(&key))
+		return;
+	forget_port(&key, p.flags);
+	count_event(&key, 1);
 }
 
 SEC("tp_btf/tcp_send_reset")
@@ -338,7 +344,7 @@ int BPF_PROG(net_reset_sent, struct sock *sk, struct sk_buff *skb)
 SEC("tp_btf/tcp_receive_reset")
 int BPF_PROG(net_reset_received, struct sock *sk)
 {
-	on_socket(NET_RESET_RECEIVED, (struct sock_common *)sk, 0, 1);
+	on_socket(NET_RESET_RECEIVED, sk, 0, 1);
 	return 0;
 }
 
@@ -363,20 +369,20 @@ static __always_inline u64 take_stack(void *ctx)
 	return keep_kernel_stack(&d->kernel, bpf_get_stack(ctx, d->kernel.addrs, sizeof(d->kernel.addrs), 0));
 }
 
-static __always_inline bool is_inet(struct sock_common *sk)
+static __always_inline bool is_inet(struct sock *sk)
 {
-	u16 family = BPF_CORE_READ(sk, skc_family);
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
 
 	return family == AF_INET || family == AF_INET6;
 }
 
 /* A packet that was never given its headers is known by its socket, if that is
  * one of TCP that has both ends. */
-static __always_inline bool is_connection(struct sock_common *sk)
+static __always_inline bool is_connection(struct sock *sk)
 {
-	u16 protocol = BPF_CORE_READ((struct sock *)sk, sk_protocol);
+	u16 protocol = BPF_CORE_READ(sk, sk_protocol);
 
-	return is_inet(sk) && BPF_CORE_READ(sk, skc_dport) && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
+	return is_inet(sk) && remote_port(sk) && (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
 /* Before 6.10 nothing else tells that a packet for no socket is answered by a
@@ -393,9 +399,9 @@ static __always_inline void answered(const struct net_event_key *drop, u8 flags)
 	count_event(&key, 1);
 }
 
-static __always_inline int dropped(void *ctx, struct sk_buff *skb, u32 reason, struct sock_common *receiver)
+static __always_inline int dropped(void *ctx, struct sk_buff *skb, u32 reason, struct sock *receiver)
 {
-	struct sock_common *sk = receiver && is_inet(receiver) ? receiver : (struct sock_common *)BPF_CORE_READ(skb, sk);
+	struct sock *sk = receiver && is_inet(receiver) ? receiver : (struct sock *)BPF_CORE_READ(skb, sk);
 	bool received = receiver || BPF_CORE_READ(skb, skb_iif);
 	struct net_event_key key = {.kind = NET_DROP, .reason = reason};
 	struct packet p = {};
@@ -413,6 +419,8 @@ static __always_inline int dropped(void *ctx, struct sk_buff *skb, u32 reason, s
 		belongs(&key, sk);
 	if (!key.netns_id)
 		key.netns_id = namespace_of(skb);
+	if (received)
+		forget_port(&key, p.flags);
 	if (reason_no_socket && reason == reason_no_socket && received)
 		answered(&key, p.flags);
 	key.kernel_stack = take_stack(ctx);

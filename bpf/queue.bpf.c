@@ -11,6 +11,7 @@
  */
 #include "control.h"
 #include "emit.h"
+#include "socket_ends.h"
 #include <bpf/bpf_tracing.h>
 
 struct queue_state {

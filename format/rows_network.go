@@ -24,9 +24,9 @@ type NetEvent struct {
 	LocalAddr  string       `parquet:"local_addr,dict"`
 	LocalPort  int32        `parquet:"local_port,dict"`
 	RemoteAddr string       `parquet:"remote_addr,dict"`
-	RemotePort int32        `parquet:"remote_port,dict"`
-	PID        int32        `parquet:"pid,dict"`      // the socket's owner, as far as known
-	StackID    int64        `parquet:"stack_id,dict"` // of a drop: kernel stack of the first; 0: none
+	RemotePort int32        `parquet:"remote_port,dict"` // 0 also for all clients that got no connection
+	PID        int32        `parquet:"pid,dict"`         // the socket's owner, as far as known
+	StackID    int64        `parquet:"stack_id,dict"`    // of a drop: kernel stack of the first; 0: none
 	Count      int64        `parquet:"count,delta"`
 }
 

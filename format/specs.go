@@ -90,7 +90,7 @@ var specs = []tableSpec{
 		{"local_addr", unitText, "not known", "address of this end"},
 		{"local_port", unitID, "not known", "port of this end"},
 		{"remote_addr", unitText, "not known", "address of the other end"},
-		{"remote_port", unitID, "not known", "port of the other end"},
+		{"remote_port", unitID, "not known, or many: of packets that asked for a connection and got none", "port of the other end"},
 		{"pid", unitID, "not known", "owner of the socket"},
 		{"stack_id", unitID, "none taken", "of a drop, the kernel stack of the first"},
 		{"count", unitCount, "never", "how many"},

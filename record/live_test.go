@@ -73,6 +73,10 @@ func TestMain(m *testing.M) {
 		makeCalls()
 		return
 	}
+	if os.Getenv(netLoadMode) != "" {
+		makeNetLoad()
+		return
+	}
 	dir, err := os.MkdirTemp("", "kmon-record")
 	if err != nil {
 		panic(err)

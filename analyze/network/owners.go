@@ -95,12 +95,13 @@ func (o *Owners) listening(netnsID int64, addr string, port int32, ns int64) int
 }
 
 // serves says whether the local end of an event is a server's: somebody
-// listens there, or else its port is the lower one.
+// listens there, or the other end's port is any client's (0), or else its port is
+// the lower one.
 func (o *Owners) serves(e *format.NetEvent) bool {
 	if o.listener(e.NetnsID, e.LocalAddr, e.LocalPort, e.TsNs) != nil {
 		return true
 	}
-	return e.LocalPort != 0 && e.LocalPort < e.RemotePort
+	return e.LocalPort != 0 && (e.RemotePort == 0 || e.LocalPort < e.RemotePort)
 }
 
 // ends writes the two ends of an event. A client's port says nothing, so it is

@@ -1,0 +1,155 @@
+package record
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"kmon/format"
+)
+
+// netFaults are the events of one network namespace, in which nobody but the
+// load was.
+type netFaults struct {
+	truth   netTruth
+	rows    []format.NetEvent
+	stacks  map[int64]string
+	sockets map[int64]format.Socket
+}
+
+// recordNetLoad records a load of netload_test.go in a namespace of its own.
+func recordNetLoad(t *testing.T, name string, o Options) netFaults {
+	t.Helper()
+	requireBPF(t)
+	exe, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "truth.json")
+	o.Output = filepath.Join(dir, "net.kmon")
+	o.Command = []string{"env", netLoadMode + "=" + name + ":" + file, "unshare", "--net", exe}
+	if o.Collectors == nil {
+		o.Collectors = []string{"drop", "tcp"}
+	}
+	result, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if result.ExitCode != 0 || len(result.Losses) != 0 {
+		t.Fatalf("the load ended with %d, losses %v", result.ExitCode, result.Losses)
+	}
+	var f netFaults
+	data, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &f.truth); err != nil {
+		t.Fatal(err)
+	}
+	r := readRecording(t, result)
+	f.sockets, f.stacks = r.byID, stackNames(t, r.capture)
+	for _, row := range all[format.NetEvent](t, r.capture) {
+		if row.NetnsID == f.truth.NetnsID {
+			f.rows = append(f.rows, row)
+		}
+	}
+	return f
+}
+
+// count adds up rows of a kind, and of a reason unless that is "".
+func (f netFaults) count(kind format.NetEventKind, reason string) (n int64) {
+	for _, row := range f.rows {
+		if row.Kind == kind && (reason == "" || row.Reason == reason) {
+			n += row.Count
+		}
+	}
+	return n
+}
+
+func (f netFaults) check(t *testing.T, what string, got, want int64) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s: got %d, want %d; truth %+v", what, got, want, f.truth)
+	}
+}
+
+func TestRefusedConnectsAreCountedExactly(t *testing.T) {
+	f := recordNetLoad(t, "refused", Options{})
+	f.check(t, "connects refused", f.truth.Refused, f.truth.Times)
+	f.check(t, "resets sent, by the kernel's counter", f.truth.OutRsts, f.truth.Times)
+	f.check(t, "resets sent", f.count(format.NetResetSent, ""), f.truth.Times)
+	f.check(t, "resets received", f.count(format.NetResetReceived, ""), f.truth.Times)
+	f.check(t, "packets to no socket", f.count(format.NetDrop, "NO_SOCKET"), f.truth.Times)
+	f.check(t, "drops", f.count(format.NetDrop, ""), f.truth.Times)
+	byAddress := map[string]int64{}
+	for _, row := range f.rows {
+		local, remote := row.LocalPort, row.RemotePort // which is of all clients, 0
+		if row.Kind == format.NetResetReceived {
+			local, remote = remote, 0
+			if s := f.sockets[row.SocketID]; s.RemotePort != f.truth.Port {
+				t.Errorf("a reset was received on socket %d, which is %+v", row.SocketID, s)
+			}
+		}
+		if local != f.truth.Port || remote != 0 || row.LocalAddr != row.RemoteAddr || row.Protocol != 6 || row.LastNs < row.TsNs {
+			t.Errorf("makes no sense: %+v", row)
+		}
+		if row.Kind == format.NetDrop {
+			byAddress[row.LocalAddr] += row.Count
+			if stack := f.stacks[row.StackID]; !strings.Contains(stack, "_rcv") {
+				t.Errorf("dropped at %q", stack)
+			}
+		}
+	}
+	if n := int64(len(f.rows)) - f.truth.Times; n > 12 { // in three seconds at most, of two kinds and two versions
+		t.Errorf("%d rows of packets that are alike", n)
+	}
+	f.check(t, "of IPv4", byAddress["127.0.0.1"], f.truth.Times/2)
+	f.check(t, "of IPv6", byAddress["::1"], f.truth.Times/2)
+}
+
+func TestPlainConnectionsDropNothing(t *testing.T) {
+	f := recordNetLoad(t, "plain", Options{})
+	f.check(t, "connections", f.truth.Times, 1000)
+	for _, row := range f.rows {
+		t.Errorf("%+v at %s", row, f.stacks[row.StackID])
+	}
+}
+
+func TestAbortedConnectionsAreCountedExactly(t *testing.T) {
+	f := recordNetLoad(t, "aborted", Options{})
+	f.check(t, "resets sent, by the kernel's counter", f.truth.OutRsts, f.truth.Times)
+	f.check(t, "resets sent", f.count(format.NetResetSent, ""), f.truth.Times)
+	f.check(t, "resets received", f.count(format.NetResetReceived, ""), f.truth.Times)
+	for _, row := range f.rows {
+		s, known := f.sockets[row.SocketID]
+		sent := row.Kind == format.NetResetSent
+		if !known || sent != (s.RemotePort == f.truth.Port) || s.LocalPort != row.LocalPort || s.RemotePort != row.RemotePort {
+			t.Fatalf("%+v on socket %+v", row, s)
+		}
+	}
+}
+
+func TestRetransmitsEqualTheKernelsCounter(t *testing.T) {
+	f := recordNetLoad(t, "lossy", Options{})
+	if f.truth.RetransSegs == 0 || f.truth.Filtered == 0 {
+		t.Fatalf("nothing was lost: %+v", f.truth)
+	}
+	f.check(t, "retransmits that could not be sent", f.truth.RetransFail, 0)
+	f.check(t, "segments sent again", f.count(format.NetRetransmit, ""), f.truth.RetransSegs)
+	f.check(t, "packets dropped by the filter", f.count(format.NetDrop, "NETFILTER_DROP"), f.truth.Filtered)
+	var bySockets, answers int64
+	for _, row := range f.rows {
+		switch {
+		case row.Kind == format.NetRetransmit && f.sockets[row.SocketID].RemotePort == f.truth.Port:
+			bySockets += row.Count
+		case row.Kind == format.NetRetransmit:
+			answers += row.Count
+		}
+	}
+	if bySockets == 0 || answers == 0 {
+		t.Errorf("%d segments of the client and %d answers to a connect were sent again, want both", bySockets, answers)
+	}
+}
