@@ -67,7 +67,7 @@ var serviceQuantiles = []quantileLine{
 // were left out. The live charts are the same for scripts.
 func charts(a *analyze.Analysis) (views []chartView, live []liveChart, more int) {
 	views = []chartView{}
-	p := periodOf(a.Services, a.WindowNs)
+	p := servicesPeriod(a)
 	for _, s := range busiest(a.Services) {
 		if s.Requests == 0 || len(s.Series) == 0 || p.window <= 0 || p.end <= p.start {
 			continue
@@ -76,16 +76,16 @@ func charts(a *analyze.Analysis) (views []chartView, live []liveChart, more int)
 			more++
 			continue
 		}
-		view := drawChart(a, &s, p, len(views))
-		live = append(live, liveService(p.thin(s.Series), p.window))
-		views = append(views, view)
+		s.Series = servicePoints.thin(p, s.Series)
+		live = append(live, liveService(s.Series, p.window))
+		views = append(views, drawChart(a, &s, p, len(views)))
 	}
 	return views, live, more
 }
 
-// drawChart draws one service.
+// drawChart draws one service, whose series is thinned.
 func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) chartView {
-	c := chart{p: p, points: p.thin(s.Series), quantiles: serviceQuantiles, noun: "request"}
+	c := chart{p: p, points: s.Series, quantiles: serviceQuantiles, noun: "request"}
 	c.Name = cut(nameText(s.Name), nameHTML)
 	c.About = "Latency percentiles and request rate of " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
@@ -94,11 +94,15 @@ func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) cha
 		c.Note = "Each point is " + CountText(p.merged) + " windows: requests added up, of each percentile the worst window."
 	}
 	c.draw(a.Marks)
-	t := p.seriesTable(c.points)
-	t.ID, t.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+c.Name
-	c.Table = forHTML(t, len(t.Rows))
-	c.Live = chartRef(index)
+	c.list(p.seriesTable(c.points), index)
 	return c.chartView
+}
+
+// list puts the numbers of a chart below it; index is its place among all.
+func (v *chartView) list(numbers table, index int) {
+	numbers.ID, numbers.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+v.Name
+	v.Table = forHTML(numbers, len(numbers.Rows))
+	v.Live = chartRef(index)
 }
 
 // draw draws the points, and marks over them.

@@ -17,11 +17,11 @@ func diskCharts(a *analyze.Analysis, first int) (views []chartView, live []liveC
 	views = []chartView{}
 	for i := range a.Disks {
 		d := a.Disks[i]
-		p := periodOf([]analyze.Service{{Series: diskPoints(d.Series)}}, a.WindowNs)
+		p := diskPoints.period(a.WindowNs, d.Series)
 		if d.IOs == 0 || p.window <= 0 || p.end <= p.start || len(views) == chartLimit {
 			continue
 		}
-		d.Series = p.thinDisk(d.Series)
+		d.Series = diskPoints.thin(p, d.Series)
 		live = append(live, liveDisk(&d, p.window))
 		views = append(views, drawDisk(a, &d, p, first+len(views)))
 	}
@@ -30,7 +30,7 @@ func diskCharts(a *analyze.Analysis, first int) (views []chartView, live []liveC
 
 // drawDisk draws one disk, whose series is thinned.
 func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartView {
-	c := chart{p: p, points: diskPoints(d.Series), quantiles: diskQuantiles, noun: "IO"}
+	c := chart{p: p, points: asPoints(d.Series), quantiles: diskQuantiles, noun: "IO"}
 	c.Name = cut(nameText(d.Name), nameHTML)
 	c.About = "Latency percentiles and IOs a second of disk " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(d.IOs) + plural(int(d.IOs), " IO") + " · read " + BytesText(d.ReadBytes) + " · written " + BytesText(d.WriteBytes) +
@@ -39,42 +39,17 @@ func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartVi
 		c.Note = "Each point is " + CountText(p.merged) + " windows: IOs and bytes added up, of each percentile the worst window."
 	}
 	c.draw(a.Marks)
-	t := diskSeriesTable(d.Series, p.window)
-	t.ID, t.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+c.Name
-	c.Table = forHTML(t, len(t.Rows))
-	c.Live = chartRef(index)
+	c.list(diskSeriesTable(d.Series, p.window), index)
 	return c.chartView
 }
 
-// diskPoints are the windows of a disk as points of a chart.
-func diskPoints(series []analyze.DiskPoint) []analyze.Point {
+// asPoints are the windows of a disk as points of a chart.
+func asPoints(series []analyze.DiskPoint) []analyze.Point {
 	points := make([]analyze.Point, len(series))
 	for i, w := range series {
 		points[i] = analyze.Point{StartNs: w.StartNs, Partial: w.Partial, Requests: w.IOs, Count: w.Count, P50: w.P50, P99: w.P99, Max: w.Max}
 	}
 	return points
-}
-
-// thinDisk merges windows as thin does.
-func (p period) thinDisk(series []analyze.DiskPoint) []analyze.DiskPoint {
-	if p.merged <= 1 || p.window <= 0 {
-		return series
-	}
-	out := []analyze.DiskPoint{}
-	for _, w := range series {
-		start := p.start + (w.StartNs-p.start)/p.window*p.window
-		if len(out) == 0 || out[len(out)-1].StartNs != start {
-			out = append(out, analyze.DiskPoint{StartNs: start})
-		}
-		o := &out[len(out)-1]
-		o.Partial = o.Partial || w.Partial
-		o.IOs += w.IOs
-		o.ReadBytes += w.ReadBytes
-		o.WriteBytes += w.WriteBytes
-		o.Count += w.Count
-		o.P50, o.P99, o.Max = max(o.P50, w.P50), max(o.P99, w.P99), max(o.Max, w.Max)
-	}
-	return out
 }
 
 // diskSeriesTable is the numbers of a disk's chart.
@@ -94,11 +69,6 @@ func diskSeriesTable(points []analyze.DiskPoint, window int64) table {
 		latency("p50", func(w *analyze.DiskPoint) int64 { return w.P50 }),
 		latency("p99", func(w *analyze.DiskPoint) int64 { return w.P99 }),
 		latency("max", func(w *analyze.DiskPoint) int64 { return w.Max }),
-		{column{Head: "Window", Optional: true}, func(w *analyze.DiskPoint) cell {
-			if w.Partial {
-				return word("partial")
-			}
-			return word("")
-		}},
+		windowColumn(func(w *analyze.DiskPoint) bool { return w.Partial }),
 	})
 }

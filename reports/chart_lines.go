@@ -66,10 +66,7 @@ func (c *lineChart) view(marks []analyze.Mark, index int) chartView {
 	if c.p.merged > 1 {
 		d.Note = "Each point is " + CountText(c.p.merged) + " windows, added up."
 	}
-	t := c.table()
-	t.ID, t.Title = "chart-"+CountText(int64(index+1)), "Numbers of "+c.name
-	d.Table = forHTML(t, len(t.Rows))
-	d.Live = chartRef(index)
+	d.list(c.table(), index)
 	return d.chartView
 }
 
@@ -169,7 +166,7 @@ func (c *lineChart) table() table {
 // cpuCharts draws the CPUs in use and the threads that waited for one, of all
 // services and of those with most.
 func cpuCharts(a *analyze.Analysis) (charts []lineChart) {
-	p := periodOfCPU(a)
+	p := cpuPeriod(a)
 	for _, of := range []struct {
 		name, caption, about string
 		unit                 int64
@@ -185,7 +182,7 @@ func cpuCharts(a *analyze.Analysis) (charts []lineChart) {
 		timed := slices.DeleteFunc(workers(a), func(s service) bool { return len(s.CPUSeries) == 0 })
 		slices.SortStableFunc(timed, func(x, y service) int { return int(min(max(of.total(y.CPU)-of.total(x.CPU), -1), 1)) })
 		for i := range timed {
-			c.add(p.thinCPU(timed[i].CPUSeries), timed[i].Name, i < lineServices && of.total(timed[i].CPU) > 0, of.value)
+			c.add(cpuPoints.thin(p, timed[i].CPUSeries), timed[i].Name, i < lineServices && of.total(timed[i].CPU) > 0, of.value)
 		}
 		if len(c.lines) > 0 && p.end > p.start {
 			charts = append(charts, c)
@@ -214,42 +211,12 @@ func (c *lineChart) add(points []analyze.CPUPoint, name string, own bool, value 
 	}
 }
 
-// periodOfFaults spans a series of network faults.
-func periodOfFaults(series []analyze.NetworkPoint, window int64) period {
-	points := make([]analyze.Point, len(series))
-	for i, w := range series {
-		points[i].StartNs = w.StartNs
-	}
-	return periodOf([]analyze.Service{{Series: points}}, window)
-}
-
-// thinFaults merges windows as thin does: all adds up.
-func (p period) thinFaults(series []analyze.NetworkPoint) []analyze.NetworkPoint {
-	if p.merged <= 1 || p.window <= 0 {
-		return series
-	}
-	out := []analyze.NetworkPoint{}
-	for _, w := range series {
-		start := p.start + (w.StartNs-p.start)/p.window*p.window
-		if len(out) == 0 || out[len(out)-1].StartNs != start {
-			out = append(out, analyze.NetworkPoint{StartNs: start})
-		}
-		o := &out[len(out)-1]
-		o.Partial = o.Partial || w.Partial
-		o.Retransmits += w.Retransmits
-		o.Resets += w.Resets
-		o.Drops += w.Drops
-		o.Overflows += w.Overflows
-	}
-	return out
-}
-
 // faultCharts draws the network faults of the services that had any, and says
 // how many were left out.
 func faultCharts(a *analyze.Analysis) (charts []lineChart, more int) {
 	for i := range a.Network {
 		n := &a.Network[i]
-		p := periodOfFaults(n.Series, a.WindowNs)
+		p := faultPoints.period(a.WindowNs, n.Series)
 		if !faulty(*n) || p.window <= 0 || p.end <= p.start {
 			continue
 		}
@@ -269,7 +236,7 @@ func faultChart(n *networkCount, p period) lineChart {
 	if n.Service == "" {
 		c.name = "on nobody's socket"
 	}
-	points := p.thinFaults(n.Series)
+	points := faultPoints.thin(p, n.Series)
 	for _, w := range points {
 		c.starts = append(c.starts, w.StartNs)
 		c.flags = append(c.flags, windowFlag(w.Partial, 0))

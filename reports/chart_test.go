@@ -85,8 +85,8 @@ func TestShadesAndMarks(t *testing.T) {
 func TestThin(t *testing.T) {
 	series := waves(1000, 100, millisecond)
 	series[7].Errors, series[8].Lost = 2, 3
-	p := periodOf([]analyze.Service{{Series: series}}, second)
-	points := p.thin(series)
+	p := servicePoints.period(second, series)
+	points := servicePoints.thin(p, series)
 	if len(points) > chartPoints || p.merged != 5 {
 		t.Fatalf("%d points of %d windows, want 200 of 5", len(points), p.merged)
 	}
@@ -102,7 +102,7 @@ func TestThin(t *testing.T) {
 	if got != want {
 		t.Errorf("thinned: %+v, want %+v", got, want)
 	}
-	if v := drawChart(&analyze.Analysis{}, &analyze.Service{Requests: 1, Series: series}, p, 0); !strings.Contains(v.Note, "5 windows") {
+	if v := drawChart(&analyze.Analysis{}, &analyze.Service{Requests: 1, Series: points}, p, 0); !strings.Contains(v.Note, "5 windows") {
 		t.Errorf("the chart does not say that it merges: %q", v.Note)
 	}
 }

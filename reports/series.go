@@ -14,51 +14,131 @@ type period struct {
 	merged     int64 // windows in a point
 }
 
-// periodOf spans the series of the services.
-func periodOf(services []analyze.Service, window int64) period {
-	p := period{window: window, merged: 1}
-	for i := range services {
-		s := services[i].Series
-		if len(s) == 0 {
-			continue
-		}
-		if first := s[0].StartNs; p.start == 0 || first < p.start {
-			p.start = first
-		}
-		p.end = max(p.end, s[len(s)-1].StartNs+window)
-	}
-	if window > 0 {
-		windows := (p.end - p.start + window - 1) / window
-		p.merged = max(1, (windows+chartPoints-1)/chartPoints)
-		p.window = window * p.merged
-	}
-	return p
+// points says how the points of one kind of series are read.
+type points[T any] struct {
+	start func(*T) *int64 // of its window
+	add   func(to, w *T)  // adds a window to a point
 }
 
-// thin merges the windows that fall into one point: counts add up, and of
-// each percentile the worst stands, which the chart says.
-func (p period) thin(series []analyze.Point) []analyze.Point {
+// In a point of several windows counts add up, and of each percentile the worst
+// stands, which the chart says.
+var (
+	servicePoints = points[analyze.Point]{
+		func(w *analyze.Point) *int64 { return &w.StartNs },
+		func(to, w *analyze.Point) {
+			to.Partial = to.Partial || w.Partial
+			to.Requests += w.Requests
+			to.Errors += w.Errors
+			to.Lost += w.Lost
+			to.Count += w.Count
+			to.P50, to.P95 = max(to.P50, w.P50), max(to.P95, w.P95)
+			to.P99, to.Max = max(to.P99, w.P99), max(to.Max, w.Max)
+		},
+	}
+	cpuPoints = points[analyze.CPUPoint]{
+		func(w *analyze.CPUPoint) *int64 { return &w.StartNs },
+		func(to, w *analyze.CPUPoint) {
+			to.Partial = to.Partial || w.Partial
+			to.OnCPUNs += w.OnCPUNs
+			to.RunQueueNs += w.RunQueueNs
+			to.Lost += w.Lost
+		},
+	}
+	diskPoints = points[analyze.DiskPoint]{
+		func(w *analyze.DiskPoint) *int64 { return &w.StartNs },
+		func(to, w *analyze.DiskPoint) {
+			to.Partial = to.Partial || w.Partial
+			to.IOs += w.IOs
+			to.ReadBytes += w.ReadBytes
+			to.WriteBytes += w.WriteBytes
+			to.Count += w.Count
+			to.P50, to.P99, to.Max = max(to.P50, w.P50), max(to.P99, w.P99), max(to.Max, w.Max)
+		},
+	}
+	faultPoints = points[analyze.NetworkPoint]{
+		func(w *analyze.NetworkPoint) *int64 { return &w.StartNs },
+		func(to, w *analyze.NetworkPoint) {
+			to.Partial = to.Partial || w.Partial
+			to.Retransmits += w.Retransmits
+			to.Resets += w.Resets
+			to.Drops += w.Drops
+			to.Overflows += w.Overflows
+		},
+	}
+)
+
+// period spans some series.
+func (k points[T]) period(window int64, all ...[]T) period {
+	p := period{window: window, merged: 1}
+	for _, series := range all {
+		if len(series) == 0 {
+			continue
+		}
+		if first := *k.start(&series[0]); p.start == 0 || first < p.start {
+			p.start = first
+		}
+		p.end = max(p.end, *k.start(&series[len(series)-1])+window)
+	}
+	return p.within(chartPoints)
+}
+
+// thin merges the windows that fall into one point.
+func (k points[T]) thin(p period, series []T) []T {
 	if p.merged <= 1 || p.window <= 0 {
 		return series
 	}
-	out := []analyze.Point{}
-	for _, w := range series {
-		start := p.start + (w.StartNs-p.start)/p.window*p.window
-		if len(out) == 0 || out[len(out)-1].StartNs != start {
-			out = append(out, analyze.Point{StartNs: start})
+	out := []T{}
+	for i := range series {
+		w := &series[i]
+		start := p.start + (*k.start(w)-p.start)/p.window*p.window
+		if len(out) == 0 || *k.start(&out[len(out)-1]) != start {
+			var point T
+			*k.start(&point) = start
+			out = append(out, point)
 		}
-		o := &out[len(out)-1]
-		o.Partial = o.Partial || w.Partial
-		o.Requests += w.Requests
-		o.Errors += w.Errors
-		o.Lost += w.Lost
-		if w.Count > 0 {
-			o.Count += w.Count
-			o.P50, o.P95 = max(o.P50, w.P50), max(o.P95, w.P95)
-			o.P99, o.Max = max(o.P99, w.P99), max(o.Max, w.Max)
-		}
+		k.add(&out[len(out)-1], w)
 	}
 	return out
+}
+
+// within is p with at most so many points.
+func (p period) within(points int64) period {
+	if p.window <= 0 || p.end <= p.start {
+		return p
+	}
+	width := p.window / p.merged
+	windows := (p.end - p.start + width - 1) / width
+	p.merged = max(1, (windows+points-1)/points)
+	p.window = width * p.merged
+	return p
+}
+
+// servicesPeriod spans the series of all services.
+func servicesPeriod(a *analyze.Analysis) period {
+	var all [][]analyze.Point
+	for i := range a.Services {
+		all = append(all, a.Services[i].Series)
+	}
+	return servicePoints.period(a.WindowNs, all...)
+}
+
+// cpuPeriod spans the CPU series of all services.
+func cpuPeriod(a *analyze.Analysis) period {
+	var all [][]analyze.CPUPoint
+	for i := range a.Services {
+		all = append(all, a.Services[i].CPUSeries)
+	}
+	return cpuPoints.period(a.WindowNs, all...)
+}
+
+// windowColumn marks windows that are only partly within the analyzed time.
+func windowColumn[T any](partial func(*T) bool) spec[T] {
+	return spec[T]{column{Head: "Window", Optional: true}, func(w *T) cell {
+		if partial(w) {
+			return word("partial")
+		}
+		return word("")
+	}}
 }
 
 // seriesTable is the numbers of a chart.
@@ -79,11 +159,6 @@ func (p period) seriesTable(points []analyze.Point) table {
 		quantile("p99", func(w *analyze.Point) int64 { return w.P99 }),
 		quantile("max", func(w *analyze.Point) int64 { return w.Max }),
 		odd("Lost", "exchanges lost in this window, all services", 0, func(w *analyze.Point) cell { return alarmed(w.Lost, toneBad) }),
-		{column{Head: "Window", Optional: true}, func(w *analyze.Point) cell {
-			if w.Partial {
-				return word("partial")
-			}
-			return word("")
-		}},
+		windowColumn(func(w *analyze.Point) bool { return w.Partial }),
 	})
 }

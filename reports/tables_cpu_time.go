@@ -17,47 +17,14 @@ type cpuPoint struct {
 	service string
 }
 
-// periodOfCPU spans the series of all services.
-func periodOfCPU(a *analyze.Analysis) period {
-	series := []analyze.Service{}
-	for i := range a.Services {
-		points := make([]analyze.Point, len(a.Services[i].CPUSeries))
-		for j, w := range a.Services[i].CPUSeries {
-			points[j].StartNs = w.StartNs
-		}
-		series = append(series, analyze.Service{Series: points})
-	}
-	return periodOf(series, a.WindowNs)
-}
-
-// thinCPU merges windows as thin does: all adds up.
-func (p period) thinCPU(series []analyze.CPUPoint) []analyze.CPUPoint {
-	if p.merged <= 1 || p.window <= 0 {
-		return series
-	}
-	out := []analyze.CPUPoint{}
-	for _, w := range series {
-		start := p.start + (w.StartNs-p.start)/p.window*p.window
-		if len(out) == 0 || out[len(out)-1].StartNs != start {
-			out = append(out, analyze.CPUPoint{StartNs: start})
-		}
-		o := &out[len(out)-1]
-		o.Partial = o.Partial || w.Partial
-		o.OnCPUNs += w.OnCPUNs
-		o.RunQueueNs += w.RunQueueNs
-		o.Lost += w.Lost
-	}
-	return out
-}
-
 // cpuTimeTable lists what the services that used most of the CPUs used over
 // time.
 func cpuTimeTable(a *analyze.Analysis) table {
-	p := periodOfCPU(a).within(timePoints)
+	p := cpuPeriod(a).within(timePoints)
 	timed := slices.DeleteFunc(workers(a), func(s service) bool { return len(s.CPUSeries) == 0 || s.CPU.OnCPUNs+s.CPU.RunQueueNs == 0 })
 	all := []cpuPoint{}
 	for _, s := range timed[:min(len(timed), timeServices)] {
-		for _, w := range p.thinCPU(s.CPUSeries) {
+		for _, w := range cpuPoints.thin(p, s.CPUSeries) {
 			all = append(all, cpuPoint{w, s.Name})
 		}
 	}

@@ -9,18 +9,6 @@ import (
 // timePoints is the most points of a series in a table that lists several.
 const timePoints = 20
 
-// within is p with at most so many points.
-func (p period) within(points int64) period {
-	if p.window <= 0 || p.end <= p.start {
-		return p
-	}
-	width := p.window / p.merged
-	windows := (p.end - p.start + width - 1) / width
-	p.merged = max(1, (windows+points-1)/points)
-	p.window = width * p.merged
-	return p
-}
-
 // note says how long a point is, and what its percentiles are.
 func (p period) note(counts string) string {
 	note := "Each row is " + roundText(p.window)
@@ -44,14 +32,14 @@ type servicePoint struct {
 
 // servicesTimeTable lists the series of the services that are drawn.
 func servicesTimeTable(a *analyze.Analysis) table {
-	p := periodOf(a.Services, a.WindowNs).within(timePoints)
+	p := servicesPeriod(a).within(timePoints)
 	all, listed := []servicePoint{}, 0
 	for _, s := range busiest(a.Services) {
 		if s.Requests == 0 || len(s.Series) == 0 || p.window <= 0 || listed == chartLimit {
 			continue
 		}
 		listed++
-		for _, w := range p.thin(s.Series) {
+		for _, w := range servicePoints.thin(p, s.Series) {
 			all = append(all, servicePoint{w, s.Name})
 		}
 	}
@@ -93,12 +81,12 @@ type diskTimePoint struct {
 func disksTimeTable(a *analyze.Analysis) table {
 	all, note := []diskTimePoint{}, ""
 	for _, d := range busiestDisks(a)[:min(len(a.Disks), chartLimit)] {
-		p := periodOf([]analyze.Service{{Series: diskPoints(d.Series)}}, a.WindowNs).within(timePoints)
+		p := diskPoints.period(a.WindowNs, d.Series).within(timePoints)
 		if d.IOs == 0 || len(d.Series) == 0 || p.window <= 0 {
 			continue
 		}
 		note = p.note("IOs and bytes")
-		for _, w := range p.thinDisk(d.Series) {
+		for _, w := range diskPoints.thin(p, d.Series) {
 			all = append(all, diskTimePoint{w, d.Name})
 		}
 	}
@@ -132,12 +120,12 @@ type faultPoint struct {
 func networkTimeTable(a *analyze.Analysis) table {
 	all, note := []faultPoint{}, ""
 	for _, n := range a.Network[:min(len(a.Network), chartLimit)] {
-		p := periodOfFaults(n.Series, a.WindowNs).within(timePoints)
+		p := faultPoints.period(a.WindowNs, n.Series).within(timePoints)
 		if len(n.Series) == 0 || p.window <= 0 {
 			continue
 		}
 		note = "Each row is " + roundText(p.window) + "."
-		for _, w := range p.thinFaults(n.Series) {
+		for _, w := range faultPoints.thin(p, n.Series) {
 			if w.Retransmits+w.Resets+w.Drops+w.Overflows > 0 {
 				all = append(all, faultPoint{w, n.Service})
 			}
