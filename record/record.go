@@ -67,8 +67,8 @@ type Options struct {
 	// Version and CommandLine go into the manifest.
 	Version     string
 	CommandLine []string
-	// Status, if not nil, gets the state of the recording about once a second;
-	// a value is dropped when nobody takes it.
+	// Status, if not nil, gets the state of the recording when it has begun and
+	// about once a second; a value is dropped when nobody takes it.
 	Status chan<- Status
 }
 

@@ -71,6 +71,7 @@ func (r *recorder) loop(ctx context.Context) error {
 	if err := r.runCommand(); err != nil {
 		return err
 	}
+	r.report()
 	next := time.Now().Add(tickEvery)
 	nextData := time.Now()
 	for pause := pollEvery; ; {

@@ -18,11 +18,14 @@ const knownFunctions = `
 #include <time.h>
 #define F static __attribute__((noinline, used))
 volatile unsigned long sink;
-F void burn(void) { for (int i = 0; i < 20000000; i++) sink += i; }
+F void burn(void) { for (int i = 0; i < 1000000; i++) sink += i; }
 F void work(void) { burn(); sink++; }
 F void doze(void) { struct timespec t = {0, 20000000}; nanosleep(&t, 0); sink++; }
 F void rest(void) { doze(); sink++; }
-int main(void) { for (;;) { work(); rest(); } }
+int main(void) {
+	for (int i = 1; i <= 50; i++, rest())
+		while (clock() < i * (CLOCKS_PER_SEC / 25)) work(); /* 2 s of CPU time in all */
+}
 `
 
 // TestStacksLive: the stacks of a program come out with its functions' names,
@@ -40,22 +43,23 @@ func TestStacksLive(t *testing.T) {
 	}
 	result, err := Run(context.Background(), Options{
 		Output: filepath.Join(dir, "stacks.kmon"), Collectors: []string{"cpu"}, UserStacks: true, Interval: time.Second,
-		Command: []string{"timeout", "-s", "KILL", "2.5", program},
+		Command: []string{program},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	stacks := readStacks(t, result, program)
-	if n := stacks.samples("burn < work < main"); n < 20 {
-		t.Errorf("%d samples of burn, want about 100; stacks:\n%s", n, stacks)
+	if n := stacks.samples("burn < work < main"); n < 40 {
+		t.Errorf("%d samples of burn, want about 200; stacks:\n%s", n, stacks)
 	}
 	// libc's own frame has no frame pointer, which hides doze, its caller.
-	if n := stacks.waits("hrtimer_nanosleep", "rest < main"); n < 10 {
-		t.Errorf("%d waits below rest, want about 50; stacks:\n%s", n, stacks)
+	if n := stacks.waits("hrtimer_nanosleep", "rest < main"); n != 50 {
+		t.Errorf("%d waits below rest, want 50; stacks:\n%s", n, stacks)
 	}
 }
 
-// namedCounts are the counts of a program's stacks, kernel and user, as text.
+// namedCounts are the counts of a program's stacks, kernel and user, as text:
+// samples, and sleeps.
 type namedCounts struct{ onCPU, offCPU map[[2]string]int64 }
 
 // readStacks counts the stacks of processes that ran the program.
@@ -94,7 +98,7 @@ func readStacks(t *testing.T, result Result, program string) namedCounts {
 		}
 	}
 	for _, o := range rowsOf[format.OffCPU](t, capture) {
-		if ours[o.UserStackID] {
+		if ours[o.UserStackID] && o.State == format.StateSleep {
 			counts.offCPU[[2]string{text[o.StackID], text[o.UserStackID]}] += o.Count
 		}
 	}

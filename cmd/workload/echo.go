@@ -4,8 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
+	"os"
+	"path/filepath"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,7 +24,7 @@ type echoConfig struct {
 	ResponseSize int           `json:"response_size"`
 	Sleep        time.Duration `json:"sleep"` // of the server before it answers
 	Pause        time.Duration `json:"pause"` // of the client after each answer
-	Hold         time.Duration `json:"hold"`  // of the client between connecting and its first request
+	Gate         string        `json:"gate"`  // folder where both ends say how far they are and wait, see pass; "": none
 	Fresh        bool          `json:"fresh"`
 	IPv6         bool          `json:"ipv6"`
 	Mapped       bool          `json:"mapped"`
@@ -38,7 +43,7 @@ func runEcho(ctx context.Context, out io.Writer, args []string) error {
 	flags.IntVar(&config.ResponseSize, "response-size", 100, "bytes of an answer")
 	flags.DurationVar(&config.Sleep, "sleep", 0, "of the server before each answer")
 	flags.DurationVar(&config.Pause, "pause", 0, "of the client after each answer")
-	flags.DurationVar(&config.Hold, "hold", 0, "of the client between connecting and the first request")
+	flags.StringVar(&config.Gate, "gate", "", "`FOLDER` in which each connection makes a file connected-PORT and asks once there is a file ask, then asked-PORT and answers once there is a file answer")
 	flags.BoolVar(&config.Fresh, "fresh", false, "a new connection for each request")
 	flags.BoolVar(&config.IPv6, "ipv6", false, "over ::1")
 	flags.BoolVar(&config.Mapped, "mapped", false, "the server's sockets are IPv6 with IPv4-mapped addresses (Linux)")
@@ -121,10 +126,34 @@ func (c echoConfig) answer(conn net.Conn) {
 		if _, err := io.ReadFull(conn, request); err != nil {
 			return
 		}
+		if c.pass(conn.RemoteAddr(), "asked", "answer") != nil {
+			return
+		}
 		time.Sleep(c.Sleep)
 		if _, err := conn.Write(response); err != nil {
 			return
 		}
+	}
+}
+
+// pass says in the gate's folder how far a connection is, by the client's port,
+// and waits until it may go on. The file holds the pid of the end that waits.
+func (c echoConfig) pass(client net.Addr, here, next string) error {
+	if c.Gate == "" {
+		return nil
+	}
+	name := fmt.Sprintf("%s-%d", here, client.(*net.TCPAddr).Port)
+	if err := os.WriteFile(filepath.Join(c.Gate, name), []byte(strconv.Itoa(os.Getpid())), 0o600); err != nil {
+		return err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(c.Gate, next)); !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if _, err := os.Stat(c.Gate); err != nil { // who made it is gone
+			return err
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
@@ -192,7 +221,9 @@ func (c echoConfig) ask(ctx context.Context, meter *meter, left *atomic.Int64) e
 	conn := meter.wrap(plain, false)
 	defer conn.Close()
 	request, response := make([]byte, c.RequestSize), make([]byte, c.ResponseSize)
-	time.Sleep(c.Hold)
+	if err := c.pass(conn.LocalAddr(), "connected", "ask"); err != nil {
+		return err
+	}
 	for {
 		if _, err := conn.Write(request); err != nil {
 			return err
