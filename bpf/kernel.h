@@ -105,8 +105,13 @@ struct in6_addr {
 struct ns_common {
 	unsigned int inum;
 };
+struct linux_mib;
+struct netns_mib {
+	struct linux_mib *net_statistics; /* per CPU: an array of unsigned long */
+};
 struct net {
 	struct ns_common ns;
+	struct netns_mib mib;
 };
 typedef struct {
 	struct net *net;
@@ -312,6 +317,9 @@ struct request {
 
 struct seq_file;
 struct bpf_map;
+struct bpf_array {
+	void *pptrs[1]; /* of BPF_MAP_TYPE_PERCPU_ARRAY */
+};
 struct bpf_iter_meta {
 	struct seq_file *seq;
 };

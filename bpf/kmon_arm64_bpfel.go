@@ -317,10 +317,11 @@ type KmonQueueRecord struct {
 }
 
 type KmonQueueState struct {
-	_        structs.HostLayout
-	CgroupId uint64
-	Tgid     uint32
-	Drops    uint32
+	_          structs.HostLayout
+	CgroupId   uint64
+	NetnsDrops uint64
+	Drops      uint32
+	Tgid       uint32
 }
 
 type KmonQuietLimits uint32
@@ -526,6 +527,7 @@ const (
 	KmonMapCallsOdd                  = "calls_odd"
 	KmonMapControl                   = "control"
 	KmonMapControlRing               = "control_ring"
+	KmonMapCpuMemory                 = "cpu_memory"
 	KmonMapDataRing                  = "data_ring"
 	KmonMapIos                       = "ios"
 	KmonMapKernelStacks              = "kernel_stacks"
@@ -577,6 +579,7 @@ const (
 	KmonProgExistingSockets          = "existing_sockets"
 	KmonProgExistingSocketsByAddress = "existing_sockets_by_address"
 	KmonProgFetchBatch               = "fetch_batch"
+	KmonProgFindCpuMemory            = "find_cpu_memory"
 	KmonProgFindSelf                 = "find_self"
 	KmonProgNetDrop                  = "net_drop"
 	KmonProgNetDropReceiver          = "net_drop_receiver"
@@ -608,10 +611,12 @@ const (
 	KmonVarCgroupV1                  = "cgroup_v1"
 	KmonVarCollecting                = "collecting"
 	KmonVarCountedCalls              = "counted_calls"
+	KmonVarCpus                      = "cpus"
 	KmonVarEpoch                     = "epoch"
 	KmonVarIoByBio                   = "io_by_bio"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarListed                    = "listed"
+	KmonVarListenDrops               = "listen_drops"
 	KmonVarNetEventsByPort           = "net_events_by_port"
 	KmonVarOffCpuMinNs               = "off_cpu_min_ns"
 	KmonVarQuietPlaces               = "quiet_places"
@@ -734,6 +739,7 @@ type KmonProgramSpecs struct {
 	ExistingSockets          *ebpf.ProgramSpec `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.ProgramSpec `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.ProgramSpec `ebpf:"fetch_batch"`
+	FindCpuMemory            *ebpf.ProgramSpec `ebpf:"find_cpu_memory"`
 	FindSelf                 *ebpf.ProgramSpec `ebpf:"find_self"`
 	NetDrop                  *ebpf.ProgramSpec `ebpf:"net_drop"`
 	NetDropReceiver          *ebpf.ProgramSpec `ebpf:"net_drop_receiver"`
@@ -773,6 +779,7 @@ type KmonMapSpecs struct {
 	CallsOdd         *ebpf.MapSpec `ebpf:"calls_odd"`
 	Control          *ebpf.MapSpec `ebpf:"control"`
 	ControlRing      *ebpf.MapSpec `ebpf:"control_ring"`
+	CpuMemory        *ebpf.MapSpec `ebpf:"cpu_memory"`
 	DataRing         *ebpf.MapSpec `ebpf:"data_ring"`
 	Ios              *ebpf.MapSpec `ebpf:"ios"`
 	KernelStacks     *ebpf.MapSpec `ebpf:"kernel_stacks"`
@@ -800,10 +807,12 @@ type KmonVariableSpecs struct {
 	CgroupV1              *ebpf.VariableSpec `ebpf:"cgroup_v1"`
 	Collecting            *ebpf.VariableSpec `ebpf:"collecting"`
 	CountedCalls          *ebpf.VariableSpec `ebpf:"counted_calls"`
+	Cpus                  *ebpf.VariableSpec `ebpf:"cpus"`
 	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
 	IoByBio               *ebpf.VariableSpec `ebpf:"io_by_bio"`
 	LastSweep             *ebpf.VariableSpec `ebpf:"last_sweep"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
+	ListenDrops           *ebpf.VariableSpec `ebpf:"listen_drops"`
 	NetEventsByPort       *ebpf.VariableSpec `ebpf:"net_events_by_port"`
 	OffCpuMinNs           *ebpf.VariableSpec `ebpf:"off_cpu_min_ns"`
 	QuietPlaces           *ebpf.VariableSpec `ebpf:"quiet_places"`
@@ -876,6 +885,7 @@ type KmonMaps struct {
 	CallsOdd         *ebpf.Map `ebpf:"calls_odd"`
 	Control          *ebpf.Map `ebpf:"control"`
 	ControlRing      *ebpf.Map `ebpf:"control_ring"`
+	CpuMemory        *ebpf.Map `ebpf:"cpu_memory"`
 	DataRing         *ebpf.Map `ebpf:"data_ring"`
 	Ios              *ebpf.Map `ebpf:"ios"`
 	KernelStacks     *ebpf.Map `ebpf:"kernel_stacks"`
@@ -903,6 +913,7 @@ func (m *KmonMaps) Close() error {
 		m.CallsOdd,
 		m.Control,
 		m.ControlRing,
+		m.CpuMemory,
 		m.DataRing,
 		m.Ios,
 		m.KernelStacks,
@@ -931,10 +942,12 @@ type KmonVariables struct {
 	CgroupV1              *ebpf.Variable `ebpf:"cgroup_v1"`
 	Collecting            *ebpf.Variable `ebpf:"collecting"`
 	CountedCalls          *ebpf.Variable `ebpf:"counted_calls"`
+	Cpus                  *ebpf.Variable `ebpf:"cpus"`
 	Epoch                 *ebpf.Variable `ebpf:"epoch"`
 	IoByBio               *ebpf.Variable `ebpf:"io_by_bio"`
 	LastSweep             *ebpf.Variable `ebpf:"last_sweep"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
+	ListenDrops           *ebpf.Variable `ebpf:"listen_drops"`
 	NetEventsByPort       *ebpf.Variable `ebpf:"net_events_by_port"`
 	OffCpuMinNs           *ebpf.Variable `ebpf:"off_cpu_min_ns"`
 	QuietPlaces           *ebpf.Variable `ebpf:"quiet_places"`
@@ -1019,6 +1032,7 @@ type KmonPrograms struct {
 	ExistingSockets          *ebpf.Program `ebpf:"existing_sockets"`
 	ExistingSocketsByAddress *ebpf.Program `ebpf:"existing_sockets_by_address"`
 	FetchBatch               *ebpf.Program `ebpf:"fetch_batch"`
+	FindCpuMemory            *ebpf.Program `ebpf:"find_cpu_memory"`
 	FindSelf                 *ebpf.Program `ebpf:"find_self"`
 	NetDrop                  *ebpf.Program `ebpf:"net_drop"`
 	NetDropReceiver          *ebpf.Program `ebpf:"net_drop_receiver"`
@@ -1084,6 +1098,7 @@ func (p *KmonPrograms) Close() error {
 		p.ExistingSockets,
 		p.ExistingSocketsByAddress,
 		p.FetchBatch,
+		p.FindCpuMemory,
 		p.FindSelf,
 		p.NetDrop,
 		p.NetDropReceiver,

@@ -6,8 +6,14 @@
  * and how many it turned away.
  *
  * A connection for which the queue has no room is no dropped packet to the
- * kernel, no hook fires; the listener counts it in sk_drops (tcp_listendrop in
- * include/net/tcp.h). So the recorder reads the listeners once a second.
+ * kernel, no hook fires: the listener counts it in sk_drops, and the network
+ * namespace in ListenDrops (tcp_listendrop in include/net/tcp.h). So the
+ * recorder reads the listeners once a second. The listener alone counts more
+ * than that: what comes for a connection that is not complete and is passed
+ * over, as the second SYN, or the ACK where TCP_DEFER_ACCEPT waits for data. The
+ * namespace alone does not know whose it was. The smaller growth of the two is
+ * right, unless another listener of the namespace turned connections away in
+ * the same second.
  */
 #include "control.h"
 #include "emit.h"
@@ -16,8 +22,9 @@
 
 struct queue_state {
 	u64 cgroup_id; /* of the process that listens */
+	u64 netns_drops; /* ListenDrops and sk_drops, at the last look */
+	u32 drops;
 	u32 tgid;
-	u32 drops; /* of sk_drops, those that were told */
 };
 
 /* The listeners, with what was told of them. It lives and dies with them. */
@@ -27,6 +34,76 @@ struct {
 	__type(key, int);
 	__type(value, struct queue_state);
 } accept_queues SEC(".maps");
+
+/* Which counter of struct linux_mib is ListenDrops; 0: it is not known. Set
+ * before loading, as is the number of CPUs. */
+const volatile u32 listen_drops = 0;
+const volatile u32 cpus = 0;
+
+/* How far a CPU's own memory lies from where per-CPU pointers point to. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__type(key, u32);
+	__type(value, u64);
+	__uint(max_entries, 1); /* set to the number of CPUs */
+} cpu_memory SEC(".maps");
+
+static long find_cpu(u32 cpu, u64 *pointer)
+{
+	u64 *distance = bpf_map_lookup_elem(&cpu_memory, &cpu);
+	u32 zero = 0;
+	void *own = bpf_map_lookup_percpu_elem(&losses, &zero, cpu);
+
+	if (!distance || !own)
+		return 0;
+	*(volatile u64 *)distance = (u64)own; /* from where it is read as a number */
+	*(volatile u64 *)distance -= *pointer;
+	return 0;
+}
+
+/* Run by the recorder once. The kernel's own table of the distances has no
+ * address to be had on many kernels; but of a per-CPU map both is known, the
+ * pointer and what it means on each CPU. */
+SEC("iter/bpf_map_elem")
+int find_cpu_memory(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct bpf_array *array = (struct bpf_array *)ctx->map;
+	u32 *key = ctx->key;
+	u64 pointer;
+
+	if (!key || *key)
+		return 0;
+	pointer = (u64)BPF_CORE_READ(array, pptrs[0]);
+	bpf_loop(cpus, find_cpu, &pointer, 0);
+	return 0;
+}
+
+struct counter {
+	u64 pointer;
+	u64 sum;
+};
+
+static long add_cpu(u32 cpu, struct counter *c)
+{
+	u64 *distance = bpf_map_lookup_elem(&cpu_memory, &cpu);
+	unsigned long n = 0;
+
+	if (distance)
+		bpf_probe_read_kernel(&n, sizeof(n), (void *)(c->pointer + *distance));
+	c->sum += n;
+	return 0;
+}
+
+/* netns_drops is ListenDrops of the namespace of sk. */
+static __always_inline u64 netns_drops(struct sock *sk)
+{
+	struct counter c = {};
+
+	c.pointer = (u64)BPF_CORE_READ(sk, __sk_common.skc_net.net, mib.net_statistics) +
+		    listen_drops * sizeof(unsigned long);
+	bpf_loop(cpus, add_cpu, &c, 0);
+	return c.sum;
+}
 
 /* has_queue says whether this is a listener of its own: one that uses MPTCP has
  * a TCP socket below it, which nobody but it accepts from. */
@@ -57,6 +134,8 @@ static __always_inline void queue_begins(struct sock *sk, struct task_struct *ta
 		return; /* seen through another descriptor */
 	q->tgid = BPF_CORE_READ(task, tgid);
 	q->cgroup_id = cgroup_id(task);
+	if (listen_drops)
+		q->netns_drops = netns_drops(sk);
 	q->drops = BPF_CORE_READ(queue_of(sk), sk_drops.counter);
 }
 
@@ -74,17 +153,40 @@ static __always_inline bool queue_wanted(struct queue_state *q, u16 port)
 	       (bpf_map_lookup_elem(&target_tgids, &q->tgid) || bpf_map_lookup_elem(&target_cgroups, &q->cgroup_id));
 }
 
+/*
+ * turned_away is how many connections were since the last look; less than 0 if
+ * the end of the listener was faster to look. The kernel counts first at the
+ * listener, then in the namespace, so what the namespace counted from before
+ * the last look at the listener until after this one holds it all.
+ */
+static __always_inline s32 turned_away(struct sock *sk, struct sock *queue, struct queue_state *q)
+{
+	u64 before = q->netns_drops;
+	s32 away;
+
+	if (listen_drops)
+		q->netns_drops = netns_drops(sk);
+	away = (u32)BPF_CORE_READ(queue, sk_drops.counter);
+	away -= __sync_lock_test_and_set(&q->drops, away);
+	if (listen_drops && away > 0) {
+		u64 all = netns_drops(sk) - before;
+
+		if (all < away)
+			away = all;
+	}
+	return away;
+}
+
 /* look_at_queue fills r, and says whether it is worth a row. */
 static __always_inline bool look_at_queue(struct sock *sk, struct queue_state *q, struct queue_record *r)
 {
 	struct sock *queue = queue_of(sk);
-	u32 drops = BPF_CORE_READ(queue, sk_drops.counter);
-	s32 more = drops - __sync_lock_test_and_set(&q->drops, drops);
+	s32 more = turned_away(sk, queue, q);
 	u32 unused[4];
 
 	r->kind = RECORD_QUEUE;
 	r->depth = BPF_CORE_READ(queue, sk_ack_backlog);
-	r->overflows = more > 0 ? more : 0; /* less: the listener's end was faster */
+	r->overflows = more > 0 ? more : 0;
 	r->port = local_port(sk);
 	if ((!r->depth && !r->overflows) || !queue_wanted(q, r->port))
 		return false;

@@ -244,3 +244,17 @@ func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
 		})
 	}
 }
+
+// A listener that waits for data before it has a connection counts that in the
+// socket's drops, and turns nobody away.
+func TestDeferredConnectionsAreNotTurnedAway(t *testing.T) {
+	truth, rows := recordListener(t, "deferred", Options{})
+	if truth.Drops != 0 {
+		t.Fatalf("nstat counts %d drops", truth.Drops)
+	}
+	for _, row := range rows {
+		if row.Overflows != 0 {
+			t.Errorf("row %+v", row)
+		}
+	}
+}

@@ -45,6 +45,9 @@ type Facts struct {
 	// Fields holds the fields of kernel types, among those asked for, that the
 	// kernel has, as "task_struct.se.sum_exec_runtime".
 	Fields map[string]bool
+	// ListenDrops is the number of that counter in the kernel's struct
+	// linux_mib; 0: not known.
+	ListenDrops uint32
 	// Sampling says whether CPUs may be sampled by a software clock.
 	Sampling Answer
 	// Tracing, Fentry and Kprobe say whether programs of these types may be
@@ -82,6 +85,7 @@ func ReadFacts(trials bool) (Facts, error) {
 		}
 	}
 	facts.Fields = fieldsIn(spec)
+	facts.readListenDrops()
 	facts.Words = readReasons(spec)
 	facts.answer("tracing", &facts.Tracing, tryTracing("inet_sock_set_state", ebpf.AttachTraceRawTp))
 	facts.answer("sampling", &facts.Sampling, trySampling())

@@ -28,8 +28,8 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_THREAD_STATE:  {"cpu", "intervals", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_WAIT_TABLE:    {"cpu", "offcpu", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_WAKE_TABLE:    {"cpu", "wakes", format.LossStateFull, 0},
-	bpf.KmonLossSlotLOSS_QUEUE_RING:    {"drop", "acceptqueues", format.LossRingFull, 0},
-	bpf.KmonLossSlotLOSS_QUEUE_STATE:   {"drop", "acceptqueues", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_QUEUE_RING:    {dropCollector, "acceptqueues", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_QUEUE_STATE:   {dropCollector, "acceptqueues", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_STACK_TABLE:   {"cpu", "stacks", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_NET_EVENT:     {dropCollector, "netevents", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_IO_RING:       {"block", "ios", format.LossRingFull, 0},
@@ -103,7 +103,7 @@ func owner(program string) (collector, table string) {
 	case bpf.KmonProgTcpState, bpf.KmonProgTcpStateByAddress, bpf.KmonProgTcpDestroy, bpf.KmonProgTcpDestroyByAddress:
 		return "tcp", "sockets"
 	case bpf.KmonProgQueueState:
-		return "drop", "acceptqueues"
+		return dropCollector, "acceptqueues"
 	case bpf.KmonProgCpuSwitch:
 		return "cpu", "offcpu"
 	case bpf.KmonProgCpuWaking:

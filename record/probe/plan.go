@@ -119,11 +119,7 @@ var indicators = []indicator{
 		{name: "iter:bpf_sk_storage_map", hooks: []hook{iterator(bpf.KmonProgSweepSockets, "bpf_sk_storage_map"), fetchBatch}, place: inStorage},
 		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem"), fetchBatch}, place: byAddress},
 	}},
-	{"drop", "accept-queue", []variant{{name: "iter:bpf_sk_storage_map", hooks: []hook{
-		tracepoint(bpf.KmonProgQueueState, "inet_sock_set_state"),
-		iterator(bpf.KmonProgExistingQueues, "task_file"),
-		iterator(bpf.KmonProgReadQueues, "bpf_sk_storage_map"),
-	}}}},
+	{dropCollector, "accept-queue", queueLadder},
 	{"syscall", "calls", callLadder},
 	{"block", "asker", askerLadder},
 	{"block", "ios", ioLadder},
@@ -198,6 +194,8 @@ type Plan struct {
 	hooks []hook
 	// reasons are those of the kernel's drops and resets.
 	reasons Reasons
+	// listenDrops is the kernel's number of that counter.
+	listenDrops uint32
 }
 
 // Has says whether an indicator is planned.
@@ -207,7 +205,7 @@ func (p Plan) Has(collector, indicator string) bool { return p.Variants[collecto
 // of its ladder that the kernel supports. It is a pure function of its
 // arguments. An error names the indicator and what each variant lacks.
 func NewPlan(facts Facts, request Request) (Plan, error) {
-	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}, Settings: map[string]map[string]string{}, reasons: facts.Words}
+	plan := Plan{Variants: map[string]map[string]string{}, Missing: map[string]map[string]string{}, Settings: map[string]map[string]string{}, reasons: facts.Words, listenDrops: facts.ListenDrops}
 	placed := false
 	for _, ind := range indicators {
 		if !slices.Contains(request.Collectors, ind.collector) || request.leavesOut(ind) {

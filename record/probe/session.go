@@ -82,6 +82,9 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err = s.findSelf(); err != nil {
 		return nil, err
 	}
+	if err = s.findCPUMemory(); err != nil {
+		return nil, err
+	}
 	if err = s.SetTargets(targets); err != nil {
 		return nil, err
 	}
@@ -117,7 +120,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	} else {
 		delete(spec.Maps, bpf.KmonMapSockets)
 	}
-	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec)); err != nil {
+	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec), plan.setQueues(spec)); err != nil {
 		return nil, err
 	}
 	if err := plan.setBlock(spec); err != nil {

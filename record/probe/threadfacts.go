@@ -11,14 +11,16 @@ import (
 	"kmon/bpf"
 )
 
-// fieldsOf names the fields, and enumerators, that programs of collectors cpu
-// and block read and that not every kernel or configuration of one has.
+// fieldsOf names the fields, and enumerators, that programs read and that not
+// every kernel or configuration of one has.
 var fieldsOf = map[string][]string{
 	bpf.KmonProgCpuSwitch:  {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 	bpf.KmonProgCpuCollect: {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 
 	bpf.KmonProgBlockIssue:    {ioDisk, ioOperation, ioFlag},
 	bpf.KmonProgBlockComplete: {ioDisk, ioOperation, ioFlag},
+
+	bpf.KmonProgFindCpuMemory: {listenDrops, lookupPerCPU, "bpf_array.pptrs", "net.mib.net_statistics"},
 }
 
 const (
