@@ -2,7 +2,9 @@ package record
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,21 +21,32 @@ type netFaults struct {
 	sockets map[int64]format.Socket
 }
 
-// recordNetLoad records a load of netload_test.go in a namespace of its own.
-func recordNetLoad(t *testing.T, name string, o Options) netFaults {
+// netLoad is the command line of a load of netload_test.go in a namespace of its
+// own, and the file of its truth. The process stays the same to its end.
+func netLoad(t *testing.T, name string) (command []string, truth string) {
 	t.Helper()
 	requireBPF(t)
 	exe, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
-	file := filepath.Join(dir, "truth.json")
-	o.Output = filepath.Join(dir, "net.kmon")
-	o.Command = []string{"env", netLoadMode + "=" + name + ":" + file, "unshare", "--net", exe}
-	if o.Collectors == nil {
-		o.Collectors = []string{"drop", "tcp"}
-	}
+	truth = filepath.Join(t.TempDir(), "truth.json")
+	return []string{"env", netLoadMode + "=" + name + ":" + truth, "unshare", "--net", exe}, truth
+}
+
+// recordNetLoad records a load.
+func recordNetLoad(t *testing.T, name string, o Options) netFaults {
+	t.Helper()
+	var file string
+	o.Command, file = netLoad(t, name)
+	o.Collectors = []string{"drop", "tcp"}
+	return readNetLoad(t, runNetEvents(t, o), file)
+}
+
+// runNetEvents records a command that must succeed.
+func runNetEvents(t *testing.T, o Options) recording {
+	t.Helper()
+	o.Output = filepath.Join(t.TempDir(), "net.kmon")
 	result, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +54,13 @@ func recordNetLoad(t *testing.T, name string, o Options) netFaults {
 	if result.ExitCode != 0 || len(result.Losses) != 0 {
 		t.Fatalf("the load ended with %d, losses %v", result.ExitCode, result.Losses)
 	}
-	var f netFaults
+	return readRecording(t, result)
+}
+
+// readNetLoad gives the events of the load with that truth.
+func readNetLoad(t *testing.T, r recording, file string) netFaults {
+	t.Helper()
+	f := netFaults{sockets: r.byID, stacks: stackNames(t, r.capture)}
 	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
@@ -49,8 +68,6 @@ func recordNetLoad(t *testing.T, name string, o Options) netFaults {
 	if err := json.Unmarshal(data, &f.truth); err != nil {
 		t.Fatal(err)
 	}
-	r := readRecording(t, result)
-	f.sockets, f.stacks = r.byID, stackNames(t, r.capture)
 	for _, row := range all[format.NetEvent](t, r.capture) {
 		if row.NetnsID == f.truth.NetnsID {
 			f.rows = append(f.rows, row)
@@ -151,5 +168,44 @@ func TestRetransmitsEqualTheKernelsCounter(t *testing.T) {
 	}
 	if bySockets == 0 || answers == 0 {
 		t.Errorf("%d segments of the client and %d answers to a connect were sent again, want both", bySockets, answers)
+	}
+}
+
+func TestPortsNarrowNetEvents(t *testing.T) {
+	f := recordNetLoad(t, "refused", Options{Ports: []uint16{refusedPort}})
+	f.check(t, "resets sent", f.count(format.NetResetSent, ""), f.truth.Times)
+	f.check(t, "resets received", f.count(format.NetResetReceived, ""), f.truth.Times)
+	f.check(t, "drops", f.count(format.NetDrop, ""), f.truth.Times)
+	f = recordNetLoad(t, "refused", Options{Ports: []uint16{refusedPort + 1}})
+	f.check(t, "events of other ports", int64(len(f.rows)), 0)
+}
+
+// What happened on sockets of a process is recorded with it, and nothing else.
+func TestProcessesNarrowNetEvents(t *testing.T) {
+	wanted, wantedTruth := netLoad(t, "aborted")
+	other, otherTruth := netLoad(t, "aborted")
+	nobodys, nobodysTruth := netLoad(t, "refused")
+	load := exec.Command("sh", append([]string{"-c", `kill -STOP $$; exec "$@"`, "sh"}, wanted...)...)
+	load.Stderr = os.Stderr
+	if err := load.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- load.Wait() }()
+	t.Cleanup(func() { _ = load.Process.Kill() }) // it has ended, unless the test failed
+	script := fmt.Sprintf("%s && %s && kill -CONT %[3]d && while kill -0 %[3]d; do sleep 0.05; done 2>&-; true",
+		strings.Join(other, " "), strings.Join(nobodys, " "), load.Process.Pid)
+	r := runNetEvents(t, Options{
+		PIDs: []int32{int32(load.Process.Pid)}, Collectors: []string{"drop", "tcp"}, Command: []string{"sh", "-c", script},
+	})
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	f := readNetLoad(t, r, wantedTruth)
+	f.check(t, "resets sent", f.count(format.NetResetSent, ""), f.truth.Times)
+	f.check(t, "resets received", f.count(format.NetResetReceived, ""), f.truth.Times)
+	for _, file := range []string{otherTruth, nobodysTruth} {
+		f := readNetLoad(t, r, file)
+		f.check(t, "events of others", int64(len(f.rows)), 0)
 	}
 }

@@ -94,10 +94,13 @@ func netCounter(file, group, name string) int64 {
 	return -1
 }
 
+// refusedPort is where nobody listens in an empty namespace.
+const refusedPort = 7070
+
 // refusedConnects connects to ports where nobody listens, by both versions of
 // the protocol.
 func refusedConnects(t *netTruth) error {
-	t.Port = 7070
+	t.Port = refusedPort
 	for i := range 100 {
 		host := [...]string{"127.0.0.1", "::1"}[i%2]
 		conn, err := net.Dial("tcp", net.JoinHostPort(host, strconv.Itoa(int(t.Port))))

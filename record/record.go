@@ -157,6 +157,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 		return nil, err
 	}
 	settings := o.settings()
+	settings["drop"] = facts.Words.Settings()
 	settings[callsCollector] = o.callSettings(calls)
 	plan, err := probe.NewPlan(facts, probe.Request{
 		Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants,
@@ -228,6 +229,7 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
 		},
 	}, targetsOf(r.targets))
+	r.ofTargets.blind = !plan.Has("tcp", "state")
 	r.beginIntervals(provider.Clock().MonotonicNs)
 	r.lastLossNs, r.began = r.startNs, time.Now()
 	return err

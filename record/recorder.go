@@ -59,6 +59,7 @@ type recorder struct {
 	losses     map[string]int64
 	lost       int64
 	targets    provider.Targets
+	ofTargets  targetSockets
 	stopReason string
 	exitCode   int
 }
@@ -187,6 +188,9 @@ func (r *recorder) appendBatches() error {
 		format.Append(r.writer, r.data.Samples...),
 		format.Append(r.writer, r.data.IOs...),
 	)
+	if !r.targets.All || r.options.ConfigPath != "" { // which may change the targets
+		r.ofTargets.see(r.sockets)
+	}
 	r.tellProvider(r.procs)
 	r.stacks.tellEvents(r.procs)
 	r.sockets, r.procs, r.newListeners, r.closedQueues = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.closedQueues[:0]

@@ -184,6 +184,11 @@ func TestOwners(t *testing.T) {
 	if local, remote = o.ends(client); local != "10.0.0.1" || remote != "[::1]:50000" {
 		t.Errorf("a client's ends are %s and %s", local, remote)
 	}
+	if client.RemotePort = 0; client.LocalPort != 0 { // of any client
+		if local, remote = o.ends(client); local != "10.0.0.1:50001" || remote != "::1" {
+			t.Errorf("a closed port's ends are %s and %s", local, remote)
+		}
+	}
 }
 
 // Round trip times are kept by process, also of processes nobody describes,

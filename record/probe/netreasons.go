@@ -78,6 +78,21 @@ func (r Reasons) reset(number uint32) string {
 	return "number_" + strconv.FormatUint(uint64(number), 10)
 }
 
+// Settings say which drops are no rows, for the manifest.
+func (r Reasons) Settings() map[string]string {
+	var quiet []string
+	for _, name := range quietReasons {
+		if r.number(name) > 0 {
+			quiet = append(quiet, name)
+		}
+	}
+	return map[string]string{
+		"protocols":       "tcp",
+		"quiet_reasons":   strings.Join(quiet, ","),
+		"quiet_functions": strings.Join(quietFunctions, ","), // where the reason is notSpecified
+	}
+}
+
 // readReasons reads the names from the kernel's types.
 func readReasons(spec *btf.Spec) Reasons {
 	drops := enumNames(spec, "skb_drop_reason", "SKB_DROP_REASON_", "SKB_")
