@@ -14,6 +14,13 @@ type Profile struct {
 	Nodes []ProfileNode
 	// OnCPU counts samples, OffCPU nanoseconds, both sorted by bucket, then node.
 	OnCPU, OffCPU []ProfileCell
+	// Detail has the samples of OnCPU once more, with rarer paths, in wider
+	// buckets of DetailNs: a multiple of BucketNs, 0 when OnCPU has all of them.
+	Detail   []ProfileCell
+	DetailNs int64
+	// OtherOnCPU, OtherOffCPU and OtherDetail are the parts of the cells that
+	// rare paths, not told apart, add up to; 0 to 1.
+	OtherOnCPU, OtherOffCPU, OtherDetail float64
 	// SampleNs is the time one sample stands for; 0: not known.
 	SampleNs int64
 	// IntervalNs is the time that a cell of OffCPU is of, from the start of its

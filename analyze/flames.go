@@ -52,6 +52,8 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 	a.Profile = profileOf(p.Tree, result)
 	a.Profile.StartNs, a.Profile.BucketNs = p.StartNs, p.BucketNs
 	a.Profile.OnCPU, a.Profile.OffCPU = p.Cells[flame.OnCPU], p.Cells[flame.OffCPU]
+	a.Profile.Detail, a.Profile.DetailNs = p.Detail, p.DetailNs
+	a.Profile.OtherOnCPU, a.Profile.OtherOffCPU, a.Profile.OtherDetail = p.Other(a.Profile.OnCPU), p.Other(a.Profile.OffCPU), p.Other(p.Detail)
 	return nil
 }
 

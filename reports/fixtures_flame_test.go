@@ -45,19 +45,21 @@ func (b *profiler) node(service string, stack ...analyze.ProfileFrame) int32 {
 	return parent
 }
 
+// cellsOf are counts by bucket and node, in order.
+func cellsOf(counts map[[2]int32]int64) []analyze.ProfileCell {
+	list := []analyze.ProfileCell{}
+	for at, n := range counts {
+		list = append(list, analyze.ProfileCell{Bucket: at[0], Node: at[1], Value: n})
+	}
+	slices.SortFunc(list, func(a, b analyze.ProfileCell) int {
+		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Node, b.Node))
+	})
+	return list
+}
+
 // profile gives what was counted.
 func (b *profiler) profile() *analyze.Profile {
-	cells := func(counts map[[2]int32]int64) []analyze.ProfileCell {
-		list := []analyze.ProfileCell{}
-		for at, n := range counts {
-			list = append(list, analyze.ProfileCell{Bucket: at[0], Node: at[1], Value: n})
-		}
-		slices.SortFunc(list, func(a, b analyze.ProfileCell) int {
-			return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Node, b.Node))
-		})
-		return list
-	}
-	b.p.OnCPU, b.p.OffCPU = cells(b.on), cells(b.off)
+	b.p.OnCPU, b.p.OffCPU = cellsOf(b.on), cellsOf(b.off)
 	return b.p
 }
 

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kmon/analyze"
 )
@@ -44,9 +45,33 @@ func newFlamePart(a *analyze.Analysis) (part flamePart, err error) {
 			return part, err
 		}
 		part.Live = true
+		part.Note = otherNote(p)
 		part.heats, err = packHeats(a)
 	}
 	return part, err
+}
+
+// otherNote says what of the stacks rare paths were added up to, to keep the
+// page small; "" when nothing was.
+func otherNote(p *analyze.Profile) string {
+	parts := []string{}
+	add := func(share float64, of string) {
+		if share > 0 {
+			parts = append(parts, percentText(share)+" of "+of)
+		}
+	}
+	if p.DetailNs > 0 {
+		add(p.OtherDetail, "the samples on the CPU")
+		add(p.OtherOnCPU, "those in moments within "+roundText(p.DetailNs)+", so pick whole columns for more")
+	} else {
+		add(p.OtherOnCPU, "the samples on the CPU")
+	}
+	add(p.OtherOffCPU, "the time off the CPU")
+	if len(parts) == 0 {
+		return ""
+	}
+	return "To keep the page small, paths that are rare in the whole recording end in “(other)”: " + strings.Join(parts, "; ") +
+		". The lists of functions and paths, and kmon export, have all of them."
 }
 
 // flameView is a flame graph, the root on top.

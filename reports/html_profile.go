@@ -30,6 +30,8 @@ func packProfile(p *analyze.Profile) (string, error) {
 	column64(&b, p.Nodes, func(_ int, n analyze.ProfileNode) int64 { return place[n.Frame] })
 	packCells(&b, p.OnCPU, len(p.Nodes))
 	packCells(&b, p.OffCPU, len(p.Nodes))
+	b.number(p.DetailNs)
+	packCells(&b, p.Detail, len(p.Nodes))
 	return b.pack()
 }
 
@@ -84,30 +86,42 @@ func packFrames(b *packer, frames []analyze.ProfileFrame) {
 func packCells(b *packer, cells []analyze.ProfileCell, nodes int) {
 	order, place := byFrequency(cells, nodes)
 	column64(b, order, func(_ int, node int32) int64 { return int64(node) })
-	placed := slices.Clone(cells)
-	for i := range placed {
-		placed[i].Node = place[placed[i].Node]
-	}
-	slices.SortFunc(placed, func(a, b analyze.ProfileCell) int {
-		return cmp.Or(cmp.Compare(a.Bucket, b.Bucket), cmp.Compare(a.Node, b.Node))
-	})
 	var buckets, counts []int64
-	last, distances := int32(0), make([]int64, len(placed))
-	for i, c := range placed {
-		if i == 0 || c.Bucket != placed[i-1].Bucket {
-			buckets, counts = append(buckets, int64(c.Bucket-last)), append(counts, 0)
-			last = c.Bucket
-			distances[i] = int64(c.Node)
-		} else {
-			distances[i] = int64(c.Node - placed[i-1].Node)
+	var distances, values packer
+	last := int32(0)
+	for from := 0; from < len(cells); {
+		bucket := inPlaces(cells[from:], place)
+		before := int32(0)
+		for _, c := range bucket {
+			distances.number(int64(c.Node - before))
+			values.number(c.Value)
+			before = c.Node
 		}
-		counts[len(counts)-1]++
+		buckets, counts = append(buckets, int64(bucket[0].Bucket-last)), append(counts, int64(len(bucket)))
+		last = bucket[0].Bucket
+		from += len(bucket)
 	}
 	same := func(_ int, n int64) int64 { return n }
 	column64(b, buckets, same)
 	column64(b, counts, same)
-	column64(b, distances, same)
-	column64(b, placed, func(_ int, c analyze.ProfileCell) int64 { return c.Value })
+	for _, column := range [][]byte{distances.bytes, values.bytes} {
+		b.number(int64(len(cells)))
+		b.bytes = append(b.bytes, column...)
+	}
+}
+
+// inPlaces gives the cells of the first bucket, by the places of their nodes.
+func inPlaces(cells []analyze.ProfileCell, place []int32) []analyze.ProfileCell {
+	to := slices.IndexFunc(cells, func(c analyze.ProfileCell) bool { return c.Bucket != cells[0].Bucket })
+	if to < 0 {
+		to = len(cells)
+	}
+	bucket := slices.Clone(cells[:to])
+	for i := range bucket {
+		bucket[i].Node = place[bucket[i].Node]
+	}
+	slices.SortFunc(bucket, func(a, b analyze.ProfileCell) int { return cmp.Compare(a.Node, b.Node) })
+	return bucket
 }
 
 // byFrequency gives the nodes that have cells, those with the most first, and

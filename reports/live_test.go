@@ -182,6 +182,44 @@ func TestPickedRange(t *testing.T) {
 	b.quiet()
 }
 
+// TestDetailOfARange: where the moments are pruned more than the tree, whole
+// buckets of the detail show it, the rest of a range its moments, and the sum is
+// exact.
+func TestDetailOfARange(t *testing.T) {
+	a := busyShop()
+	p := newProfiler(20 * millisecond)
+	rare, other := p.node("cart", user("walk"), user("rare")), p.node("cart", user("(other)"))
+	detail := map[[2]int32]int64{}
+	for bucket := range int32(10 * 50) {
+		n := int64(1 + bucket%7)
+		p.on[[2]int32{bucket, other}] = n
+		detail[[2]int32{bucket / 50, rare}] += n
+	}
+	a.Profile = p.profile()
+	a.Profile.DetailNs, a.Profile.Detail = second, cellsOf(detail)
+	a.Profile.OtherOnCPU = 0.25
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	values := func() string {
+		return run[string](b, `[...document.querySelectorAll("#flame-graph g")].map(g => d3.select(g).datum().data).filter(d => !d.children.length).map(d => d.name + " " + d.value).sort().join(", ")`)
+	}
+	sum := func(from, to int32) int64 { return sumOf(a.Profile, a.Profile.OnCPU, "", from, to) }
+	if got, want := values(), fmt.Sprintf("rare %d", sum(0, 500)); got != want {
+		t.Errorf("the whole recording shows %q, want %q", got, want)
+	}
+	run[bool](b, `document.getElementById("flame-heat").focus() || true`)
+	b.press(false, "ArrowRight", "ArrowUp") // from the second cell of the second second
+	b.press(true, "ArrowRight", "ArrowRight", "ArrowUp")
+	b.press(false, "Enter")
+	if got, want := values(), fmt.Sprintf("(other) %d, rare %d", sum(51, 100)+sum(150, 153), sum(100, 150)); got != want {
+		t.Errorf("a range over one whole second shows %q, want %q", got, want)
+	}
+	if text := run[string](b, `document.querySelector("#flame [data-live] p").textContent`); !strings.Contains(text, "25% of those in moments within 1 s") {
+		t.Errorf("the page says %q of what was cut", text)
+	}
+	b.quiet()
+}
+
 // TestFunctionsOfTheMoment: the table below the graph is that of the picked
 // range, and counts a function that calls itself once.
 func TestFunctionsOfTheMoment(t *testing.T) {

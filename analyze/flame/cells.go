@@ -58,6 +58,7 @@ type cells struct {
 	packed  []byte
 	look    int     // strips, when to look for some of the same bucket
 	bucket  int32   // at hand
+	nodes   []int32 // what list gives for a node, in order
 	counts  []int64 // by node, of the bucket at hand
 	touched []int32 // nodes with a count
 }
@@ -173,7 +174,7 @@ func (c *cells) list() []Cell {
 	}
 	list := make([]Cell, 0, n)
 	for _, s := range c.strips {
-		s.each(c.packed, func(node int32, v int64) { list = append(list, Cell{s.bucket, node, v}) })
+		s.each(c.packed, func(node int32, v int64) { list = append(list, Cell{s.bucket, c.nodes[node], v}) })
 	}
 	return list
 }

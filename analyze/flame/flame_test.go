@@ -440,6 +440,9 @@ func (r *Result) checkBranch(t *testing.T, k Kind, node int32, b Branch) {
 
 // A profile keeps the sum of every bucket, and every path it keeps.
 func TestProfileKeepsSums(t *testing.T) {
+	defer func(were []float64) { shares = were }(shares)
+	shares = []float64{0.00004, 0.003, 0.02} // as much as the larger ones leave of a large capture
+	detailed := 0
 	for seed := range uint64(3) {
 		n := randomNode(seed, 4000, 400)
 		r, whole := n.profile(t, Budget{1 << 20, 1 << 30})
@@ -448,7 +451,7 @@ func TestProfileKeepsSums(t *testing.T) {
 			path := text(r.Tree, int32(i))
 			full[OnCPU][path], full[OffCPU][path] = r.totals[OnCPU][i], r.totals[OffCPU][i]
 		}
-		for _, budget := range []Budget{{1 << 20, 1 << 30}, {400, 1 << 30}, {40, 3000}, {8, 100}, {0, 0}} {
+		for _, budget := range []Budget{{1 << 20, 1 << 30}, {400, 1 << 30}, {4000, 15_000}, {4000, 18_000}, {40, 3000}, {8, 100}, {0, 0}} {
 			_, p := n.profile(t, budget)
 			size := int64(0)
 			for k := range p.Cells {
@@ -456,13 +459,16 @@ func TestProfileKeepsSums(t *testing.T) {
 				if !maps.Equal(got, want) {
 					t.Errorf("seed %d, %+v, %s: buckets differ", seed, budget, Kind(k))
 				}
-				totals := p.totals(selfOf(p.Cells[k], len(p.Nodes)))
-				for i := range p.Nodes {
-					if path := text(p.Tree, int32(i)); !strings.Contains(path, OtherName) && totals[i] != full[k][path] {
-						t.Errorf("seed %d, %+v: %s is %d, want %d", seed, budget, path, totals[i], full[k][path])
-					}
-				}
+				p.checkNodes(t, p.Cells[k], full[k], Kind(k) == OnCPU && p.DetailNs == 0 || budget.Bytes > 1<<20)
 				size += bitsOfAll(p.Cells[k])
+			}
+			if p.DetailNs > 0 {
+				if got, want := byBucket(p.Detail, 1), byBucket(whole.Cells[OnCPU], int32(p.DetailNs/whole.BucketNs)); !maps.Equal(got, want) || p.DetailNs%p.BucketNs != 0 {
+					t.Errorf("seed %d, %+v: buckets of the detail differ", seed, budget)
+				}
+				p.checkNodes(t, p.Detail, full[OnCPU], true)
+				size += bitsOfAll(p.Detail)
+				detailed++
 			}
 			for i, n := range p.Nodes {
 				if n.Parent >= int32(i) {
@@ -475,6 +481,22 @@ func TestProfileKeepsSums(t *testing.T) {
 			if size > 8*budget.Bytes && p.BucketNs < 60*second {
 				t.Errorf("%+v: %d bytes in buckets of %d ns", budget, size/8, p.BucketNs)
 			}
+		}
+	}
+	if detailed == 0 {
+		t.Error("no profile has a detail")
+	}
+}
+
+// checkNodes fails when a node that cells count in is not what all rows give;
+// every says that no path may be missing.
+func (p *Profile) checkNodes(t *testing.T, list []Cell, want map[string]int64, every bool) {
+	t.Helper()
+	totals := p.totals(selfOf(list, len(p.Nodes)))
+	for i := range p.Nodes {
+		path := text(p.Tree, int32(i))
+		if !strings.Contains(path, OtherName) && totals[i] != want[path] && (every || totals[i] != 0) {
+			t.Errorf("%s is %d, want %d", path, totals[i], want[path])
 		}
 	}
 }
@@ -522,8 +544,12 @@ func TestCellsWiden(t *testing.T) {
 		if seed%2 == 0 {
 			slices.Sort(times)
 		}
-		a := newAxis(unix0, unix0+600*second, 20*ms)
-		all, few := cells{axis: a, room: 1 << 40, counts: make([]int64, 40)}, cells{axis: a, room: 4000 + 300*int64(seed), counts: make([]int64, 40)}
+		a, nodes := newAxis(unix0, unix0+600*second, 20*ms), make([]int32, 40)
+		for i := range nodes {
+			nodes[i] = int32(i)
+		}
+		all := cells{axis: a, room: 1 << 40, nodes: nodes, counts: make([]int64, 40)}
+		few := cells{axis: a, room: 4000 + 300*int64(seed), nodes: nodes, counts: make([]int64, 40)}
 		for _, ns := range times {
 			node, v := int32(r.IntN(40)), r.Int64N(5)
 			all.add(ns, node, v)

@@ -47,6 +47,10 @@ const kmonProfile = (() => {
       this.parent = Int32Array.from(up, (distance, i) => (distance ? i - distance : -1));
       this.frame = Int32Array.from(r.column());
       this.cells = { on: readCells(r), off: readCells(r) };
+      // Detail has the samples of "on" once more, with rarer paths, in wider
+      // buckets: so many of the others each.
+      this.detail = Math.round(r.number() / this.bucketNs);
+      this.cells.detail = readCells(r);
       this.buckets = Math.max(this.cells.on.buckets, this.cells.off.buckets, 1);
       this.root = new Int32Array(this.parent.length);
       for (let i = 0; i < this.root.length; i++) {
@@ -85,12 +89,25 @@ const kmonProfile = (() => {
       return lists;
     }
 
-    // tree sums buckets from to before to into nodes for the flame graph.
-    tree(kind, service, from, to) {
+    // add sums buckets from to before to into nodes.
+    add(sums, kind, from, to) {
       const { first, node, value, buckets } = this.cells[kind];
-      const sums = new Float64Array(this.parent.length);
       const begin = first[Math.min(from, buckets)], end = first[Math.min(to, buckets)];
       for (let i = begin; i < end; i++) sums[node[i]] += value[i];
+    }
+
+    // tree sums buckets from to before to into nodes for the flame graph: what of
+    // them are whole buckets of the detail is taken from there.
+    tree(kind, service, from, to) {
+      const sums = new Float64Array(this.parent.length), { detail } = this;
+      const begin = Math.ceil(from / detail), end = to >= this.buckets ? Math.ceil(to / detail) : Math.floor(to / detail);
+      if (kind === "on" && detail && begin < end) {
+        this.add(sums, kind, from, begin * detail);
+        this.add(sums, "detail", begin, end);
+        if (end * detail < to) this.add(sums, kind, end * detail, to);
+      } else {
+        this.add(sums, kind, from, to);
+      }
       for (let i = sums.length - 1; i >= 0; i--) {
         if (this.parent[i] >= 0) sums[this.parent[i]] += sums[i];
       }
