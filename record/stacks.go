@@ -119,7 +119,7 @@ func (r *recorder) appendStacks(named namedStacks) error {
 	return errors.Join(format.Append(r.writer, named.frames...), format.Append(r.writer, named.stacks...))
 }
 
-// lostStacks is how many stacks found no room since the last time.
+// lost is how many stacks found no room since the last time.
 func (n *stackNamer) lost() []probe.Lost {
 	dropped := n.symbols.Dropped()
 	count := dropped - n.dropped

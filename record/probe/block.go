@@ -1,9 +1,6 @@
 package probe
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
 
@@ -39,9 +36,7 @@ var ioLadder = []variant{{name: "tp_btf:block_rq_issue", hooks: []hook{
 
 // isBlockProgram says whether a program feeds table ios.
 func isBlockProgram(program string) bool {
-	return slices.ContainsFunc(slices.Concat(askerLadder, ioLadder), func(v variant) bool {
-		return slices.ContainsFunc(v.hooks, func(h hook) bool { return h.program == program })
-	})
+	return inLadders(program, askerLadder, ioLadder)
 }
 
 // setBlock tells the programs how askers are known, and leaves out the map of
@@ -51,10 +46,7 @@ func (p Plan) setBlock(spec *ebpf.CollectionSpec) error {
 		delete(spec.Maps, bpf.KmonMapIos)
 	}
 	byBio := p.Variants[blockCollector]["asker"] == askedByBio
-	if err := spec.Variables[bpf.KmonVarIoByBio].Set(byBio); err != nil {
-		return fmt.Errorf("set %s: %w", bpf.KmonVarIoByBio, err)
-	}
-	return nil
+	return setVariable(spec.Variables, bpf.KmonVarIoByBio, byBio)
 }
 
 // deviceMinorBits places the major number in a device id, as in snapshot disks.

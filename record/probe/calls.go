@@ -167,10 +167,7 @@ func (p Plan) setCalls(spec *ebpf.CollectionSpec) error {
 
 // isCallProgram says whether a program feeds table syscalls.
 func isCallProgram(program string) bool {
-	return slices.Contains(countTracepoint, program) || slices.Contains(countFunction, program) ||
-		slices.ContainsFunc(callLadder, func(v variant) bool {
-			return slices.ContainsFunc(v.hooks, func(h hook) bool { return h.program == program })
-		})
+	return slices.Contains(countTracepoint, program) || slices.Contains(countFunction, program) || inLadders(program, callLadder)
 }
 
 // didYouMean is the end of a sentence about a name that is not known.

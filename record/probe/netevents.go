@@ -135,12 +135,5 @@ const protocolTCP = 6
 
 // isNetEventProgram says whether a program feeds table netevents.
 func isNetEventProgram(program string) bool {
-	for _, ladder := range [][]variant{retransmitLadder, resetSentLadder, resetReceivedLadder, dropLadder} {
-		for _, v := range ladder {
-			if slices.ContainsFunc(v.hooks, func(h hook) bool { return h.program == program }) {
-				return true
-			}
-		}
-	}
-	return false
+	return inLadders(program, retransmitLadder, resetSentLadder, resetReceivedLadder, dropLadder)
 }

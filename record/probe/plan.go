@@ -138,6 +138,16 @@ var indicators = []indicator{
 	{"proc", "exit", []variant{{name: "tp_btf:sched_process_exit", hooks: []hook{tracepoint(bpf.KmonProgProcExit, "sched_process_exit")}}}},
 }
 
+// hasProgram says whether a program is among those of some hooks.
+func hasProgram(hooks []hook, program string) bool {
+	return slices.ContainsFunc(hooks, func(h hook) bool { return h.program == program })
+}
+
+// inLadders says whether a program is of a variant of some ladders.
+func inLadders(program string, ladders ...[]variant) bool {
+	return slices.ContainsFunc(slices.Concat(ladders...), func(v variant) bool { return hasProgram(v.hooks, program) })
+}
+
 // allHooks lists every hook of every ladder once.
 func allHooks() []hook {
 	var hooks []hook

@@ -111,7 +111,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 		return nil, fmt.Errorf("read the embedded eBPF object: %w", err)
 	}
 	for name := range spec.Programs {
-		if name != bpf.KmonProgFindSelf && !slices.ContainsFunc(plan.hooks, func(h hook) bool { return h.program == name }) {
+		if name != bpf.KmonProgFindSelf && !hasProgram(plan.hooks, name) {
 			delete(spec.Programs, name)
 		}
 	}
