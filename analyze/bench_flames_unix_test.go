@@ -3,11 +3,9 @@
 package analyze
 
 import (
-	"context"
 	"fmt"
 	"math/rand/v2"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 
@@ -88,27 +86,13 @@ func tenBusyMinutes(b *testing.B, samples int) string {
 // stay below 10; maxrss-MiB is of the whole process, with what wrote the capture.
 func BenchmarkFlames(b *testing.B) {
 	const samples = 64 * 99 * 600
-	path := tenBusyMinutes(b, samples)
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
-	runtime.GC()
-	b.ResetTimer()
-	before := cpuSeconds(b)
-	for range b.N {
-		a, err := Run(context.Background(), []string{path}, Options{Workers: 1})
-		if err != nil {
-			b.Fatal(err)
-		}
-		if a.Captures[0].Rows["oncpu"] != samples {
-			b.Fatalf("%d rows, want %d", a.Captures[0].Rows["oncpu"], samples)
-		}
-		p := a.Profile
-		b.Logf("buckets of %d ms, %d nodes, %d frames, %d + %d cells, %d trees", p.BucketNs/ms, len(p.Nodes), len(p.Frames), len(p.OnCPU), len(p.OffCPU), len(a.Flames))
-	}
-	b.ReportMetric((cpuSeconds(b)-before)/float64(b.N), "cpu-s")
+	a, used := analyzeOnOneCore(b, tenBusyMinutes(b, samples), "oncpu", samples)
+	p := a.Profile
+	b.Logf("buckets of %d ms, %d nodes, %d frames, %d + %d cells, %d trees", p.BucketNs/ms, len(p.Nodes), len(p.Frames), len(p.OnCPU), len(p.OffCPU), len(a.Flames))
+	b.ReportMetric(used/float64(b.N), "cpu-s")
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
 		b.Fatal(err)
 	}
 	b.ReportMetric(float64(u.Maxrss)/1024, "maxrss-MiB")
-	b.ReportMetric(0, "ns/op")
 }

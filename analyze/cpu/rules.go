@@ -6,9 +6,6 @@ import (
 	"kmon/format"
 )
 
-// RulesVersion is raised whenever a rule changes what a wait is called.
-const RulesVersion = 1
-
 // Class is what a thread waited for.
 type Class uint8
 
