@@ -139,12 +139,8 @@ func runExport(cmd *cobra.Command, f exportFlags, path string) error {
 
 // some is the error when there is nothing to write.
 func (f exportFlags) some(p *analyze.Profile, path string) error {
-	cells := p.OnCPU
-	if f.kind == string(export.OffCPU) {
-		cells = p.OffCPU
-	}
 	switch {
-	case len(cells) > 0:
+	case len(export.Kind(f.kind).Cells(p)) > 0:
 		return nil
 	case f.since != "" || f.until != "" || len(f.services) > 0:
 		return exit(codeInconclusive, fmt.Errorf("%s: no %s stacks are left by --since, --until and --service", path, f.kind))

@@ -19,6 +19,14 @@ const (
 	OffCPU Kind = "off-cpu" // nanoseconds waited
 )
 
+// Cells gives the cells of a kind.
+func (k Kind) Cells(p *analyze.Profile) []analyze.ProfileCell {
+	if k == OffCPU {
+		return p.OffCPU
+	}
+	return p.OnCPU
+}
+
 // stack is a path with what ended in it.
 type stack struct {
 	frames []int32 // from the root
@@ -27,12 +35,8 @@ type stack struct {
 
 // stacksOf gives the paths of a kind, in the order of their texts.
 func stacksOf(p *analyze.Profile, kind Kind) []stack {
-	cells := p.OnCPU
-	if kind == OffCPU {
-		cells = p.OffCPU
-	}
 	sums := map[int32]int64{}
-	for _, c := range cells {
+	for _, c := range kind.Cells(p) {
 		sums[c.Node] += c.Value
 	}
 	list := make([]stack, 0, len(sums))
