@@ -61,8 +61,9 @@ type Match struct {
 	exe, cmdline, comm, cgroup, container, pod, unit *regexp.Regexp
 }
 
-// Collectors are the words that Config.Collectors may hold.
-var Collectors = []string{"tcp", "proc", "syscall"}
+// Collectors are the words that Config.Collectors may hold: those of package
+// probe, which only Linux has, sorted.
+var Collectors = []string{"block", "cpu", "drop", "proc", "syscall", "tcp"}
 
 // maxConfig bounds the configuration file, in bytes.
 const maxConfig = 1 << 20

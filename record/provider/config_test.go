@@ -53,7 +53,7 @@ func TestParseConfigErrors(t *testing.T) {
 		{"targets:\n  ports: [0]\n", `c.yaml:2: 0 is not a port`},
 		{"targets:\n  services: ['']\n", `c.yaml:2: a service name is empty`},
 		{"targets:\n  cgroups: ['']\n", `c.yaml:2: a cgroup path is empty`},
-		{"collectors:\n- tcp\n- cup\n", `c.yaml:3: no collector "cup", did you mean "tcp"? Collectors are tcp, proc`},
+		{"collectors:\n- tcp\n- cup\n", `c.yaml:3: no collector "cup", did you mean "cpu"? Collectors are block, cpu, drop, proc`},
 		{"rules:\n- match: {exe: a}\n", `c.yaml:2: a rule needs a service name`},
 		{"rules:\n- service: a\n", `c.yaml:2: the rule matches nothing in particular`},
 		{"rules:\n- service: a\n  match: {exe: a}\n- service: b\n  match:\n    cmdline: '('\n", `c.yaml:6: cmdline is not a regular expression`},
