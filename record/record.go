@@ -241,7 +241,7 @@ func DefaultName(host string, at time.Time) string {
 }
 
 // collectors decides which collectors run: the command line's, else the
-// configuration's, else all.
+// configuration's, else all but callsCollector.
 func (r *recorder) collectors() ([]string, error) {
 	known := probe.Collectors()
 	names := r.options.Collectors

@@ -22,7 +22,7 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_PROC_RING:     {"proc", "procs", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_STATE:  {"tcp", "sockets", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_SOCKET_BUSY:   {"tcp", "exchanges", format.LossMissedHit, 0},
-	bpf.KmonLossSlotLOSS_CALL_COUNT:    {"syscall", "syscalls", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_CALL_COUNT:    {syscallCollector, "syscalls", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_INTERVAL_RING: {"cpu", "intervals", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_SAMPLE_RING:   {"cpu", "oncpu", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_THREAD_STATE:  {"cpu", "intervals", format.LossStateFull, 0},
@@ -32,9 +32,9 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_QUEUE_STATE:   {dropCollector, "acceptqueues", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_STACK_TABLE:   {"cpu", "stacks", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_NET_EVENT:     {dropCollector, "netevents", format.LossStateFull, 0},
-	bpf.KmonLossSlotLOSS_IO_RING:       {"block", "ios", format.LossRingFull, 0},
-	bpf.KmonLossSlotLOSS_IO_STATE:      {"block", "ios", format.LossStateFull, 0},
-	bpf.KmonLossSlotLOSS_IO_END:        {"block", "ios", format.LossMissedHit, 0},
+	bpf.KmonLossSlotLOSS_IO_RING:       {blockCollector, "ios", format.LossRingFull, 0},
+	bpf.KmonLossSlotLOSS_IO_STATE:      {blockCollector, "ios", format.LossStateFull, 0},
+	bpf.KmonLossSlotLOSS_IO_END:        {blockCollector, "ios", format.LossMissedHit, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -89,13 +89,13 @@ func (s *Session) missedRuns() []Lost {
 // owner is the collector and table a program feeds.
 func owner(program string) (collector, table string) {
 	if isCallProgram(program) {
-		return "syscall", "syscalls"
+		return syscallCollector, "syscalls"
 	}
 	if isNetEventProgram(program) {
 		return dropCollector, "netevents"
 	}
 	if isBlockProgram(program) {
-		return "block", "ios"
+		return blockCollector, "ios"
 	}
 	switch program {
 	case bpf.KmonProgProcFork, bpf.KmonProgProcExec, bpf.KmonProgProcExit:

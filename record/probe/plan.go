@@ -120,9 +120,9 @@ var indicators = []indicator{
 		{name: "iter:bpf_map_elem", hooks: []hook{iterator(bpf.KmonProgSweepSocketsByAddress, "bpf_map_elem"), fetchBatch}, place: byAddress},
 	}},
 	{dropCollector, "accept-queue", queueLadder},
-	{"syscall", "calls", callLadder},
-	{"block", "asker", askerLadder},
-	{"block", "ios", ioLadder},
+	{syscallCollector, callsIndicator, callLadder},
+	{blockCollector, "asker", askerLadder},
+	{blockCollector, "ios", ioLadder},
 	{"cpu", "intervals", []variant{{name: "iter:task", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
 	{"cpu", "offcpu", []variant{{name: "tp_btf:sched_switch", hooks: []hook{collectThreads, forkThread, switchThreads}}}},
 	{"cpu", "wakes", []variant{{name: "tp_btf:sched_waking", hooks: []hook{

@@ -36,7 +36,7 @@ func (s Selectors) Empty() bool {
 type Config struct {
 	Targets    Selectors `yaml:"targets"`
 	Rules      []Rule    `yaml:"rules"`      // the first that matches names the service
-	Collectors []string  `yaml:"collectors"` // of Collectors; empty: all
+	Collectors []string  `yaml:"collectors"` // of Collectors; empty: all but syscall
 }
 
 // Rule names the service of the processes it matches.

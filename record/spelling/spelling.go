@@ -13,7 +13,7 @@ const maxLetters = 64
 // Nearest returns the known word with the smallest edit distance to word, the
 // first of equals. known must not be empty.
 func Nearest(word string, known []string) string {
-	return slices.MinFunc(known, func(a, b string) int { return Distance(word, a) - Distance(word, b) })
+	return slices.MinFunc(known, func(a, b string) int { return distance(word, a) - distance(word, b) })
 }
 
 // Near returns at most n of the known words, the nearest first, equals in
@@ -34,7 +34,7 @@ func Near(word string, known []string, n int) []string {
 		}
 		cost := limit
 		if !begins {
-			cost = Distance(word, k)
+			cost = distance(word, k)
 		}
 		if cost <= limit {
 			near = append(near, candidate{k, cost})
@@ -51,10 +51,10 @@ func Near(word string, known []string, n int) []string {
 	return words
 }
 
-// Distance counts the bytes to insert, drop, change or swap with their
+// distance counts the bytes to insert, drop, change or swap with their
 // neighbour to get from a to b (optimal string alignment). Of a long a only
 // the beginning counts.
-func Distance(a, b string) int {
+func distance(a, b string) int {
 	a = a[:min(len(a), maxLetters)]
 	before, last, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {

@@ -31,7 +31,7 @@ func TestDistance(t *testing.T) {
 		a, b string
 		want int
 	}{{"", "", 0}, {"abc", "abc", 0}, {"abc", "abd", 1}, {"abc", "ab", 1}, {"", "abc", 3}, {"read", "raed", 1}, {"ca", "abc", 3}} {
-		if got := Distance(test.a, test.b); got != test.want {
+		if got := distance(test.a, test.b); got != test.want {
 			t.Errorf("distance %q %q: got %d, want %d", test.a, test.b, got, test.want)
 		}
 	}

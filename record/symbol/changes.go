@@ -22,7 +22,7 @@ type changes struct {
 	forgot bool
 }
 
-// age tells how often a process's code has changed, and has it looked at.
+// age numbers what a process's code is now, and has it looked at.
 func (c *changes) age(pid int32) uint32 {
 	if c.met == nil {
 		c.ages, c.seen, c.met = map[int32]uint32{}, map[int32]uint64{}, map[int32]bool{}

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// maxFunction is more than any kernel function is long: an address further
+	// maxFunctionBytes is more than any kernel function is long: an address further
 	// from the symbol before it lies in code without symbols, as of a module that
 	// is gone.
-	maxFunction = 1 << 20
+	maxFunctionBytes = 1 << 20
 	// maxKallsymsLine is more than KSYM_NAME_LEN (512) and a module's name take.
 	maxKallsymsLine = 1 << 10
 	kernelModule    = "kernel"
@@ -30,15 +30,11 @@ type kernel struct {
 	functions functions
 }
 
-// name fills in the frames that are of the kernel and whose Offset still is
-// the address.
+// name fills in frames whose Offset still is the address.
 func (k *kernel) name(frames []format.Frame) {
 	var unknown []uint64
 	for i := range frames {
 		f := &frames[i]
-		if f.Kind != format.FrameKernel {
-			continue
-		}
 		if known, ok := k.functions.find(uint64(f.Offset)); ok {
 			known.fill(f, uint64(f.Offset))
 		} else {
@@ -51,7 +47,7 @@ func (k *kernel) name(frames []format.Frame) {
 	found := k.look(unknown)
 	for i := range frames {
 		f := &frames[i]
-		if f.Kind != format.FrameKernel || f.Module != "" {
+		if f.Module != "" {
 			continue
 		}
 		if known, ok := found.find(uint64(f.Offset)); ok {
@@ -75,11 +71,11 @@ func (k *kernel) look(addrs []uint64) functions {
 	}
 	var found functions
 	n.each(func(addr uint64, s symbol, end uint64) {
-		if !s.found || addr-s.start > maxFunction {
+		if !s.found || addr-s.start > maxFunctionBytes {
 			return
 		}
 		name, module, ok := bytes.Cut(s.name, []byte("\t"))
-		fn := function{start: s.start, end: min(end, s.start+maxFunction), name: clean(name), source: format.SymbolKallsyms, module: kernelModule}
+		fn := function{start: s.start, end: min(end, s.start+maxFunctionBytes), name: clean(name), source: format.SymbolKallsyms, module: kernelModule}
 		if ok {
 			fn.module = strings.Trim(clean(module), "[]")
 		} else {
@@ -155,11 +151,8 @@ const (
 // maxHidden bounds what is noted; there are as many as there are programs.
 const maxHidden = 4096
 
-// noteHidden remembers a frame that may be left out of stacks.
+// noteHidden remembers a frame of the kernel that may be left out of stacks.
 func (r *Resolver) noteHidden(f format.Frame) {
-	if f.Kind != format.FrameKernel {
-		return
-	}
 	how := hiding(0)
 	switch {
 	case f.Module == bpfModule, slices.ContainsFunc(callers, func(prefix string) bool { return strings.HasPrefix(f.Symbol, prefix) }):

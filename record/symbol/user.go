@@ -78,11 +78,9 @@ func (u *user) name(frames []format.Frame, pending []pendingFrame) {
 		groups: map[fileID]*group{}, memory: map[int32][]int{}, executed: map[string]*image{},
 	}
 	for i, p := range pending {
-		switch {
-		case p.kind != format.FrameUser:
-		case p.buildID != [20]byte{}:
+		if p.buildID != [20]byte{} {
 			b.put(fileID{buildID: p.buildID}, i)
-		default:
+		} else {
 			b.place(i)
 		}
 	}
