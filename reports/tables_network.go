@@ -14,7 +14,8 @@ const (
 	hintPeer        = "the busiest remote address; with its port where that is a server's"
 	hintNobody      = "whose socket it was; none where nobody listened"
 	hintIn          = "function that dropped the most frequent"
-	hintStack       = "kernel stack of the most frequent, leaf first"
+	hintStack       = "kernel stack of the most frequent, from where it was dropped to its callers; the json report has the whole"
+	stackFrames     = 6 // of a drop's stack
 )
 
 // normalNetwork copies the parts about the network so that no slice in them is
@@ -91,15 +92,30 @@ func queueDepth(q *analyze.AcceptQueue) cell {
 	return c
 }
 
-// droppedIn gives the function that gave a packet up: the first of the stack
+// dropping is the stack from the function that gave a packet up: the first
 // that is not a way of freeing packets.
-func droppedIn(stack []string) string {
-	for _, name := range stack {
+func dropping(stack []string) []string {
+	for i, name := range stack {
 		if !strings.Contains(name, "kfree_skb") && !strings.Contains(name, "skb_reason_drop") {
-			return name
+			return stack[i:]
 		}
 	}
-	return ""
+	return nil
+}
+
+// droppedIn gives the function that gave a packet up.
+func droppedIn(stack []string) string {
+	return strings.Join(dropping(stack)[:min(len(dropping(stack)), 1)], "")
+}
+
+// stackText writes the first frames of the stack that gave a packet up.
+func stackText(stack []string) string {
+	stack = dropping(stack)
+	text := strings.Join(stack[:min(len(stack), stackFrames)], " ← ")
+	if len(stack) > stackFrames {
+		text += " ← …"
+	}
+	return text
 }
 
 // dropsTable lists dropped packets by reason.
@@ -112,9 +128,9 @@ func dropsTable(a *analyze.Analysis) table {
 		{column{Head: "Local", Kind: kindName, Hint: "the busiest local address; with its port where that is a server's", Rank: 1}, func(d *analyze.Drop) cell { return named(d.Local) }},
 		{column{Head: "Peer", Kind: kindName, Hint: hintPeer, Rank: 1}, func(d *analyze.Drop) cell { return named(d.Peer) }},
 		{column{Head: "First (UTC)", Rank: 5}, func(d *analyze.Drop) cell { return word(timeText(d.FirstNs)) }},
-		number("For", "from the first to the last", 6, func(d *analyze.Drop) cell { return cell{Text: DurationText(d.LastNs - d.FirstNs)} }),
+		number("For", "from the first to the last", 6, func(d *analyze.Drop) cell { return lasting(d.LastNs - d.FirstNs) }),
 		{column{Head: "In", Kind: kindName, Hint: hintIn, Rank: 2, Optional: true}, func(d *analyze.Drop) cell { return named(droppedIn(d.Stack)) }},
-		{column{Head: "Stack", Kind: kindProse, Hint: hintStack, Rank: 6, Optional: true}, func(d *analyze.Drop) cell { return named(strings.Join(d.Stack, " ← ")) }},
+		{column{Head: "Stack", Kind: kindProse, Hint: hintStack, Rank: 6, Optional: true}, func(d *analyze.Drop) cell { return named(stackText(d.Stack)) }},
 		fileColumn(a, func(d *analyze.Drop) string { return d.Capture }),
 		number("Coverage", hintCoverage, 3, func(d *analyze.Drop) cell { return covered(d.Coverage, true) }),
 	})
