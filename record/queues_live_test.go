@@ -1,7 +1,9 @@
 package record
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -30,12 +32,14 @@ type listenerTruth struct {
 	NetnsID          int64
 	Port             int32
 	Depth            int32 // while clients waited
-	Overflows, Drops int64
+	Overflows, Drops int64 // of a listener with earlier clients: since then
 }
 
 const (
 	listenBacklog = 1
 	listenClients = 10
+	// askAgain is more than the second after which a SYN is sent again.
+	askAgain = 1300 * time.Millisecond
 )
 
 // beListener is the process of listenerMode.
@@ -43,10 +47,7 @@ func beListener() {
 	runtime.LockOSThread() // namespaces are a thread's
 	truth, err := listen(os.Getenv(listenerKind))
 	if err == nil {
-		var text []byte
-		if text, err = json.Marshal(truth); err == nil {
-			err = os.WriteFile(os.Getenv(listenerMode), text, 0o600)
-		}
+		err = writeTruth(os.Getenv(listenerMode), truth)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -54,52 +55,100 @@ func beListener() {
 	}
 }
 
-// listen makes the namespace and the listener, connects clients that nobody
-// accepts, and waits until they have asked more than once.
+func writeTruth(path string, truth any) error {
+	text, err := json.Marshal(truth)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+func readTruth[T any](t *testing.T, path string) (truth T) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err == nil {
+		err = json.Unmarshal(text, &truth)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return truth
+}
+
+// listen makes the namespace and the listener, and connects clients that
+// nobody accepts until they have asked more than once. Of kind "earlier" some
+// have come before, and the others do once a line can be read.
 func listen(kind string) (truth listenerTruth, err error) {
-	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		return truth, fmt.Errorf("make a network namespace: %w", err)
-	}
-	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
-		return truth, fmt.Errorf("ip link: %w: %s", err, out)
-	}
-	var stat unix.Stat_t
-	if err := unix.Stat("/proc/thread-self/ns/net", &stat); err != nil {
+	if truth.NetnsID, err = newNamespace(); err != nil {
 		return truth, err
 	}
-	truth.PID, truth.NetnsID = int32(os.Getpid()), int64(stat.Ino)
+	truth.PID = int32(os.Getpid())
 	server, port, err := listener(kind)
 	if err != nil {
 		return truth, err
 	}
 	truth.Port = port
-	clients := make([]int, listenClients)
-	for i := range clients {
-		if clients[i], err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0); err != nil {
+	if strings.HasPrefix(kind, "earlier") {
+		if err := connect(port, askAgain); err != nil {
 			return truth, err
 		}
-		err = unix.Connect(clients[i], &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{127, 0, 0, 1}})
-		if err != nil && err != unix.EINPROGRESS {
-			return truth, fmt.Errorf("connect: %w", err)
+		if truth.Overflows, truth.Drops, err = listenCounters(); err != nil {
+			return truth, err
+		}
+		fmt.Println("ready")
+		if _, err := bufio.NewReader(os.Stdin).ReadString('\n'); err != nil {
+			return truth, err
 		}
 	}
-	time.Sleep(2500 * time.Millisecond) // a SYN is sent again after one second
+	if err := connect(port, 2*askAgain); err != nil {
+		return truth, err
+	}
 	if truth.Depth, err = waiting(port); err != nil {
 		return truth, err
 	}
+	overflows, drops, err := listenCounters()
+	truth.Overflows, truth.Drops = overflows-truth.Overflows, drops-truth.Drops
+	return truth, errors.Join(err, unix.Close(server))
+}
+
+// newNamespace gives this thread a network namespace of its own.
+func newNamespace() (inode int64, err error) {
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		return 0, fmt.Errorf("make a network namespace: %w", err)
+	}
+	if out, err := exec.Command("ip", "link", "set", "lo", "up").CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("ip link: %w: %s", err, out)
+	}
+	var stat unix.Stat_t
+	err = unix.Stat("/proc/thread-self/ns/net", &stat)
+	return int64(stat.Ino), err
+}
+
+// connect connects clients, and lets those go that are not connected by then:
+// they would go on asking.
+func connect(port int32, wait time.Duration) error {
+	clients := make([]int, listenClients)
+	for i := range clients {
+		var err error
+		if clients[i], err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK, 0); err != nil {
+			return err
+		}
+		err = unix.Connect(clients[i], &unix.SockaddrInet4{Port: int(port), Addr: [4]byte{127, 0, 0, 1}})
+		if err != nil && !errors.Is(err, unix.EINPROGRESS) {
+			return fmt.Errorf("connect: %w", err)
+		}
+	}
+	time.Sleep(wait)
 	for _, fd := range clients {
-		_ = unix.Close(fd)
+		_ = unix.Close(fd) // also what is not connected
 	}
-	if truth.Overflows, truth.Drops, err = listenCounters(); err != nil {
-		return truth, err
-	}
-	return truth, unix.Close(server)
+	return nil
 }
 
 // listener opens the listening socket.
 func listener(kind string) (fd int, port int32, err error) {
 	protocol := 0
-	if kind == "mptcp" {
+	if strings.HasSuffix(kind, "mptcp") {
 		protocol = unix.IPPROTO_MPTCP
 	}
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM, protocol)
@@ -180,8 +229,9 @@ func listenCounters() (overflows, drops int64, err error) {
 	return overflows, drops, nil
 }
 
-// recordListener records a listener of some kind from before it is there.
-func recordListener(t *testing.T, kind string, o Options) (listenerTruth, []format.AcceptQueue) {
+// recordListener records a listener of some kind, and gives the rows of its
+// namespace.
+func recordListener(t *testing.T, kind string) (listenerTruth, []format.AcceptQueue) {
 	t.Helper()
 	requireBPF(t)
 	exe, err := os.Executable()
@@ -189,8 +239,13 @@ func recordListener(t *testing.T, kind string, o Options) (listenerTruth, []form
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "truth.json")
-	o.Output = filepath.Join(t.TempDir(), "queue.kmon")
-	o.Command = []string{"env", listenerMode + "=" + file, listenerKind + "=" + kind, exe}
+	environment := []string{listenerMode + "=" + file, listenerKind + "=" + kind}
+	o := Options{Output: filepath.Join(t.TempDir(), "queue.kmon"), Collectors: []string{"drop"}}
+	if strings.HasPrefix(kind, "earlier") {
+		o.Command = startEarlier(t, exec.Command("env", append(environment, exe)...))
+	} else {
+		o.Command = append(append([]string{"env"}, environment...), exe)
+	}
 	result, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -198,14 +253,7 @@ func recordListener(t *testing.T, kind string, o Options) (listenerTruth, []form
 	if result.ExitCode != 0 || len(result.Losses) != 0 {
 		t.Fatalf("the command ended with %d, losses %v", result.ExitCode, result.Losses)
 	}
-	var truth listenerTruth
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(text, &truth)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := readTruth[listenerTruth](t, file)
 	capture, err := format.Open(result.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -220,12 +268,42 @@ func recordListener(t *testing.T, kind string, o Options) (listenerTruth, []form
 	return truth, rows
 }
 
+// startEarlier starts a listener, waits until it has had clients, and gives a
+// command that lets it go on and lasts as long as it does.
+func startEarlier(t *testing.T, listener *exec.Cmd) []string {
+	t.Helper()
+	out, err := listener.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	gate := filepath.Join(t.TempDir(), "gate")
+	if err := unix.Mkfifo(gate, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if listener.Stdin, err = os.OpenFile(gate, os.O_RDWR, 0); err != nil {
+		t.Fatal(err)
+	}
+	listener.Stderr = os.Stderr
+	if err := listener.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := listener.Wait(); err != nil {
+			t.Error(err)
+		}
+	})
+	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	return []string{"sh", "-c", fmt.Sprintf("echo > %s; while [ -e /proc/%d/exe ]; do sleep 0.1; done", gate, listener.Process.Pid)}
+}
+
 // A full queue has the depth that /proc tells, and turned away what nstat
 // counts in that namespace.
 func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
-	for _, kind := range []string{"tcp", "mptcp"} {
+	for _, kind := range []string{"tcp", "mptcp", "earlier tcp", "earlier mptcp"} {
 		t.Run(kind, func(t *testing.T) {
-			truth, rows := recordListener(t, kind, Options{})
+			truth, rows := recordListener(t, kind)
 			var overflows int64
 			var deepest int32
 			for _, row := range rows {
@@ -248,7 +326,7 @@ func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
 // A listener that waits for data before it has a connection counts that in the
 // socket's drops, and turns nobody away.
 func TestDeferredConnectionsAreNotTurnedAway(t *testing.T) {
-	truth, rows := recordListener(t, "deferred", Options{})
+	truth, rows := recordListener(t, "deferred")
 	if truth.Drops != 0 {
 		t.Fatalf("nstat counts %d drops", truth.Drops)
 	}

@@ -1,7 +1,6 @@
 package record
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -28,10 +27,7 @@ type rttTruth struct {
 func speak() {
 	truth, err := roundTrips()
 	if err == nil {
-		var text []byte
-		if text, err = json.Marshal(truth); err == nil {
-			err = os.WriteFile(os.Getenv(rttMode), text, 0o600)
-		}
+		err = writeTruth(os.Getenv(rttMode), truth)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -119,19 +115,12 @@ func TestRTTEqualsTCPInfo(t *testing.T) {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "truth.json")
-	o := Options{Output: filepath.Join(t.TempDir(), "rtt.kmon"), Command: []string{"env", rttMode + "=" + file, exe}}
+	o := Options{Output: filepath.Join(t.TempDir(), "rtt.kmon"), Collectors: []string{"tcp"}, Command: []string{"env", rttMode + "=" + file, exe}}
 	result, err := Run(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var truth rttTruth
-	text, err := os.ReadFile(file)
-	if err == nil {
-		err = json.Unmarshal(text, &truth)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	truth := readTruth[rttTruth](t, file)
 	r := readRecording(t, result)
 	got := map[[2]int32]format.Socket{}
 	for _, s := range all[format.Socket](t, r.capture) {
