@@ -231,7 +231,7 @@ func listenCounters() (overflows, drops int64, err error) {
 
 // recordListener records a listener of some kind, and gives the rows of its
 // namespace.
-func recordListener(t *testing.T, kind string) (listenerTruth, []format.AcceptQueue) {
+func recordListener(t *testing.T, kind string, variants map[string]string) (listenerTruth, []format.AcceptQueue) {
 	t.Helper()
 	requireBPF(t)
 	exe, err := os.Executable()
@@ -240,7 +240,7 @@ func recordListener(t *testing.T, kind string) (listenerTruth, []format.AcceptQu
 	}
 	file := filepath.Join(t.TempDir(), "truth.json")
 	environment := []string{listenerMode + "=" + file, listenerKind + "=" + kind}
-	o := Options{Output: filepath.Join(t.TempDir(), "queue.kmon"), Collectors: []string{"drop"}}
+	o := Options{Output: filepath.Join(t.TempDir(), "queue.kmon"), Collectors: []string{"drop"}, Variants: variants}
 	if strings.HasPrefix(kind, "earlier") {
 		o.Command = startEarlier(t, exec.Command("env", append(environment, exe)...))
 	} else {
@@ -301,9 +301,16 @@ func startEarlier(t *testing.T, listener *exec.Cmd) []string {
 // A full queue has the depth that /proc tells, and turned away what nstat
 // counts in that namespace.
 func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
-	for _, kind := range []string{"tcp", "mptcp", "earlier tcp", "earlier mptcp"} {
-		t.Run(kind, func(t *testing.T) {
-			truth, rows := recordListener(t, kind)
+	without := map[string]string{"accept-queue": "iter:bpf_sk_storage_map/sk_drops"}
+	for _, test := range []struct {
+		name, kind string
+		variants   map[string]string
+	}{
+		{"tcp", "tcp", nil}, {"mptcp", "mptcp", nil}, {"earlier tcp", "earlier tcp", nil}, {"earlier mptcp", "earlier mptcp", nil},
+		{"without the namespace's counter", "tcp", without},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			truth, rows := recordListener(t, test.kind, test.variants)
 			var overflows int64
 			var deepest int32
 			for _, row := range rows {
@@ -326,7 +333,7 @@ func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
 // A listener that waits for data before it has a connection counts that in the
 // socket's drops, and turns nobody away.
 func TestDeferredConnectionsAreNotTurnedAway(t *testing.T) {
-	truth, rows := recordListener(t, "deferred")
+	truth, rows := recordListener(t, "deferred", nil)
 	if truth.Drops != 0 {
 		t.Fatalf("nstat counts %d drops", truth.Drops)
 	}
