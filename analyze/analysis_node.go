@@ -221,8 +221,8 @@ type AcceptQueue struct {
 	Service   string  `json:"service"`   // "": not known
 	Address   string  `json:"address"`   // address:port
 	MaxDepth  int32   `json:"max_depth"` // largest number seen waiting, looked at once a second
-	Limit     int32   `json:"limit"`     // how many may wait; 0: not known
-	Overflows int64   `json:"overflows"` // connections turned away
+	Limit     int32   `json:"limit"`     // the backlog it listens with, the kernel lets one more wait; 0: not known
+	Overflows int64   `json:"overflows"` // connections turned away, each time they asked
 	Coverage  float64 `json:"coverage"`
 }
 

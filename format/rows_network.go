@@ -39,7 +39,7 @@ type AcceptQueue struct {
 	Addr      string `parquet:"addr,dict"`
 	Port      int32  `parquet:"port,dict"`
 	PID       int32  `parquet:"pid,dict"`
-	Depth     int32  `parquet:"depth,dict"` // waiting at ts_ns
-	Limit     int32  `parquet:"limit,dict"`
-	Overflows int64  `parquet:"overflows,delta"` // turned away since the row before, or since the start
+	Depth     int32  `parquet:"depth,dict"`      // waiting at ts_ns
+	Limit     int32  `parquet:"limit,dict"`      // backlog; the kernel lets one more wait
+	Overflows int64  `parquet:"overflows,delta"` // turned away since the row before, or since the start; who asks again counts again
 }

@@ -102,8 +102,8 @@ var specs = []tableSpec{
 		{"port", unitID, "not known", "port it listens on"},
 		{"pid", unitID, "not known", "one of its owners"},
 		{"depth", unitCount, "none wait", "connections that waited at ts_ns"},
-		{"limit", unitCount, "not known", "how many may wait"},
-		{"overflows", unitCount, "none", "connections turned away since the row before, or since the start"},
+		{"limit", unitCount, "not known", "the backlog it listens with; the kernel lets one more wait"},
+		{"overflows", unitCount, "none", "connections turned away since the row before, or since the start; one that asks again counts again"},
 	}},
 	{"intervals", "What one thread did in one interval, from the kernel's own accounts. A thread that did not run in an interval has no row; one that ended in it has its last row.", []spec{
 		{"start_ns", unitTime, "never", "the interval begins"},

@@ -72,10 +72,10 @@ func acceptQueuesTable(a *analyze.Analysis) table {
 		{column{Head: "Listener", Kind: kindName}, func(q *analyze.AcceptQueue) cell { return named(q.Address) }},
 		{column{Head: "Service", Kind: kindName}, func(q *analyze.AcceptQueue) cell { return named(q.Service) }},
 		number("Most waiting", "connections to be accepted, looked at once a second", 0, queueDepth),
-		number("Limit", "how many may wait", 0, func(q *analyze.AcceptQueue) cell {
+		number("Limit", "the backlog it listens with; the kernel lets one more wait", 0, func(q *analyze.AcceptQueue) cell {
 			return cell{Text: orAbsent(int64(q.Limit), CountText)}
 		}),
-		number("Turned away", "connections for which the queue had no room", 0, func(q *analyze.AcceptQueue) cell { return alarmed(q.Overflows, toneBad) }),
+		number("Turned away", "connections for which the queue had no room, each time they asked", 0, func(q *analyze.AcceptQueue) cell { return alarmed(q.Overflows, toneBad) }),
 		fileColumn(a, func(q *analyze.AcceptQueue) string { return q.Capture }),
 		number("Coverage", hintCoverage, 1, func(q *analyze.AcceptQueue) cell { return covered(q.Coverage, true) }),
 	})
