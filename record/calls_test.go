@@ -76,15 +76,8 @@ func recordCalls(t *testing.T, o Options, command ...string) ([]format.Syscall, 
 		t.Fatalf("the command ended with %d", result.ExitCode)
 	}
 	checkLosses(t, result, callsCollector)
-	capture, err := format.Open(result.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { capture.Close() })
-	rows, err := format.All[format.Syscall](capture)
-	if err != nil {
-		t.Fatal(err)
-	}
+	capture := opened(t, result.Path)
+	rows := all[format.Syscall](t, capture)
 	for _, r := range rows {
 		if r.PID == int32(os.Getpid()) {
 			t.Errorf("the recorder itself is counted: %+v", r)

@@ -122,11 +122,7 @@ func recordFioOn(t *testing.T, device string, o Options, args ...string) diskRec
 		t.Errorf("losses: %v", result.Losses)
 	}
 	r := diskRecording{device: rawDevice(stat(t, device).Rdev), result: result}
-	c, err := format.Open(result.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	c := opened(t, result.Path)
 	for _, proc := range all[format.Proc](t, c) {
 		if proc.Event == format.ProcExec && filepath.Base(proc.Exe) == "fio" {
 			r.pid = proc.PID

@@ -148,21 +148,33 @@ func checkLosses(t *testing.T, result Result, collectors ...string) {
 	}
 }
 
-func readRecording(t *testing.T, result Result) recording {
+// opened is a capture, until the test ends.
+func opened(t *testing.T, path string) *format.Capture {
 	t.Helper()
-	capture, err := format.Open(result.Path)
+	capture, err := format.Open(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { capture.Close() })
-	r := recording{result: result, capture: capture, byID: map[int64]format.Socket{}, closes: map[int64]format.Socket{}}
-	if r.exchanges, err = format.All[format.Exchange](capture); err != nil {
-		t.Fatal(err)
-	}
-	rows, err := format.All[format.Socket](capture)
+	return capture
+}
+
+// all are the rows of a table.
+func all[T format.Row](t *testing.T, c *format.Capture) []T {
+	t.Helper()
+	rows, err := format.All[T](c)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rows
+}
+
+func readRecording(t *testing.T, result Result) recording {
+	t.Helper()
+	capture := opened(t, result.Path)
+	r := recording{result: result, capture: capture, byID: map[int64]format.Socket{}, closes: map[int64]format.Socket{}}
+	r.exchanges = all[format.Exchange](t, capture)
+	rows := all[format.Socket](t, capture)
 	for _, row := range rows {
 		if row.Event == format.SocketClose {
 			r.closes[row.SocketID] = row
@@ -565,10 +577,7 @@ func TestTargetsNarrowTheRecording(t *testing.T) {
 func clientOf(t *testing.T, load *exec.Cmd) (pid int32, port uint16) {
 	t.Helper()
 	r := readRecording(t, whileRecording(t, Options{}, func() {}))
-	processes, err := format.All[format.Process](r.capture)
-	if err != nil {
-		t.Fatal(err)
-	}
+	processes := all[format.Process](t, r.capture)
 	for _, p := range processes {
 		for _, s := range r.sockets {
 			if p.ParentPID == int32(load.Process.Pid) && s.PID == p.PID && s.Role == format.RoleClient {
@@ -604,10 +613,7 @@ func TestConfigIsFollowedWhileRecording(t *testing.T) {
 		truth = wait()
 	})
 	r := readRecording(t, result)
-	versions, err := format.All[format.Config](r.capture)
-	if err != nil {
-		t.Fatal(err)
-	}
+	versions := all[format.Config](t, r.capture)
 	if len(versions) != 2 || versions[1].Error != "" {
 		t.Fatalf("versions of the configuration: %+v", versions)
 	}
@@ -624,10 +630,7 @@ func TestConfigIsFollowedWhileRecording(t *testing.T) {
 	if recorded < 10 || recorded >= truth.Services[0].Requests {
 		t.Errorf("%d of %d exchanges recorded, want those after the change", recorded, truth.Services[0].Requests)
 	}
-	processes, err := format.All[format.Process](r.capture)
-	if err != nil {
-		t.Fatal(err)
-	}
+	processes := all[format.Process](t, r.capture)
 	named := false
 	for _, p := range processes {
 		named = named || p.PID == pid && p.Service == "greeter" && p.ServiceSource == "rule"
@@ -671,11 +674,7 @@ func TestBadConfigIsToldAndNotUsed(t *testing.T) {
 	if len(r.newConfig) != 1 || <-r.newConfig != good {
 		t.Error("not only the good version is put in force")
 	}
-	capture, err := format.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer capture.Close()
+	capture := opened(t, path)
 	rows, marks := all[format.Config](t, capture), all[format.Mark](t, capture)
 	if len(rows) != 2 || rows[0].Error != "" || rows[1].Error != "no such word" || rows[1].Text != "nonsense: true" {
 		t.Errorf("versions %+v", rows)
@@ -715,10 +714,7 @@ func TestShortLivedProcessesAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := readRecording(t, result)
-	procs, err := format.All[format.Proc](r.capture)
-	if err != nil {
-		t.Fatal(err)
-	}
+	procs := all[format.Proc](t, r.capture)
 	lives := map[int32]map[format.ProcEvent]format.Proc{}
 	for _, p := range procs {
 		if lives[p.PID] == nil {

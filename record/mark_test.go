@@ -106,11 +106,7 @@ func TestMarksReachTheCapture(t *testing.T) {
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
-	capture, err := format.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer capture.Close()
+	capture := opened(t, path)
 	marks, err := format.All[format.Mark](capture)
 	if err != nil || len(marks) != 1 || marks[0].Kind != "user" || marks[0].Text != "deploy 42" ||
 		marks[0].TsNs < capture.Manifest.Clock.MonotonicNs || marks[0].TsNs > capture.Final.EndNs {
@@ -159,15 +155,8 @@ func TestLossBurstsAreMarked(t *testing.T) {
 	if err := writer.Close(format.Final{}); err != nil {
 		t.Fatal(err)
 	}
-	capture, err := format.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer capture.Close()
-	marks, err := format.All[format.Mark](capture)
-	if err != nil {
-		t.Fatal(err)
-	}
+	capture := opened(t, path)
+	marks := all[format.Mark](t, capture)
 	want := []format.Mark{
 		{TsNs: 2, Kind: "loss", Text: "rows begin to be lost: 1200 of exchanges (ring-full), 3 of sockets (state-full)"},
 		{TsNs: 6, Kind: "loss", Text: "rows begin to be lost: 3 of sockets (state-full)"},

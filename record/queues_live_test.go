@@ -254,11 +254,7 @@ func recordListener(t *testing.T, kind string, variants map[string]string) (list
 		t.Fatalf("the command ended with %d, losses %v", result.ExitCode, result.Losses)
 	}
 	truth := readTruth[listenerTruth](t, file)
-	capture, err := format.Open(result.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { capture.Close() })
+	capture := opened(t, result.Path)
 	var rows []format.AcceptQueue
 	for _, row := range all[format.AcceptQueue](t, capture) {
 		if row.NetnsID == truth.NetnsID {

@@ -65,22 +65,18 @@ type namedCounts struct{ onCPU, offCPU map[[2]string]int64 }
 // readStacks counts the stacks of processes that ran the program.
 func readStacks(t *testing.T, result Result, program string) namedCounts {
 	t.Helper()
-	capture, err := format.Open(result.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer capture.Close()
+	capture := opened(t, result.Path)
 	for _, problem := range capture.Problems() {
 		t.Errorf("capture: %v", problem)
 	}
 	frames := map[int64]string{}
 	mine := map[int64]bool{} // frames of the program
-	for _, f := range rowsOf[format.Frame](t, capture) {
+	for _, f := range all[format.Frame](t, capture) {
 		frames[f.FrameID] = f.Symbol
 		mine[f.FrameID] = f.Module == program
 	}
 	text, ours := map[int64]string{}, map[int64]bool{}
-	for _, s := range rowsOf[format.Stack](t, capture) {
+	for _, s := range all[format.Stack](t, capture) {
 		name, known := frames[s.FrameID]
 		if !known {
 			t.Errorf("stack %d has frame %d, which has no row", s.StackID, s.FrameID)
@@ -92,26 +88,17 @@ func readStacks(t *testing.T, result Result, program string) namedCounts {
 		ours[s.StackID] = ours[s.StackID] || mine[s.FrameID]
 	}
 	counts := namedCounts{map[[2]string]int64{}, map[[2]string]int64{}}
-	for _, o := range rowsOf[format.OnCPU](t, capture) {
+	for _, o := range all[format.OnCPU](t, capture) {
 		if ours[o.UserStackID] {
 			counts.onCPU[[2]string{text[o.StackID], text[o.UserStackID]}]++
 		}
 	}
-	for _, o := range rowsOf[format.OffCPU](t, capture) {
+	for _, o := range all[format.OffCPU](t, capture) {
 		if ours[o.UserStackID] && o.State == format.StateSleep {
 			counts.offCPU[[2]string{text[o.StackID], text[o.UserStackID]}] += o.Count
 		}
 	}
 	return counts
-}
-
-func rowsOf[T format.Row](t *testing.T, c *format.Capture) []T {
-	t.Helper()
-	rows, err := format.All[T](c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
 }
 
 func (c namedCounts) samples(user string) (n int64) {

@@ -74,11 +74,7 @@ func recordKnown(t *testing.T, o Options, command ...string) knownRecording {
 		t.Errorf("the threads went on: %+v, then %+v", r.proc, after)
 	}
 	checkLosses(t, result, "cpu")
-	var err error
-	if r.capture, err = format.Open(result.Path); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.capture.Close() })
+	r.capture = opened(t, result.Path)
 	return r
 }
 
@@ -131,15 +127,6 @@ func readAccounts(t *testing.T, pid, tid int32) format.Interval {
 		}
 	}
 	return row
-}
-
-func all[T format.Row](t *testing.T, c *format.Capture) []T {
-	t.Helper()
-	rows, err := format.All[T](c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rows
 }
 
 // near fails unless got is within 2% of want.
@@ -366,11 +353,7 @@ func TestWaitingAndShortLived(t *testing.T) {
 		t.Fatal(err)
 	}
 	stays, short := readPIDs(t, pids)
-	capture, err := format.Open(result.Path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { capture.Close() })
+	capture := opened(t, result.Path)
 	lives := map[int32]format.Interval{}
 	for _, row := range all[format.Interval](t, capture) {
 		life := lives[row.PID]
