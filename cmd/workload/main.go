@@ -8,6 +8,9 @@
 //	workload stream  traffic that is not request and answer
 //	workload fork    a server whose children accept and answer
 //	workload known   threads that sleep, wait, spin and yield in known amounts
+//	workload disk    IOs of known sizes, one after the other
+//	workload refused connections to ports that nobody listens on
+//	workload crowd   more clients than a listener's queue takes
 //	workload demo    record the shop with kmon and analyze what was recorded
 //
 // All traffic stays on the loopback interface. Every process ends by itself,
@@ -41,6 +44,9 @@ func verbs() []verb {
 		{"stream", "traffic that is not request and answer", runStream},
 		{"fork", "a server whose children accept and answer", runFork},
 		{"known", "threads that sleep, wait, spin and yield in known amounts", runKnown},
+		{"disk", "IOs of known sizes, one after the other", runDisk},
+		{"refused", "connections to ports that nobody listens on", runRefused},
+		{"crowd", "more clients than a listener's queue takes", runCrowd},
 		{"demo", "record the shop with kmon and analyze what was recorded", runDemo},
 	}
 }

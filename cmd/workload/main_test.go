@@ -278,3 +278,10 @@ func TestChildEndsAtItsLimit(t *testing.T) {
 		t.Errorf("got error %v and %q, want one about the limit", err, text)
 	}
 }
+
+func TestRefused(t *testing.T) {
+	truth := play(t, "refused", "--connects", "3")
+	if len(truth.Refused) != 2 || truth.Refused[0].Connects != 3 || truth.Refused[1].Connects != 3 {
+		t.Errorf("got %+v, want 3 refused over IPv4 and over IPv6", truth.Refused)
+	}
+}

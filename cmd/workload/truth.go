@@ -12,15 +12,18 @@ import (
 // Truth is what a load knows of itself, counted by the processes that did the
 // work. Times are nanoseconds, sizes bytes. Every count is exact.
 type Truth struct {
-	Load        string    `json:"load"`
-	StartUnixNs int64     `json:"start_unix_ns"`
-	EndUnixNs   int64     `json:"end_unix_ns"`
-	Processes   []Process `json:"processes"`
-	Services    []Service `json:"services"`
-	Edges       []Edge    `json:"edges"`
-	Sockets     []Socket  `json:"sockets,omitempty"`
-	Threads     []Thread  `json:"threads,omitempty"`
-	Notes       []string  `json:"notes,omitempty"` // what the machine refused, so what is not in the load
+	Load        string     `json:"load"`
+	StartUnixNs int64      `json:"start_unix_ns"`
+	EndUnixNs   int64      `json:"end_unix_ns"`
+	Processes   []Process  `json:"processes"`
+	Services    []Service  `json:"services"`
+	Edges       []Edge     `json:"edges"`
+	Sockets     []Socket   `json:"sockets,omitempty"`
+	Threads     []Thread   `json:"threads,omitempty"`
+	Disks       []Disk     `json:"disks,omitempty"`
+	Refused     []Refused  `json:"refused,omitempty"`
+	Listeners   []Listener `json:"listeners,omitempty"`
+	Notes       []string   `json:"notes,omitempty"` // what the machine refused, so what is not in the load
 }
 
 // Process is one process of the load; its executable carries its name.
@@ -38,6 +41,38 @@ type Thread struct {
 	TookNs  int64  `json:"took_ns"`  // and how long that took
 	// RunQueueNs is the part of TookNs in which it could run and others ran.
 	RunQueueNs int64 `json:"run_queue_ns"`
+}
+
+// Disk is what one process read from and wrote to one disk or file, one IO at
+// a time.
+type Disk struct {
+	Path       string `json:"path"`
+	PID        int    `json:"pid"`
+	Reads      int64  `json:"reads"`
+	Writes     int64  `json:"writes"`
+	Flushes    int64  `json:"flushes"`
+	ReadBytes  int64  `json:"read_bytes"`
+	WriteBytes int64  `json:"write_bytes"`
+	TookNs     int64  `json:"took_ns"` // all of them, one after the other
+}
+
+// Refused is how often one process asked for a connection and was refused.
+type Refused struct {
+	Host     string `json:"host"`
+	Port     int    `json:"port"`
+	PID      int    `json:"pid"`
+	Connects int64  `json:"connects"`
+}
+
+// Listener is what became of connections that nobody accepted.
+type Listener struct {
+	Port      int   `json:"port"`
+	PID       int   `json:"pid"`
+	Limit     int   `json:"limit"`     // its backlog
+	Depth     int   `json:"depth"`     // connections that waited
+	Overflows int64 `json:"overflows"` // times that one was turned away
+	// Retransmits is how often its clients sent a segment again.
+	Retransmits int64 `json:"retransmits"`
 }
 
 // Service is what one serving process saw on the connections it accepted. The
