@@ -33,6 +33,7 @@ type recordFlags struct {
 	latency    bool
 	counts     []string
 	cpu        cpuFlags
+	variants   map[string]string
 	command    []string // after --
 }
 
@@ -102,6 +103,8 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.latency, "syscall-latency", false, "measure the time inside system calls too")
 	flags.StringArrayVar(&f.counts, "count", nil, "count a system call, tracepoint or kernel function `NAME`; repeatable")
 	f.cpu.register(cmd, flags)
+	flags.StringToStringVar(&f.variants, "variant", nil, "use this variant of a hook, `INDICATOR=VARIANT`, not the best; for tests of kernels")
+	must(flags.MarkHidden("variant"))
 	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("kmon")))
 	must(cmd.RegisterFlagCompletionFunc("events", completeWords(collectorNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("syscalls", completeWords(callNames()...)))

@@ -99,6 +99,7 @@ func (f *recordFlags) options() (record.Options, error) {
 		OffCPUMin:      negativeIfZero(time.Duration(f.cpu.shortest.duration)),
 		SampleHz:       negativeIfZero(f.cpu.sampleHz),
 		UserStacks:     f.cpu.userStacks,
+		Variants:       f.variants,
 		Command:        f.command,
 		Version:        readBuild().Version,
 		CommandLine:    os.Args,

@@ -88,6 +88,11 @@ func ReadFacts(trials bool) (Facts, error) {
 	facts.readListenDrops()
 	facts.Words = readReasons(spec)
 	facts.answer("tracing", &facts.Tracing, tryTracing("inet_sock_set_state", ebpf.AttachTraceRawTp))
+	if facts.Tracing == Available {
+		if err := checkKernel(); err != nil {
+			return Facts{}, err
+		}
+	}
 	facts.answer("sampling", &facts.Sampling, trySampling())
 	if !trials && facts.hasAllTracepoints() {
 		facts.Reasons["fentry"], facts.Reasons["kprobe"] = "not asked", "not asked"

@@ -171,6 +171,19 @@ func Collectors() []string {
 	return names
 }
 
+// Ladders maps each indicator to the names of its variants, the best first.
+func Ladders() map[string][]string {
+	ladders := map[string][]string{}
+	for _, ind := range indicators {
+		for _, v := range ind.ladder {
+			if !slices.Contains(ladders[ind.name], v.name) {
+				ladders[ind.name] = append(ladders[ind.name], v.name)
+			}
+		}
+	}
+	return ladders
+}
+
 // Request says what is wanted of a plan.
 type Request struct {
 	Collectors []string
