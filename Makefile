@@ -98,6 +98,11 @@ bench-cost: build ## measure what recording costs, against tcpdump: ROUNDS=9, ne
 	go build -o dist/cost ./cmd/workload/cost
 	dist/cost -rounds $(ROUNDS) -kmon ./kmon -jsonl dist/cost.jsonl
 
+.PHONY: test-kernels
+test-kernels: build ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12
+	go build -trimpath -o dist/kernels ./cmd/workload/kernels
+	dist/kernels $(if $(KERNELS),-kernels $(KERNELS))
+
 .PHONY: cross
 cross: ## build kmon for linux, darwin, windows on amd64, arm64
 	@for platform in $(PLATFORMS); do \

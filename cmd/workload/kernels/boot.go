@@ -1,0 +1,116 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	// diskBytes is the size of the disk that loads read and write, handBytes
+	// of the one that results are handed out on.
+	diskBytes = 16 << 20
+	handBytes = 256 << 20
+	// diskIOPS makes the disk of the loads so slow that its times are its own
+	// and not the machine's.
+	diskIOPS = 50
+)
+
+// consoleName is what a guest said, in the directory of its results.
+const consoleName = "console.log"
+
+// boot runs the trials in a guest and takes what it hands out to dir.
+func (o options) boot(ctx context.Context, files kernelFiles, trials []trial, dir string) error {
+	work, err := os.MkdirTemp("", "kernels-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	initramfs, disk, hand := filepath.Join(work, "initramfs"), filepath.Join(work, "disk"), filepath.Join(work, "hand")
+	err = errors.Join(o.writeInitramfs(initramfs, files, trials), makeDisk(disk, diskBytes), makeDisk(hand, handBytes))
+	if err != nil {
+		return err
+	}
+	console := filepath.Join(dir, consoleName)
+	ended := o.emulate(ctx, console, "-kernel", files.image, "-initrd", initramfs,
+		"-drive", fmt.Sprintf("file=%s,format=raw,if=virtio,throttling.iops-total=%d", disk, diskIOPS),
+		"-drive", "file="+hand+",format=raw,if=virtio")
+	n, err := takeOut(hand, dir)
+	if err := errors.Join(ended, err); err != nil || n == 0 {
+		return fmt.Errorf("the guest handed out %d files, %v; the end of %s:\n%s", n, err, console, tail(console))
+	}
+	return nil
+}
+
+// emulate runs a guest to its end, its console in a file.
+func (o options) emulate(ctx context.Context, console string, args ...string) error {
+	file, err := os.Create(console)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("it did not end within %v", o.limit))
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append([]string{
+		// One thread for both CPUs: with one for each, guests of qemu 7.2 run into
+		// breakpoints of kernel code that was patched long ago.
+		"-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+		// A kernel that panics restarts, which ends qemu.
+		"-append", "console=ttyS0 quiet panic=-1 oops=panic",
+	}, args...)...)
+	cmd.Stdout, cmd.Stderr = file, file
+	if err := cmd.Run(); err != nil {
+		return errors.Join(context.Cause(ctx), err)
+	}
+	return nil
+}
+
+// makeDisk makes an empty disk, which takes no room until it is written to.
+func makeDisk(path string, size int64) error {
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Truncate(size), file.Close())
+}
+
+// takeOut unpacks what a guest handed out and gives the number of files.
+func takeOut(hand, dir string) (n int, err error) {
+	file, err := os.Open(hand)
+	if err != nil {
+		return 0, err
+	}
+	defer file.Close()
+	archive := tar.NewReader(file)
+	for ; ; n++ {
+		header, err := archive.Next()
+		if errors.Is(err, io.EOF) {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		content, err := io.ReadAll(archive)
+		path := filepath.Join(dir, filepath.Join("/", header.Name))
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, content, 0o644))
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// tail gives the last lines of a console, of their text only.
+func tail(path string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	lines := strings.Split(strings.ReplaceAll(string(text), "\r", ""), "\n")
+	return "    " + strings.Join(lines[max(0, len(lines)-40):], "\n    ")
+}

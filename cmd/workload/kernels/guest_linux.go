@@ -1,0 +1,232 @@
+package main
+
+import (
+	"archive/tar"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// results is the directory whose files are handed out.
+const results = "/tmp/results"
+
+// beGuest is process 1 of a guest. It does not return: when it is done it
+// turns the machine off.
+func beGuest() {
+	if err := errors.Join(prepare(), runTrials(), handOut()); err != nil {
+		fmt.Println("guest:", err)
+	}
+	unix.Sync()
+	fmt.Println("guest: off:", unix.Reboot(unix.LINUX_REBOOT_CMD_POWER_OFF))
+	select {}
+}
+
+// prepare mounts what programs expect, loads the modules and starts loopback.
+func prepare() error {
+	os.Setenv("PATH", "/")    //nolint:errcheck // a valid name
+	os.Setenv("HOME", "/tmp") //nolint:errcheck // a valid name
+	for _, m := range []struct{ kind, dir string }{
+		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/tmp"}, {"cgroup2", "/sys/fs/cgroup"},
+		{"tracefs", "/sys/kernel/tracing"}, {"bpf", "/sys/fs/bpf"}, {"securityfs", "/sys/kernel/security"},
+	} {
+		if err := os.MkdirAll(m.dir, 0o755); err != nil {
+			return err
+		}
+		if err := unix.Mount(m.kind, m.dir, m.kind, 0, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", m.dir, err)
+		}
+	}
+	return errors.Join(os.Mkdir(results, 0o755), loadModules(), startLoopback(), awaitFile(handDisk))
+}
+
+// loadModules loads the modules at the root in an order in which each finds
+// what it needs.
+func loadModules() error {
+	left, err := filepath.Glob("/*.ko")
+	for failed := err; ; failed = nil {
+		n := len(left)
+		left = slices.DeleteFunc(left, func(path string) bool {
+			err := loadModule(path)
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("module %s: %w", path, err))
+			}
+			return err == nil
+		})
+		if len(left) == 0 || len(left) == n {
+			return failed
+		}
+	}
+}
+
+func loadModule(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	return unix.FinitModule(int(file.Fd()), "", 0)
+}
+
+func startLoopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	request, err := unix.NewIfreq("lo")
+	if err != nil {
+		return err
+	}
+	request.SetUint16(unix.IFF_UP | unix.IFF_RUNNING)
+	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
+}
+
+func awaitFile(path string) error {
+	for range 100 {
+		if _, err := os.Stat(path); err == nil {
+			return nil
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	return fmt.Errorf("no %s after 5 s", path)
+}
+
+// The changes of trials.
+const (
+	hideTypes = "hide types"
+	lockDown  = "lock down"
+)
+
+// change makes a change to the guest, for the time of one trial where it can
+// be undone.
+func change(name string) (undo func() error, err error) {
+	nothing := func() error { return nil }
+	switch name {
+	case "":
+		return nothing, nil
+	case hideTypes: // as of a kernel that was built without
+		const dir = "/sys/kernel/btf"
+		return func() error { return unix.Unmount(dir, 0) }, unix.Mount("tmpfs", dir, "tmpfs", 0, "")
+	case lockDown: // until the machine is off
+		return nothing, os.WriteFile("/sys/kernel/security/lockdown", []byte("confidentiality"), 0)
+	}
+	return nothing, fmt.Errorf("no change %q", name)
+}
+
+func readPlan() (p plan, err error) {
+	text, err := os.ReadFile("/" + planName)
+	if err == nil {
+		err = json.Unmarshal(text, &p)
+	}
+	return p, err
+}
+
+// runTrials runs the trials one after the other, up to one that does not end.
+// Whether they are right is for the outside to judge.
+func runTrials() error {
+	plan, err := readPlan()
+	for _, t := range plan.Trials {
+		if err = errors.Join(err, t.run(plan.TrialLimit)); err != nil {
+			break
+		}
+	}
+	return err
+}
+
+// run runs kmon while it runs the loads, and keeps what it said and its exit
+// code.
+func (t trial) run(limit time.Duration) (err error) {
+	undo, err := change(t.Change)
+	if err != nil {
+		return fmt.Errorf("trial %s: %w", t.Name, err)
+	}
+	defer func() { err = errors.Join(err, undo()) }()
+	began := time.Now()
+	log, err := os.Create(filepath.Join(results, t.Name+logEnding))
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	args := append([]string{"record", "-o", filepath.Join(results, t.Name+captureEnding)}, slices.Concat(everything, t.Flags)...)
+	for indicator, variant := range t.Force {
+		args = append(args, "--variant", indicator+"="+variant)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "/"+kmonName, append(args, "--", "/"+initName, playVerb, t.Name)...)
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGQUIT) } // it says where it is
+	cmd.WaitDelay = 5 * time.Second
+	if err := cmd.Run(); cmd.ProcessState == nil {
+		return err
+	}
+	code := strconv.Itoa(cmd.ProcessState.ExitCode())
+	fmt.Printf("guest: trial %s: exit code %s after %.1f s\n", t.Name, code, time.Since(began).Seconds())
+	if ctx.Err() != nil {
+		return fmt.Errorf("trial %s did not end within %v", t.Name, limit)
+	}
+	return os.WriteFile(filepath.Join(results, t.Name+codeEnding), []byte(code), 0o644)
+}
+
+// play runs the loads of a trial.
+func play(ctx context.Context, args []string) error {
+	plan, err := readPlan()
+	if err != nil || len(args) != 1 {
+		return fmt.Errorf("play is for guests, and takes the name of a trial: %w", err)
+	}
+	at := slices.IndexFunc(plan.Trials, func(t trial) bool { return t.Name == args[0] })
+	if at < 0 {
+		return fmt.Errorf("no trial %q", args[0])
+	}
+	dir := filepath.Join(results, args[0])
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	for i, l := range plan.Trials[at].Loads {
+		cmd := exec.CommandContext(ctx, "/"+workloadName, append(slices.Clone(l), "-limit", plan.TrialLimit.String(), "-truth", filepath.Join(dir, truthName(i, l)))...)
+		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("load %s: %w", strings.Join(l, " "), err)
+		}
+	}
+	return nil
+}
+
+// handOut writes the results to their disk as a tar archive.
+func handOut() error {
+	disk, err := os.OpenFile(handDisk, os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	archive := tar.NewWriter(disk)
+	err = filepath.WalkDir(results, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		name, err := filepath.Rel(results, path)
+		if err != nil {
+			return err
+		}
+		if err := archive.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))}); err != nil {
+			return err
+		}
+		_, err = archive.Write(content)
+		return err
+	})
+	return errors.Join(err, archive.Close(), disk.Sync(), disk.Close())
+}

@@ -1,0 +1,143 @@
+// Command kernels boots other kernels in a virtual machine, records known
+// loads there with kmon, and holds what kmon analyzes of them afterwards
+// against what the loads counted themselves.
+//
+//	kernels [-kernels 6.12,6.1] [-trials best,kprobe] [-out DIR]
+//
+// It fetches Debian's packages of the kernels (apt-get download), makes an
+// initial file system of kmon, the loads (cmd/workload) and itself, and boots
+// each kernel once under qemu, in software: neither root nor a processor that
+// helps is needed. In the guest this program is process 1; it runs the trials
+// of the kernel one after the other and hands out captures and truths as a tar
+// archive on a disk. The captures are verified and analyzed outside, by this
+// program again.
+//
+// Every boot has a hard limit in time; of a guest that ends without handing
+// out, the end of its console is shown. Exit codes: 0 all is true; 1 something
+// is not; 2 a kernel could not be tried.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// playVerb, as the first argument, runs the loads of a trial in a guest.
+const playVerb = "play"
+
+// errUntrue is the error of captures that do not tell what was.
+var errUntrue = errors.New("a capture does not tell what was")
+
+func main() {
+	if os.Getpid() == 1 && os.Args[0] == "/"+initName {
+		beGuest()
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	err := run(ctx, os.Stdout, os.Args[1:])
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+	case errors.Is(err, errUntrue):
+		os.Exit(1)
+	default:
+		fmt.Fprintln(os.Stderr, "kernels:", err)
+		os.Exit(2)
+	}
+}
+
+// options are the command line.
+type options struct {
+	kernels  []string
+	trials   []string // none: all
+	self     string   // this program
+	kmon     string
+	workload string
+	cache    string
+	out      string
+	limit    time.Duration
+}
+
+// run does what main does outside a guest.
+func run(ctx context.Context, out io.Writer, args []string) error {
+	if len(args) > 0 && args[0] == playVerb {
+		return play(ctx, args[1:])
+	}
+	flags := flag.NewFlagSet("kernels", flag.ContinueOnError)
+	var o options
+	names := flags.String("kernels", strings.Join(kernelNames(), ","), "kernels to boot")
+	trials := flags.String("trials", "", "run these trials only, separated by commas")
+	flags.StringVar(&o.kmon, "kmon", "./kmon", "the kmon to try, for linux/amd64")
+	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
+	flags.StringVar(&o.cache, "cache", ".tools/kernels", "keep packages in `DIR`")
+	flags.StringVar(&o.out, "out", "dist/kernels", "write captures, truths and consoles to `DIR`")
+	flags.DurationVar(&o.limit, "limit", 3*time.Minute, "no boot takes longer, and no trial half of it")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	if flags.NArg() > 0 {
+		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	}
+	var err error
+	if o.self, err = os.Executable(); err != nil {
+		return err
+	}
+	if err := errors.Join(checkStatic(o.self), checkStatic(o.kmon), checkStatic(o.workload)); err != nil {
+		return err
+	}
+	o.kernels = strings.Split(*names, ",")
+	o.trials = strings.FieldsFunc(*trials, func(r rune) bool { return r == ',' })
+	var failed error
+	for _, name := range o.kernels {
+		at := slices.IndexFunc(kernels, func(k kernel) bool { return k.name == name })
+		if at < 0 {
+			return fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(), ", "))
+		}
+		if err := o.try(ctx, out, kernels[at]); errors.Is(err, errUntrue) {
+			failed = err
+		} else if err != nil {
+			return fmt.Errorf("kernel %s: %w", name, err)
+		}
+	}
+	return failed
+}
+
+// try boots one kernel, runs its trials there and checks what came out.
+func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
+	files, err := k.fetch(ctx, o.cache)
+	if err != nil {
+		return err
+	}
+	trials := slices.DeleteFunc(slices.Clone(k.trials), func(t trial) bool {
+		return len(o.trials) > 0 && !slices.Contains(o.trials, t.Name)
+	})
+	dir := filepath.Join(o.out, k.name)
+	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
+		return err
+	}
+	began := time.Now()
+	if err := o.boot(ctx, files, trials, dir); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "== %s: %d trials in %.0f s\n", files.release, len(trials), time.Since(began).Seconds())
+	wrong := 0
+	for _, t := range trials {
+		r := t.check(dir, files.release)
+		wrong += len(r.wrong)
+		fmt.Fprintf(out, "   %-14s %s\n", t.Name, r)
+	}
+	if wrong > 0 {
+		fmt.Fprintf(out, "   %d things are wrong; captures, truths and console are in %s\n", wrong, dir)
+		return errUntrue
+	}
+	return nil
+}
