@@ -47,19 +47,20 @@ const (
 	sweepHash    = "iter:bpf_map_elem"       // of a hash map, sockets by address
 	oldTransmit  = "tp_btf:tcp_retransmit_skb/2"
 	askerByBio   = "tp_btf:block_getrq"
+	netnsQueues  = "iter:bpf_sk_storage_map" // with what the network namespace counts
 )
 
 var kernels = []kernel{
 	{name: "6.12", meta: "linux-image-6.12-cloud-amd64", trials: append([]trial{
 		record("best", variants{"send": "tp_btf:sock_send_length", "sweep": sweepStorage, "asker": "tp_btf:block_io_start",
-			"drop": "tp_btf:kfree_skb", "reset-sent": "tp_btf:tcp_send_reset", "retransmit": oldTransmit, "calls": "tp_btf:sys_exit"}),
-		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "asker": askerByBio,
+			"drop": "tp_btf:kfree_skb", "reset-sent": "tp_btf:tcp_send_reset", "retransmit": oldTransmit, "accept-queue": netnsQueues, "calls": "tp_btf:sys_exit"}),
+		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "asker": askerByBio, "accept-queue": netnsQueues + "/sk_drops",
 			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset/2"})),
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
 	{name: "6.1", meta: "linux-image-cloud-amd64", trials: append([]trial{
 		record("best", variants{"send": "fexit:tcp_sendmsg", "sweep": sweepStorage, "asker": askerByBio,
-			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset+kfree_skb", "retransmit": oldTransmit}),
+			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset+kfree_skb", "retransmit": oldTransmit, "accept-queue": netnsQueues}),
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
 	{name: "5.10", pinned: debian11, trials: []trial{{Name: "too-old", refusal: "too old"}}},
