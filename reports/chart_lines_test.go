@@ -133,3 +133,22 @@ func TestOrderOfSections(t *testing.T) {
 		}
 	}
 }
+
+// Time on the CPU is drawn first, however much was waited; a narrow tower does
+// not make a graph high, and what is left out of it is counted.
+func TestFlameGraphsWithoutScripts(t *testing.T) {
+	tower := analyze.FlameNode{Name: "deep", Value: 5}
+	for range 80 {
+		tower = analyze.FlameNode{Name: "deep", Value: 5, Children: []analyze.FlameNode{tower}}
+	}
+	root := analyze.FlameNode{Name: "all", Value: 1000, Children: []analyze.FlameNode{{Name: "wide", Value: 995}, tower}}
+	views := flames(&analyze.Analysis{Flames: []analyze.FlameTree{
+		{Kind: "off-cpu", Unit: "ns", Total: 1e15, NsPerUnit: 1, Root: analyze.FlameNode{Name: "all", Value: 1e15}},
+		{Kind: "on-cpu", Unit: "samples", Total: 1000, NsPerUnit: 1, Root: root}}})
+	if len(views) != 2 || views[0].Title != "On-CPU time, all services" {
+		t.Fatalf("the first of %d graphs is %q", len(views), views[0].Title)
+	}
+	if views[0].Height != px(flameTower*flameRow) || !strings.Contains(views[0].Caption, "1 frame too narrow or too deep") {
+		t.Errorf("the graph is %s high and says %q", views[0].Height, views[0].Caption)
+	}
+}

@@ -15,8 +15,10 @@ import (
 const (
 	flameWidth  = 1200.0
 	flameRow    = 17.0
-	flameLeast  = 2.5  // narrower frames are left out
-	flameDepth  = 90   // deeper frames are left out
+	flameLeast  = 2.5 // narrower frames are left out
+	flameDepth  = 90  // deeper frames are left out
+	flameTower  = 36  // likewise, if narrower than flameWide: towers that make a graph high
+	flameWide   = 24.0
 	flameFrames = 2500 // most frames of a graph
 	flameGraphs = 6    // most graphs
 )
@@ -88,11 +90,12 @@ type flameFrame struct {
 	Label  string
 }
 
-// flames draws the trees: those of all services first, then the largest.
+// flames draws the trees: those of all services first, time on the CPU before
+// time off it, then the largest.
 func flames(a *analyze.Analysis) []flameView {
 	trees := slices.Clone(a.Flames)
 	slices.SortStableFunc(trees, func(x, y analyze.FlameTree) int {
-		return cmp.Or(cmp.Compare(min(1, len(x.Service)), min(1, len(y.Service))), cmp.Compare(treeNs(&y), treeNs(&x)))
+		return cmp.Or(cmp.Compare(min(1, len(x.Service)), min(1, len(y.Service))), cmp.Compare(y.Kind, x.Kind), cmp.Compare(treeNs(&y), treeNs(&x)))
 	})
 	if all := slices.IndexFunc(trees, func(t analyze.FlameTree) bool { return t.Service != "" }); all > 0 {
 		trees = trees[:all]
@@ -210,7 +213,8 @@ func (d *flameDrawing) below(s flameSpan) []flameSpan {
 		c := &s.node.Children[i]
 		w := flameWidth * float64(max(0, c.Value)) / float64(d.tree.Total)
 		w = math.Min(w, s.x+s.w-x) // a tree that does not add up stays in its place
-		if w < flameLeast || s.depth+1 >= flameDepth || len(d.Frames)+len(spans) >= flameFrames {
+		tower := s.depth+1 >= flameTower && w < flameWide
+		if w < flameLeast || tower || s.depth+1 >= flameDepth || len(d.Frames)+len(spans) >= flameFrames {
 			d.left++
 		} else {
 			spans = append(spans, flameSpan{c, x, w, s.depth + 1})

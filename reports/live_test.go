@@ -3,6 +3,7 @@ package reports
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -216,6 +217,38 @@ func TestDetailOfARange(t *testing.T) {
 	}
 	if text := run[string](b, `document.querySelector("#flame [data-live] p").textContent`); !strings.Contains(text, "25% of those in moments within 1 s") {
 		t.Errorf("the page says %q of what was cut", text)
+	}
+	b.quiet()
+}
+
+// TestChartsOfTheNode: the charts of CPUs and network faults are there, with the
+// numbers of the analysis, in place of the drawings for browsers without scripts.
+func TestChartsOfTheNode(t *testing.T) {
+	a := shots()
+	b := show(t, render(t, a, HTML, options), 1300, 900)
+	b.ready()
+	if got := run[[]int](b, `["#cpus", "#storage", "#faults"].map(s => document.querySelectorAll(s + " .uplot").length)`); got[0] != 2 || got[1] != 3 || got[2] != 2 {
+		t.Errorf("charts of CPUs, disks and faults: %v", got)
+	}
+	if n := run[int](b, `[...document.querySelectorAll("#cpus [data-still], #faults [data-still]")].filter(e => e.getBoundingClientRect().height > 0).length`); n != 0 {
+		t.Errorf("%d drawings still show", n)
+	}
+	chart := func(section, series string, place int) float64 {
+		return run[float64](b, fmt.Sprintf(`(async () => { const all = kmonCharts.read(await kmonData.load("data-series"));
+			const chart = all[Number(document.querySelector("%s [data-chart]").dataset.chart)];
+			return chart.series.find(s => s.name === "%s").values[%d]; })()`, section, series, place))
+	}
+	cores := 0.0
+	for _, s := range a.Services {
+		if len(s.CPUSeries) > 0 {
+			cores += float64(s.CPUSeries[7].OnCPUNs) / float64(second)
+		}
+	}
+	if got := chart("#cpus", "all services", 7); math.Abs(got-cores) > 1e-6 {
+		t.Errorf("the chart has %g CPUs in use, the analysis %g", got, cores)
+	}
+	if got := chart("#faults", "turned away", 25); got != 300 {
+		t.Errorf("the chart has %g connections turned away a second, want 300", got)
 	}
 	b.quiet()
 }

@@ -116,6 +116,12 @@ const kmonCharts = (() => {
     if (right > left) u.ctx.fillRect(left, y, right - left, height);
   }
 
+  // alone gives the points that have no neighbour, which no line would show.
+  function alone(u, place) {
+    const values = u.data[place];
+    return Array.from(values.keys()).filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
+  }
+
   function options(chart, wide, style) {
     const ink = style.getPropertyValue("--quiet").trim(), line = style.getPropertyValue("--line").trim();
     const units = [...new Set(chart.series.map((s) => s.unit))];
@@ -141,7 +147,7 @@ const kmonCharts = (() => {
       axes: [{ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 26, space: 72, font: "11px system-ui, sans-serif",
         values: (u, splits) => splits.map((s) => kmonNumber.clock(s * 1e3)) }, ...shown.map(axis)],
       series: [{ label: "UTC", value: (u, s) => (s == null ? "–" : kmonNumber.clock((s - chart.window / 2) * 1e3)) },
-        ...chart.series.map((s, i) => ({ label: s.name, scale: s.unit, points: { show: false }, ...look(s.name, i, s.unit, style),
+        ...chart.series.map((s, i) => ({ label: s.name, scale: s.unit, points: { show: false, size: 5, filter: s.unit === "rate" ? () => null : alone }, ...look(s.name, i, s.unit, style),
           ...(s.name === "errors" ? { paths: () => null } : s.unit === "rate" ? { paths: bars } : {}), value: (u, v) => (v == null ? "–" : formats[s.unit](v)) }))],
     };
   }
