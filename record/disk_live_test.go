@@ -49,13 +49,12 @@ type fioJob struct {
 
 // diskRecording is a recording of fio at work on one loop device.
 type diskRecording struct {
-	fio     fioJob
-	pid     int32
-	device  int64       // the loop device
-	backing int64       // the disk under its file; 0: it is on none
-	own     []format.IO // by fio, on the loop device
-	all     []format.IO // by anybody, on any device
-	result  Result
+	fio    fioJob
+	pid    int32
+	device int64       // the loop device
+	own    []format.IO // by fio, on the loop device
+	all    []format.IO // by anybody, on any device
+	result Result
 }
 
 // loop makes a loop device over a file of this size.
