@@ -54,7 +54,7 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, struct net_event_key);
 	__type(value, struct net_event_sum);
-	__uint(max_entries, 16384);
+	__uint(max_entries, 32768);
 } net_events SEC(".maps");
 
 /* Set before loading. Reasons that are no loss, by number; the number of a

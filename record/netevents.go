@@ -23,7 +23,7 @@ const (
 	// maxTargetSockets bounds the memory of sockets of targets, 6 MB.
 	maxTargetSockets = 1 << 17
 	// forgetAfterNs is how long a socket is known after its end: the events of
-	// its last second are taken out of the kernel up to two seconds later.
+	// its last second are taken out of the kernel up to three seconds later.
 	forgetAfterNs = 5_000_000_000
 )
 

@@ -40,7 +40,11 @@ func recordNetLoad(t *testing.T, name string, o Options) netFaults {
 	var file string
 	o.Command, file = netLoad(t, name)
 	o.Collectors = []string{"drop", "tcp"}
-	return readNetLoad(t, runNetEvents(t, o), file)
+	r := runNetEvents(t, o)
+	if len(r.result.Losses) != 0 {
+		t.Errorf("losses: %v", r.result.Losses)
+	}
+	return readNetLoad(t, r, file)
 }
 
 // runNetEvents records a command that must succeed.
@@ -51,8 +55,8 @@ func runNetEvents(t *testing.T, o Options) recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if result.ExitCode != 0 || len(result.Losses) != 0 {
-		t.Fatalf("the load ended with %d, losses %v", result.ExitCode, result.Losses)
+	if result.ExitCode != 0 {
+		t.Fatalf("the load ended with %d", result.ExitCode)
 	}
 	return readRecording(t, result)
 }
@@ -217,4 +221,20 @@ func TestProcessesNarrowNetEvents(t *testing.T) {
 		f := readNetLoad(t, r, file)
 		f.check(t, "events of others", int64(len(f.rows)), 0)
 	}
+}
+
+// A scan has more faults in a second than the kernel's table holds, if it is
+// fast: each is a row's or a loss.
+func TestNetEventsBeyondTheTableAreLosses(t *testing.T) {
+	command, file := netLoad(t, "scan")
+	r := runNetEvents(t, Options{Collectors: []string{"drop"}, Command: command})
+	f := readNetLoad(t, r, file)
+	f.check(t, "resets sent, by the kernel's counter", f.truth.OutRsts, f.truth.Times)
+	lost := r.result.Losses["drop/"+format.LossStateFull.String()]
+	var rows int64
+	for _, row := range f.rows {
+		rows += row.Count
+	}
+	f.check(t, "in rows and losses", rows+lost, 3*f.truth.Times)
+	t.Logf("%d events in %d rows, %d lost", rows, len(f.rows), lost)
 }

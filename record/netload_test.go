@@ -34,6 +34,7 @@ type netTruth struct {
 
 var netLoads = map[string]func(*netTruth) error{
 	"refused": refusedConnects, "plain": plainConnections, "aborted": abortedConnections, "lossy": lossyTransfer,
+	"scan": scannedPorts,
 }
 
 // makeNetLoad runs the load that the environment names.
@@ -112,6 +113,18 @@ func refusedConnects(t *netTruth) error {
 			return errors.New("somebody listens in an empty namespace")
 		default:
 			return err
+		}
+		t.Times++
+	}
+	return nil
+}
+
+// scannedPorts connects once to each of 20,000 ports where nobody listens.
+func scannedPorts(t *netTruth) error {
+	for port := range 20000 {
+		_, err := net.Dial("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(1000+port)))
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			return fmt.Errorf("port %d: %w", 1000+port, err)
 		}
 		t.Times++
 	}

@@ -71,11 +71,12 @@ func (s *Session) targetNetEvents() error {
 }
 
 // secondNs and settleNs: the events of a second are taken out when it has been
-// over for so long. A program that was still at work on one has long come to
-// its end by then: it runs for microseconds.
+// over for so long. A program that was still at work on one has come to its end
+// by then: it runs for microseconds, unless the CPU of a virtual machine is taken
+// away meanwhile.
 const (
 	secondNs = 1_000_000_000
-	settleNs = 20_000_000
+	settleNs = 500_000_000
 )
 
 // NetEvents takes the events of all seconds that are over at nowNs,

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/cilium/ebpf/btf"
+
 	"kmon/bpf"
 	"kmon/format"
 )
@@ -187,5 +189,37 @@ func TestQuietFunctionsAreThere(t *testing.T) {
 	}
 	if found < 4 {
 		t.Errorf("%d places in the kernel, want at least those of tcp_v4_rcv, tcp_v6_rcv, skb_rbtree_purge and inet_sock_destruct: %x", found, places)
+	}
+}
+
+// What the kernel's enumerations are called and how its tracepoints are typed is
+// the same on every kernel.
+func TestReasonsOfTheRunningKernel(t *testing.T) {
+	spec, err := btf.LoadKernelSpec()
+	if err != nil {
+		t.Skip(err)
+	}
+	reasons := readReasons(spec)
+	if len(reasons.Drops) == 0 {
+		t.Skip("a kernel before 5.17")
+	}
+	for _, name := range []string{notSpecified, noSocket, "TCP_CSUM"} {
+		if number := reasons.number(name); number == 0 || reasons.drop(number) != name {
+			t.Errorf("%s has the number %d; all: %v", name, number, reasons.Drops)
+		}
+	}
+	for _, names := range []map[uint32]string{reasons.Drops, reasons.Resets, reasons.Subsystems} {
+		for number, name := range names {
+			if strings.Contains(name, "_REASON_") || strings.HasPrefix(name, "SKB_DROP") {
+				t.Errorf("%d is called %s", number, name)
+			}
+		}
+	}
+	var kfree *btf.Typedef
+	if err := spec.TypeByName("btf_trace_kfree_skb", &kfree); err != nil {
+		t.Fatal(err)
+	}
+	if n := arguments(kfree); n != 3 && n != 4 {
+		t.Errorf("kfree_skb has %d arguments", n)
 	}
 }
