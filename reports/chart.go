@@ -68,6 +68,7 @@ var serviceQuantiles = []quantileLine{
 func charts(a *analyze.Analysis) (views []chartView, live []liveChart, more int) {
 	views = []chartView{}
 	p := servicesPeriod(a)
+	still := p.within(stillPoints(a))
 	for _, s := range busiest(a.Services) {
 		if s.Requests == 0 || len(s.Series) == 0 || p.window <= 0 || p.end <= p.start {
 			continue
@@ -76,11 +77,26 @@ func charts(a *analyze.Analysis) (views []chartView, live []liveChart, more int)
 			more++
 			continue
 		}
-		s.Series = servicePoints.thin(p, s.Series)
-		live = append(live, liveService(s.Series, p.window))
-		views = append(views, drawChart(a, &s, p, len(views)))
+		live = append(live, liveService(servicePoints.thin(p, s.Series), p.window))
+		s.Series = servicePoints.thin(still, s.Series)
+		views = append(views, drawChart(a, &s, still, len(views)))
 	}
 	return views, live, more
+}
+
+// stillPoints is how many points a drawing and the table below it have, where
+// scripts draw chartPoints: so many that all of a page take some 1 MB.
+func stillPoints(a *analyze.Analysis) int64 {
+	charts := min(len(a.Services), chartLimit) + min(len(a.Disks), chartLimit)
+	return min(max(1800/int64(max(charts, 1)), 40), chartPoints)
+}
+
+// stillNote says what was added up in the drawing and the table.
+func (p period) stillNote(counts string) string {
+	if p.merged <= 1 {
+		return ""
+	}
+	return "Each row of the table is " + CountText(p.merged) + " windows: " + counts + " added up, of each percentile the worst window."
 }
 
 // drawChart draws one service, whose series is thinned.
@@ -90,9 +106,7 @@ func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) cha
 	c.About = "Latency percentiles and request rate of " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
 		quantileText(s.Latency, s.Latency.P50) + " · p99 " + quantileText(s.Latency, s.Latency.P99)
-	if p.merged > 1 {
-		c.Note = "Each point is " + CountText(p.merged) + " windows: requests added up, of each percentile the worst window."
-	}
+	c.Note = p.stillNote("requests")
 	c.draw(a.Marks)
 	c.list(p.seriesTable(c.points), index)
 	return c.chartView

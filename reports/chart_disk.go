@@ -21,9 +21,12 @@ func diskCharts(a *analyze.Analysis, first int) (views []chartView, live []liveC
 		if d.IOs == 0 || p.window <= 0 || p.end <= p.start || len(views) == chartLimit {
 			continue
 		}
-		d.Series = diskPoints.thin(p, d.Series)
+		whole, still := d.Series, p.within(stillPoints(a))
+		d.Series = diskPoints.thin(p, whole)
 		live = append(live, liveDisk(&d, p.window))
-		views = append(views, drawDisk(a, &d, p, first+len(views)))
+		drawn := d
+		drawn.Series = diskPoints.thin(still, whole)
+		views = append(views, drawDisk(a, &drawn, still, first+len(views)))
 	}
 	return views, live
 }
@@ -35,9 +38,7 @@ func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartVi
 	c.About = "Latency percentiles and IOs a second of disk " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(d.IOs) + plural(int(d.IOs), " IO") + " · read " + BytesText(d.ReadBytes) + " · written " + BytesText(d.WriteBytes) +
 		" · p50 " + quantileText(d.Latency, d.Latency.P50) + " · p99 " + quantileText(d.Latency, d.Latency.P99)
-	if p.merged > 1 {
-		c.Note = "Each point is " + CountText(p.merged) + " windows: IOs and bytes added up, of each percentile the worst window."
-	}
+	c.Note = p.stillNote("IOs and bytes")
 	c.draw(a.Marks)
 	c.list(diskSeriesTable(d.Series, p.window), index)
 	return c.chartView

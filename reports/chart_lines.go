@@ -216,7 +216,7 @@ func (c *lineChart) add(points []analyze.CPUPoint, name string, own bool, value 
 func faultCharts(a *analyze.Analysis) (charts []lineChart, more int) {
 	for i := range a.Network {
 		n := &a.Network[i]
-		p := faultPoints.period(a.WindowNs, n.Series)
+		p := faultPoints.period(a.WindowNs, n.Series).within(stillPoints(a))
 		if !faulty(*n) || p.window <= 0 || p.end <= p.start {
 			continue
 		}

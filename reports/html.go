@@ -61,25 +61,44 @@ type dataBlock struct {
 	Packed template.HTML
 }
 
+// pageLimit is the most bytes of a page that holds the detail of a profile.
+var pageLimit = 5_000_000
+
 // writeHTML writes one self-contained page. Its scripts only add to what is
-// there: without them it reads as well.
+// there: without them it reads as well. A page that would be larger than
+// pageLimit is written without the detail of the profile, and says so.
 func writeHTML(w io.Writer, a *analyze.Analysis, o Options) error {
-	t, err := template.ParseFS(files, "templates/report.html.tmpl")
-	if err != nil {
-		return fmt.Errorf("html report: template: %w", err)
+	text, err := renderHTML(a, o)
+	if err == nil && len(text) > pageLimit && a.Profile != nil && a.Profile.DetailNs > 0 {
+		short, profile := *a, *a.Profile
+		profile.Detail, profile.DetailNs, profile.OtherDetail = nil, 0, 0
+		short.Profile = &profile
+		text, err = renderHTML(&short, o)
 	}
-	p, err := newPage(a, o)
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, p); err != nil {
-		return fmt.Errorf("html report: %w", err)
-	}
-	if _, err := w.Write(b.Bytes()); err != nil {
+	if _, err := w.Write(text); err != nil {
 		return fmt.Errorf("html report: %w", err)
 	}
 	return nil
+}
+
+// renderHTML gives the page.
+func renderHTML(a *analyze.Analysis, o Options) ([]byte, error) {
+	t, err := template.ParseFS(files, "templates/report.html.tmpl")
+	if err != nil {
+		return nil, fmt.Errorf("html report: template: %w", err)
+	}
+	p, err := newPage(a, o)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := t.Execute(&b, p); err != nil {
+		return nil, fmt.Errorf("html report: %w", err)
+	}
+	return b.Bytes(), nil
 }
 
 // newPage builds what the template shows.
