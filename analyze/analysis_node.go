@@ -96,7 +96,7 @@ type WakePair struct {
 
 // Disk is one block device, with its partitions. With a filter of services it
 // is the IO that these asked for. An IO that had not ended when the recording
-// did is not in any number.
+// did is in no number but Open.
 type Disk struct {
 	Capture    string   `json:"capture"`
 	Name       string   `json:"name"`
@@ -120,6 +120,7 @@ type Disk struct {
 	Errors         int64        `json:"errors"`
 	Requeues       int64        `json:"requeues"` // times the device sent an IO back
 	Merges         int64        `json:"merges"`   // bios that joined another's IO
+	Open           int64        `json:"open"`     // IOs that had not ended when the recording did
 	Latency        Distribution `json:"latency_ns"`
 	// Queue is the part of Latency before the device had the IO; of fewer IOs
 	// where that is not known (flushes), which then have Latency = Device.

@@ -114,7 +114,7 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
 		IOs: s.IOs, RatePerS: r.rate(s.IOs),
 		ReadBytes: s.ReadBytes, WriteBytes: s.WriteBytes,
 		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
-		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges,
+		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges, Open: s.Open,
 		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
 		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s),
 	}

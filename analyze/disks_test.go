@@ -100,6 +100,20 @@ func TestDisk(t *testing.T) {
 	}
 }
 
+// An IO that had not ended is only counted: how long it takes is not known.
+func TestOpenIOIsOnlyCounted(t *testing.T) {
+	s := database(t)
+	s.io(sda, 100, 9*second, 0, second, format.OperationWrite, 0).Flags = format.IOOpen
+	want, got := diskNamed(t, analyzed(t, Options{}, database(t)), "sda"), diskNamed(t, analyzed(t, Options{}, s), "sda")
+	if got.Open != 1 || want.Open != 0 {
+		t.Errorf("%d open IOs, and %d without any", got.Open, want.Open)
+	}
+	got.Open = 0
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
 // Each operation has its classes of sizes: 4096 bytes are in that of 4096,
 // 5000 in that of 8192.
 func TestDiskOperations(t *testing.T) {

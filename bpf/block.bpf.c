@@ -19,7 +19,8 @@ struct io_state {
 	struct io_record io;
 	u8 wanted;
 	u8 told; /* the record was sent; a flush is still to follow */
-	u8 pad[6];
+	u16 pad;
+	u32 length; /* bytes, when the driver got it */
 };
 _Static_assert(sizeof(struct io_state) == 72, "io_state");
 
@@ -36,6 +37,10 @@ struct {
 /* Set before loading: who asks is seen with the bio that a request is made
  * for, not with the request (kernels without block_io_start). */
 const volatile bool io_by_bio = false;
+
+/* Set by the recorder at the end, so that all hooks end at once: hooks are
+ * detached one after the other, and IOs would lose their ends. */
+volatile bool ios_ended = false;
 
 static __always_inline u32 operation(u32 cmd_flags)
 {
@@ -90,18 +95,30 @@ static __always_inline void keep_io(u64 key, const struct io_state *s)
 		count_loss(LOSS_IO_STATE, 1);
 }
 
+static __always_inline void describe_io(struct io_record *io, u32 cmd_flags, struct gendisk *disk)
+{
+	io->kind = RECORD_IO;
+	io->operation = operation(cmd_flags);
+	io->flags = io_flags(cmd_flags);
+	if (io->operation == IO_FLUSH) /* the kernel marks its own ones so */
+		io->flags &= ~IO_PREFLUSH;
+	io->sector = ~0ULL; /* until the device gets it */
+	io->major = disk->major;
+	io->minor = disk->first_minor;
+}
+
 /* asks begins an IO of the current process. That of the recorder is kept too,
  * or it would look like one whose beginning was missed. */
-static __always_inline void asks(u64 key)
+static __always_inline void asks(u64 key, u32 cmd_flags, struct gendisk *disk)
 {
 	u64 id = bpf_get_current_pid_tgid();
 	struct control *c = current_control();
 	struct io_state s = {};
 
-	if (!c || (c->flags && !is_target(id >> 32, NULL)))
+	if (ios_ended || !c || (c->flags && !is_target(id >> 32, NULL)))
 		return;
 	s.wanted = id >> 32 != c->self_tgid;
-	s.io.kind = RECORD_IO;
+	describe_io(&s.io, cmd_flags, disk);
 	s.io.tgid = id >> 32;
 	s.io.tid = id;
 	s.io.start_ns = bpf_ktime_get_ns();
@@ -111,14 +128,14 @@ static __always_inline void asks(u64 key)
 SEC("tp_btf/block_io_start")
 int BPF_PROG(block_start, struct request *rq)
 {
-	asks((u64)rq);
+	asks((u64)rq, rq->cmd_flags, rq->q->disk);
 	return 0;
 }
 
 SEC("tp_btf/block_getrq")
 int BPF_PROG(block_getrq, struct bio *bio)
 {
-	asks((u64)bio);
+	asks((u64)bio, bio->bi_opf, bio->bi_bdev->bd_disk);
 	return 0;
 }
 
@@ -193,16 +210,18 @@ static __always_inline struct io_state *asker(struct request *flush)
 
 /* begin_late makes the state of a request of which nobody was seen to ask: a
  * flush, or one that is older than the recording. */
-static __always_inline struct io_state *begin_late(struct request *rq, u32 op, u64 now_ns)
+static __always_inline struct io_state *begin_late(struct request *rq, u64 now_ns)
 {
 	struct control *c = current_control();
-	struct io_state s = {}, *first = op == IO_FLUSH ? asker(rq) : NULL;
+	struct io_state s = {}, *first = NULL;
 	u64 key = (u64)rq;
 
+	describe_io(&s.io, rq->cmd_flags, rq->q->disk);
+	if (s.io.operation == IO_FLUSH)
+		first = asker(rq);
 	if (!c || (c->flags && !first))
 		return NULL; /* it is not known to be a target's */
 	s.wanted = first ? first->wanted : true;
-	s.io.kind = RECORD_IO;
 	s.io.tgid = first ? first->io.tgid : 0;
 	s.io.tid = first ? first->io.tid : 0;
 	s.io.start_ns = first ? first->io.start_ns : now_ns;
@@ -210,8 +229,8 @@ static __always_inline struct io_state *begin_late(struct request *rq, u32 op, u
 	return bpf_map_lookup_elem(&ios, &key);
 }
 
-/* bios counts the bios of a request. */
-static __always_inline u32 bios(struct request *rq)
+/* merges counts the bios of a request beyond the first. */
+static __always_inline u32 merges(struct request *rq)
 {
 	struct bio *bio = rq->bio;
 	u32 n = 0;
@@ -220,20 +239,7 @@ static __always_inline u32 bios(struct request *rq)
 		bio = bio->bi_next;
 		n++;
 	}
-	return n;
-}
-
-static __always_inline void describe_io(struct io_record *io, struct request *rq, u32 op)
-{
-	struct gendisk *disk = rq->q->disk;
-	u32 n = bios(rq);
-
-	io->operation = op;
-	io->flags = io_flags(rq->cmd_flags);
-	io->sector = op == IO_FLUSH ? ~0ULL : rq->__sector;
-	io->major = disk->major;
-	io->minor = disk->first_minor;
-	io->merges = n ? n - 1 : 0;
+	return n ? n - 1 : 0;
 }
 
 /* The driver gets a request, perhaps not for the first time. */
@@ -241,19 +247,25 @@ SEC("tp_btf/block_rq_issue")
 int BPF_PROG(block_issue, struct request *rq)
 {
 	u64 key = (u64)rq, now_ns = bpf_ktime_get_ns();
-	u32 op = operation(rq->cmd_flags);
-	struct io_state *s = bpf_map_lookup_elem(&ios, &key);
+	struct io_state *s;
 
+	if (ios_ended)
+		return 0;
+	s = bpf_map_lookup_elem(&ios, &key);
 	if (!s && io_by_bio)
 		s = take_bio(rq);
 	if (!s)
-		s = begin_late(rq, op, now_ns);
+		s = begin_late(rq, now_ns);
 	if (!s || !s->wanted || s->told)
 		return 0;
 	if (!s->io.issued_ns)
 		s->io.issued_ns = now_ns;
-	if (!s->io.bytes) /* it may have grown while it was back in the queue */
-		describe_io(&s->io, rq, op);
+	if (s->io.bytes) /* a part is done: this is the rest */
+		return 0;
+	if (s->io.operation != IO_FLUSH)
+		s->io.sector = rq->__sector;
+	s->length = rq->__data_len; /* it may have grown while it was back in the queue */
+	s->io.merges = merges(rq);
 	return 0;
 }
 
@@ -271,7 +283,8 @@ int BPF_PROG(block_requeue, struct request *rq)
 SEC("tp_btf/block_rq_merge")
 int BPF_PROG(block_merge, struct request *rq)
 {
-	drop_io(rq);
+	if (!ios_ended)
+		drop_io(rq);
 	return 0;
 }
 
@@ -283,29 +296,46 @@ static __always_inline void send_io(struct io_state *s)
 	s->told = 1;
 }
 
-/* A part of a request, or all that is left of it, is done. One that is followed
- * by a flush is done twice: its state stays so that the flush finds its asker. */
-SEC("tp_btf/block_rq_complete")
-int BPF_PROG(block_complete, struct request *rq, u8 status, unsigned int bytes)
+static __always_inline void complete(struct request *rq, u8 status, u32 bytes)
 {
 	u64 key = (u64)rq;
-	struct io_state *s = bpf_map_lookup_elem(&ios, &key);
 	bool whole = bytes >= rq->__data_len;
+	struct io_state *s;
 
+	if (ios_ended)
+		return;
+	s = bpf_map_lookup_elem(&ios, &key);
 	if (!s || !s->io.issued_ns) {
-		if (whole)
+		if (whole && (s || io_by_bio))
 			drop_io(rq);
-		return 0;
+		return;
 	}
 	if (!s->told) {
-		if (!status)
-			s->io.bytes += bytes;
-		else
+		s->io.bytes = s->length - rq->__data_len + (status ? 0 : bytes);
+		if (status)
 			s->io.status = status;
 		if (whole)
 			send_io(s);
 	}
 	if (whole && !(s->io.flags & (IO_PREFLUSH | IO_FUA) && rq->end_io))
 		bpf_map_delete_elem(&ios, &key);
+}
+
+/* A part of a request, or all that is left of it, is done. One that is followed
+ * by a flush is done twice: its state stays so that the flush finds its asker. */
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(block_complete, struct request *rq, u8 status, unsigned int bytes)
+{
+	complete(rq, status, bytes);
+	return 0;
+}
+
+/* The kernel skips a program that an interrupt finds at work on its CPU, and
+ * disks are done in interrupts, while loop devices are not. Then this one runs,
+ * which is another; else it finds nothing left to do. */
+SEC("tp_btf/block_rq_complete")
+int BPF_PROG(block_complete_skipped, struct request *rq, u8 status, unsigned int bytes)
+{
+	complete(rq, status, bytes);
 	return 0;
 }

@@ -286,12 +286,17 @@ struct pt_regs___kernel {
 struct linux_binprm {
 	const char *filename;
 };
-struct bio {
-	struct bio *bi_next;
-};
 struct gendisk {
 	int major;
 	int first_minor;
+};
+struct block_device {
+	struct gendisk *bd_disk;
+};
+struct bio {
+	struct bio *bi_next;
+	struct block_device *bi_bdev;
+	u32 bi_opf;
 };
 struct request_queue {
 	struct gendisk *disk;

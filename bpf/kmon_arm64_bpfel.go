@@ -180,7 +180,8 @@ type KmonIoState struct {
 	Io     KmonIoRecord
 	Wanted uint8
 	Told   uint8
-	Pad    [6]uint8
+	Pad    uint16
+	Length uint32
 }
 
 type KmonKernelStack struct {
@@ -545,6 +546,7 @@ const (
 	KmonMapWaits                     = "waits"
 	KmonMapWakes                     = "wakes"
 	KmonProgBlockComplete            = "block_complete"
+	KmonProgBlockCompleteSkipped     = "block_complete_skipped"
 	KmonProgBlockGetrq               = "block_getrq"
 	KmonProgBlockIssue               = "block_issue"
 	KmonProgBlockMerge               = "block_merge"
@@ -614,6 +616,7 @@ const (
 	KmonVarCpus                      = "cpus"
 	KmonVarEpoch                     = "epoch"
 	KmonVarIoByBio                   = "io_by_bio"
+	KmonVarIosEnded                  = "ios_ended"
 	KmonVarLastSweep                 = "last_sweep"
 	KmonVarListed                    = "listed"
 	KmonVarListenDrops               = "listen_drops"
@@ -705,6 +708,7 @@ type KmonSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonProgramSpecs struct {
 	BlockComplete            *ebpf.ProgramSpec `ebpf:"block_complete"`
+	BlockCompleteSkipped     *ebpf.ProgramSpec `ebpf:"block_complete_skipped"`
 	BlockGetrq               *ebpf.ProgramSpec `ebpf:"block_getrq"`
 	BlockIssue               *ebpf.ProgramSpec `ebpf:"block_issue"`
 	BlockMerge               *ebpf.ProgramSpec `ebpf:"block_merge"`
@@ -810,6 +814,7 @@ type KmonVariableSpecs struct {
 	Cpus                  *ebpf.VariableSpec `ebpf:"cpus"`
 	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
 	IoByBio               *ebpf.VariableSpec `ebpf:"io_by_bio"`
+	IosEnded              *ebpf.VariableSpec `ebpf:"ios_ended"`
 	LastSweep             *ebpf.VariableSpec `ebpf:"last_sweep"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
 	ListenDrops           *ebpf.VariableSpec `ebpf:"listen_drops"`
@@ -945,6 +950,7 @@ type KmonVariables struct {
 	Cpus                  *ebpf.Variable `ebpf:"cpus"`
 	Epoch                 *ebpf.Variable `ebpf:"epoch"`
 	IoByBio               *ebpf.Variable `ebpf:"io_by_bio"`
+	IosEnded              *ebpf.Variable `ebpf:"ios_ended"`
 	LastSweep             *ebpf.Variable `ebpf:"last_sweep"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
 	ListenDrops           *ebpf.Variable `ebpf:"listen_drops"`
@@ -998,6 +1004,7 @@ type KmonVariables struct {
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonPrograms struct {
 	BlockComplete            *ebpf.Program `ebpf:"block_complete"`
+	BlockCompleteSkipped     *ebpf.Program `ebpf:"block_complete_skipped"`
 	BlockGetrq               *ebpf.Program `ebpf:"block_getrq"`
 	BlockIssue               *ebpf.Program `ebpf:"block_issue"`
 	BlockMerge               *ebpf.Program `ebpf:"block_merge"`
@@ -1064,6 +1071,7 @@ type KmonPrograms struct {
 func (p *KmonPrograms) Close() error {
 	return _KmonClose(
 		p.BlockComplete,
+		p.BlockCompleteSkipped,
 		p.BlockGetrq,
 		p.BlockIssue,
 		p.BlockMerge,

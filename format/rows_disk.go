@@ -20,6 +20,7 @@ const (
 	IOReadahead IOFlags = 1 << 2
 	IOPreflush  IOFlags = 1 << 3 // a flush of the disk's cache came before it
 	IOFUA       IOFlags = 1 << 4 // forced to the medium
+	IOOpen      IOFlags = 1 << 5 // had not ended when the recording did: the times reach until then, nothing is known to be completed
 )
 
 // IO is a row of table ios: one request to a block device. start + queue is the

@@ -191,6 +191,7 @@ var ioFlagWords = &words{flags: true, names: []word{
 	{int64(IOReadahead), "readahead"},
 	{int64(IOPreflush), "preflush"},
 	{int64(IOFUA), "fua"},
+	{int64(IOOpen), "open"},
 }}
 
 var netEventKindWords = &words{names: []word{

@@ -66,6 +66,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
 		r.appendNetEvents(end.MonotonicNs, true),
 		r.appendQueues(),
+		r.appendOpenIOs(),
 		r.appendCalls(),
 		r.nameLastStacks(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),

@@ -68,6 +68,7 @@ func disksTable(a *analyze.Analysis) table {
 		latency("Queue p99", hintDiskQueue, 3, func(d *disk) (analyze.Distribution, int64) { return d.Queue, d.Queue.P99 }),
 		latency("Device p99", hintDiskDevice, 3, func(d *disk) (analyze.Distribution, int64) { return d.Device, d.Device.P99 }),
 		odd("Errors", "IOs that failed", 1, func(d *disk) cell { return alarmed(d.Errors, toneBad) }),
+		odd("Not ended", "IOs that had not ended when the recording did", 2, func(d *disk) cell { return alarmed(d.Open, toneWarn) }),
 		odd("Requeues", "times the device sent an IO back", 5, func(d *disk) cell { return alarmed(d.Requeues, toneWarn) }),
 		fileColumn(a, func(d *disk) string { return d.Capture }),
 		number("Coverage", hintCoverage, 3, func(d *disk) cell { return covered(d.Coverage, d.IOs > 0 || d.Coverage < 1) }),

@@ -95,8 +95,12 @@ func (a *Accumulator) counter(device int64) *counter {
 
 // count counts a row at a device.
 func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32) {
-	bytes, latency := max(row.Bytes, 0), sum(row.QueueNs, row.DeviceNs)
 	d := c.disk
+	if row.Flags&format.IOOpen != 0 {
+		d.Open++
+		return
+	}
+	bytes, latency := max(row.Bytes, 0), sum(row.QueueNs, row.DeviceNs)
 	d.count(row.Op, bytes)
 	if row.Error != 0 {
 		d.Errors++

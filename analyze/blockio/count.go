@@ -61,6 +61,7 @@ type Disk struct {
 	Errors   int64
 	Requeues int64
 	Merges   int64
+	Open     int64       // had not ended when the recording did; in no other number
 	Latency  stat.Sketch // queue + device
 	Queue    stat.Sketch // of the IOs whose time in the queue is known
 	Device   stat.Sketch
@@ -105,6 +106,7 @@ func (d *Disk) merge(o *Disk) {
 	d.Errors += o.Errors
 	d.Requeues += o.Requeues
 	d.Merges += o.Merges
+	d.Open += o.Open
 	d.Latency.Merge(&o.Latency)
 	d.Queue.Merge(&o.Queue)
 	d.Device.Merge(&o.Device)

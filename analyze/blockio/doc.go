@@ -11,7 +11,7 @@
 // An IO counts at the device its row names, in the window it was asked for.
 // What a loop device or a mapping is asked for becomes IO of the device below,
 // which has rows of its own, so sums over all devices count twice; Tree.Below
-// tells where. IOs that had not ended when the recording did have no row.
+// tells where. IOs that had not ended when the recording did are only counted.
 //
 // Memory is bounded whatever a capture holds: maxUsed devices are told apart,
 // the first in the capture, and window distributions are given up when

@@ -50,7 +50,7 @@ func TestPlanOfBlock(t *testing.T) {
 			}
 		})
 	}
-	const hooks = "block_complete block_rq_complete, block_merge block_rq_merge, "
+	const hooks = "block_complete block_rq_complete, block_complete_skipped block_rq_complete, block_merge block_rq_merge, "
 	const issue = "block_requeue block_rq_requeue, block_issue block_rq_issue"
 	for _, test := range []struct {
 		name, asker, ios string
@@ -96,6 +96,39 @@ func TestPlanOfBlock(t *testing.T) {
 		}
 		if there := spec.Maps[bpf.KmonMapIos] != nil; there != (test.hooks != "") {
 			t.Errorf("%s: the map of IOs is there: %v", test.name, there)
+		}
+	}
+}
+
+func TestOpenIO(t *testing.T) {
+	queued := bpf.KmonIoState{Wanted: 1, Length: 4096, Io: bpf.KmonIoRecord{
+		Kind: 8, Operation: 1, Flags: 1, StartNs: 100, Sector: ^uint64(0), Major: 8, Tgid: 5, Tid: 6,
+	}}
+	issued := queued
+	issued.Io.IssuedNs, issued.Io.Sector, issued.Io.Bytes = 130, 7, 512 // a part is done
+	own, told := issued, issued
+	own.Wanted, told.Told = 0, 1
+	row := format.IO{StartNs: 100, DeviceID: 8 << 20, Op: format.OperationRead, Flags: format.IOSync | format.IOOpen, PID: 5, TID: 6}
+	for _, test := range []struct {
+		name   string
+		state  bpf.KmonIoState
+		sector int64
+		queue  int64
+		device int64
+		ok     bool
+	}{
+		{"not with the device", queued, -1, 100, 0, true},
+		{"with the device", issued, 7, 30, 70, true},
+		{"the recorder's", own, 0, 0, 0, false},
+		{"told, a flush follows", told, 0, 0, 0, false},
+	} {
+		want := format.IO{}
+		if test.ok {
+			want = row
+			want.Sector, want.QueueNs, want.DeviceNs = test.sector, test.queue, test.device
+		}
+		if got, ok := openIO(&test.state, 200); ok != test.ok || got != want {
+			t.Errorf("%s: got %+v, %v, want %+v, %v", test.name, got, ok, want, test.ok)
 		}
 	}
 }

@@ -70,7 +70,7 @@ func (s *Session) missedRuns() []Lost {
 	var lost []Lost
 	for _, h := range s.plan.hooks {
 		prog := s.collection.Programs[h.program]
-		if prog == nil || !h.attached() {
+		if prog == nil || !h.attached() || standsIn(h.program) {
 			continue
 		}
 		stats, err := prog.Stats()

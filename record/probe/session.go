@@ -46,6 +46,7 @@ type Session struct {
 	value      bpf.KmonControl
 	counted    [bpf.KmonLossSlotLOSS_SLOTS]uint64
 	missed     map[string]uint64
+	iosEndedNs uint64 // 0: not yet
 	counts     callCounts
 	meter      *runMeter
 	threads    threads
@@ -120,10 +121,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	} else {
 		delete(spec.Maps, bpf.KmonMapSockets)
 	}
-	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec), plan.setQueues(spec)); err != nil {
-		return nil, err
-	}
-	if err := plan.setBlock(spec); err != nil {
+	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec), plan.setQueues(spec), plan.setBlock(spec)); err != nil {
 		return nil, err
 	}
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
@@ -320,7 +318,7 @@ func (s *Session) fetchBatches() error {
 
 // Detach stops all hooks. Rings can still be drained and swept into.
 func (s *Session) Detach() error {
-	var errs []error
+	errs := []error{s.endIOs()}
 	for _, l := range s.links {
 		errs = append(errs, l.Close())
 	}

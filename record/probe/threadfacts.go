@@ -17,8 +17,9 @@ var fieldsOf = map[string][]string{
 	bpf.KmonProgCpuSwitch:  {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 	bpf.KmonProgCpuCollect: {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 
-	bpf.KmonProgBlockIssue:    {ioDisk, ioOperation, ioFlag},
-	bpf.KmonProgBlockComplete: {ioDisk, ioOperation, ioFlag},
+	bpf.KmonProgBlockIssue: {ioDisk, ioOperation, ioFlag},
+	bpf.KmonProgBlockStart: {ioDisk, ioOperation, ioFlag},
+	bpf.KmonProgBlockGetrq: {ioDisk, ioOperation, ioFlag},
 
 	bpf.KmonProgFindCpuMemory: {listenDrops, lookupPerCPU, "bpf_array.pptrs", "net.mib.net_statistics"},
 }
