@@ -20,7 +20,7 @@ func runCrowd(_ context.Context, out io.Writer, args []string) error {
 	flags := newFlags("crowd")
 	clients := flags.Int("clients", 10, "clients that connect")
 	backlog := flags.Int("backlog", 1, "connections that the listener lets wait, and one more")
-	stay := flags.Duration("stay", 2500*time.Millisecond, "how long they wait; a client asks again after a second")
+	stay := flags.Duration("stay", 2500*time.Millisecond, "how long they wait; a client asks again after a second, and gives up two later unless net.ipv4.tcp_syn_linear_timeouts")
 	if err := errors.Join(flags.parse(args), flags.atLeast("clients", *clients, 1)); err != nil {
 		return err
 	}
@@ -69,9 +69,8 @@ func playCrowd(clients, backlog int, stay time.Duration) (Listener, error) {
 	return l, err
 }
 
-// startConnect begins to connect and does not wait. The client asks twice at
-// most, a second apart, and leaves nothing to be sent again when it is closed,
-// so that its count of retransmits is final.
+// startConnect begins to connect and does not wait. The client asks as few times
+// as it can, and leaves nothing to be sent again when it is closed.
 func startConnect(to unix.Sockaddr) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

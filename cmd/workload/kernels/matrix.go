@@ -106,7 +106,7 @@ var loads = []load{
 	{"known"},
 	{"disk", "-overwrite", loadDisk},
 	{"refused"},
-	{"crowd"},
+	{"crowd", "-stay", "4s"}, // longer than its clients ask again
 }
 
 // record is the trial in which kmon chooses for itself.
