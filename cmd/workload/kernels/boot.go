@@ -42,8 +42,11 @@ func (o options) boot(ctx context.Context, files kernelFiles, trials []trial, di
 		"-drive", fmt.Sprintf("file=%s,format=raw,if=virtio,throttling.iops-total=%d", disk, diskIOPS),
 		"-drive", "file="+hand+",format=raw,if=virtio")
 	n, err := takeOut(hand, dir)
-	if err := errors.Join(ended, err); err != nil || n == 0 {
-		return fmt.Errorf("the guest handed out %d files, %v; the end of %s:\n%s", n, err, console, tail(console))
+	if n == 0 {
+		err = errors.Join(errors.New("the guest handed nothing out"), err)
+	}
+	if err := errors.Join(ended, err); err != nil {
+		return fmt.Errorf("%w; the end of %s:\n%s", err, console, tail(console))
 	}
 	return nil
 }
