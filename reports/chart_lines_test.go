@@ -152,3 +152,23 @@ func TestFlameGraphsWithoutScripts(t *testing.T) {
 		t.Errorf("the graph is %s high and says %q", views[0].Height, views[0].Caption)
 	}
 }
+
+// A capture without collector tcp says so in place of services, and does not say
+// that there were none.
+func TestWithoutTCP(t *testing.T) {
+	a := empty()
+	a.Captures[0].Collectors, a.Captures[0].Rows = []analyze.Collector{{Name: "cpu"}}, map[string]int64{"intervals": 3}
+	for _, format := range []Format{Text, Markdown, HTML} {
+		text := strings.Join(strings.Fields(string(render(t, a, format, options))), " ")
+		if !strings.Contains(text, "Not recorded: "+partTCP) {
+			t.Errorf("%s does not say that requests were not recorded", format)
+		}
+		if format == HTML && (strings.Contains(text, "No service was seen") || strings.Count(text, "Not recorded: "+partTCP) != 4) {
+			t.Errorf("the page says it %d times, in the place of 4 parts", strings.Count(text, "Not recorded: "+partTCP))
+		}
+	}
+	a.Captures[0].Collectors = append(a.Captures[0].Collectors, analyze.Collector{Name: "tcp"})
+	if text := string(render(t, a, HTML, options)); !strings.Contains(text, "No service was seen") || strings.Contains(text, partTCP) {
+		t.Error("a recording of no traffic is called none of traffic")
+	}
+}

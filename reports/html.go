@@ -32,6 +32,7 @@ type page struct {
 	Edges        []htmlTable
 	Charts       []chartView
 	NoCharts     string // why charts are missing; "" when all are there
+	NoTCP        string // why there are no services; "" where they were recorded
 	CPU          sectionView
 	Flame        flamePart
 	Disks        sectionView
@@ -126,6 +127,9 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), marksTable(a))
 	p.Services = filledTables(servicesTable(a), partsTable(a), streamsTable(a))
 	p.Edges = filledTables(edgesTable(a), connectionsTable(a))
+	if len(a.Captures) > 0 && !recordsTCP(a) {
+		p.NoTCP = "Not recorded: " + partTCP + "."
+	}
 	p.Details = filledTables(coverageTable(a), machinesTable(a), hooksTable(a), instancesTable(a), hashesTable(a))
 	charts, live, more := charts(a)
 	if p.Charts = charts; more > 0 {

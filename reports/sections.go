@@ -50,6 +50,7 @@ func nodeDetails(a *analyze.Analysis) (tables []table) {
 
 // Parts that a collector may not have recorded.
 const (
+	partTCP    = "requests between services (collector tcp)"
 	partCPU    = "CPU time and waits (collector cpu)"
 	partStacks = "stacks (collector cpu)"
 	partCalls  = "system calls (collector syscall)"
@@ -67,7 +68,7 @@ func notRecorded(a *analyze.Analysis) string {
 		absent bool
 		what   string
 	}{
-		{a.Threads == nil, partCPU}, {a.Syscalls == nil, partCalls}, {a.Disks == nil, partDisks}, {a.Drops == nil, partFaults},
+		{!recordsTCP(a), partTCP}, {a.Threads == nil, partCPU}, {a.Syscalls == nil, partCalls}, {a.Disks == nil, partDisks}, {a.Drops == nil, partFaults},
 	} {
 		if part.absent {
 			missing = append(missing, part.what)
@@ -77,6 +78,13 @@ func notRecorded(a *analyze.Analysis) string {
 		return ""
 	}
 	return "Not recorded: " + strings.Join(missing, ", ") + "."
+}
+
+// recordsTCP says whether any capture recorded requests.
+func recordsTCP(a *analyze.Analysis) bool {
+	return len(a.Edges) > 0 || slices.ContainsFunc(a.Captures, func(c analyze.Capture) bool {
+		return c.Rows["exchanges"] > 0 || slices.ContainsFunc(c.Collectors, func(k analyze.Collector) bool { return k.Name == "tcp" })
+	})
 }
 
 // lacking says of a part that it was not recorded, else what the collector
