@@ -229,9 +229,9 @@ func listenCounters() (overflows, drops int64, err error) {
 	return overflows, drops, nil
 }
 
-// recordListener records a listener of some kind, and gives the rows of its
-// namespace.
-func recordListener(t *testing.T, kind string, variants map[string]string) (listenerTruth, []format.AcceptQueue) {
+// recordListener records a listener of some kind, which is the target if its
+// kind is "earlier target", and gives the rows of its namespace.
+func recordListener(t *testing.T, kind string, o Options) (listenerTruth, []format.AcceptQueue) {
 	t.Helper()
 	requireBPF(t)
 	exe, err := os.Executable()
@@ -240,11 +240,13 @@ func recordListener(t *testing.T, kind string, variants map[string]string) (list
 	}
 	file := filepath.Join(t.TempDir(), "truth.json")
 	environment := []string{listenerMode + "=" + file, listenerKind + "=" + kind}
-	o := Options{Output: filepath.Join(t.TempDir(), "queue.kmon"), Collectors: []string{"drop"}, Variants: variants}
+	o.Output, o.Collectors = filepath.Join(t.TempDir(), "queue.kmon"), []string{"drop"}
+	o.Command = append(append([]string{"env"}, environment...), exe)
 	if strings.HasPrefix(kind, "earlier") {
-		o.Command = startEarlier(t, exec.Command("env", append(environment, exe)...))
-	} else {
-		o.Command = append(append([]string{"env"}, environment...), exe)
+		pid := startEarlier(t, &o)
+		if kind == "earlier target" {
+			o.PIDs = []int32{pid}
+		}
 	}
 	result, err := Run(t.Context(), o)
 	if err != nil {
@@ -264,10 +266,11 @@ func recordListener(t *testing.T, kind string, variants map[string]string) (list
 	return truth, rows
 }
 
-// startEarlier starts a listener, waits until it has had clients, and gives a
-// command that lets it go on and lasts as long as it does.
-func startEarlier(t *testing.T, listener *exec.Cmd) []string {
+// startEarlier starts the listener, waits until it has had clients, and makes
+// the command one that lets it go on and lasts as long as it does.
+func startEarlier(t *testing.T, o *Options) (pid int32) {
 	t.Helper()
+	listener := exec.Command(o.Command[0], o.Command[1:]...)
 	out, err := listener.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -276,22 +279,25 @@ func startEarlier(t *testing.T, listener *exec.Cmd) []string {
 	if err := unix.Mkfifo(gate, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if listener.Stdin, err = os.OpenFile(gate, os.O_RDWR, 0); err != nil {
+	in, err := os.OpenFile(gate, os.O_RDWR, 0)
+	if err != nil {
 		t.Fatal(err)
 	}
+	defer in.Close()
+	listener.Stdin = in
 	listener.Stderr = os.Stderr
 	if err := listener.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := listener.Wait(); err != nil {
-			t.Error(err)
-		}
+		_ = listener.Process.Kill() // if the recording has failed
+		_ = listener.Wait()         // what went wrong is seen by what it did not write
 	})
 	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		t.Fatal(err)
 	}
-	return []string{"sh", "-c", fmt.Sprintf("echo > %s; while [ -e /proc/%d/exe ]; do sleep 0.1; done", gate, listener.Process.Pid)}
+	o.Command = []string{"sh", "-c", fmt.Sprintf("echo > %s; while [ -e /proc/%d/exe ]; do sleep 0.1; done", gate, listener.Process.Pid)}
+	return int32(listener.Process.Pid)
 }
 
 // A full queue has the depth that /proc tells, and turned away what nstat
@@ -300,13 +306,15 @@ func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
 	without := map[string]string{"accept-queue": "iter:bpf_sk_storage_map/sk_drops"}
 	for _, test := range []struct {
 		name, kind string
-		variants   map[string]string
+		options    Options
 	}{
-		{"tcp", "tcp", nil}, {"mptcp", "mptcp", nil}, {"earlier tcp", "earlier tcp", nil}, {"earlier mptcp", "earlier mptcp", nil},
-		{"without the namespace's counter", "tcp", without},
+		{"tcp", "tcp", Options{}}, {"mptcp", "mptcp", Options{}},
+		{"earlier tcp", "earlier tcp", Options{}}, {"earlier mptcp", "earlier mptcp", Options{}},
+		{"target", "earlier target", Options{}},
+		{"without the namespace's counter", "tcp", Options{Variants: without}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			truth, rows := recordListener(t, test.kind, test.variants)
+			truth, rows := recordListener(t, test.kind, test.options)
 			var overflows int64
 			var deepest int32
 			for _, row := range rows {
@@ -329,7 +337,7 @@ func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
 // A listener that waits for data before it has a connection counts that in the
 // socket's drops, and turns nobody away.
 func TestDeferredConnectionsAreNotTurnedAway(t *testing.T) {
-	truth, rows := recordListener(t, "deferred", nil)
+	truth, rows := recordListener(t, "deferred", Options{})
 	if truth.Drops != 0 {
 		t.Fatalf("nstat counts %d drops", truth.Drops)
 	}
@@ -337,5 +345,11 @@ func TestDeferredConnectionsAreNotTurnedAway(t *testing.T) {
 		if row.Overflows != 0 {
 			t.Errorf("row %+v", row)
 		}
+	}
+}
+
+func TestAcceptQueuesOfOthersAreNotRecorded(t *testing.T) {
+	if _, rows := recordListener(t, "tcp", Options{Ports: []uint16{1}}); len(rows) > 0 {
+		t.Errorf("rows of a listener at another port: %+v", rows)
 	}
 }
