@@ -401,7 +401,7 @@ static __always_inline void answered(const struct net_event_key *drop, u8 flags)
 
 static __always_inline int dropped(void *ctx, struct sk_buff *skb, u32 reason, struct sock *receiver)
 {
-	struct sock *sk = receiver && is_inet(receiver) ? receiver : (struct sock *)BPF_CORE_READ(skb, sk);
+	struct sock *sk = receiver && is_inet(receiver) ? receiver : BPF_CORE_READ(skb, sk);
 	bool received = receiver || BPF_CORE_READ(skb, skb_iif);
 	struct net_event_key key = {.kind = NET_DROP, .reason = reason};
 	struct packet p = {};
