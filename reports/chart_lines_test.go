@@ -172,3 +172,21 @@ func TestWithoutTCP(t *testing.T) {
 		t.Error("a recording of no traffic is called none of traffic")
 	}
 }
+
+// Heat maps that end early still show the time of the whole recording, so that
+// those below each other can be compared.
+func TestHeatMapsShareTheirTime(t *testing.T) {
+	a := &analyze.Analysis{StartNs: start, EndNs: start + 60*second, HeatMaps: []analyze.HeatMap{latencyMap("a → b:1", 60), latencyMap("a → c:2", 9)}}
+	views, _ := heats(a)
+	for i := range views {
+		times := ""
+		for _, l := range views[i].Axis {
+			if strings.Contains(l.Text, ":") {
+				times += l.X + " " + l.Text + ", "
+			}
+		}
+		if !strings.Contains(times, "02:59:50") {
+			t.Errorf("map %d has the times %s", i, times)
+		}
+	}
+}

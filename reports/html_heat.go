@@ -50,16 +50,17 @@ func heats(a *analyze.Analysis) (views []heatView, more int) {
 			more++
 			continue
 		}
-		views = append(views, drawHeat(m, len(views)))
+		views = append(views, drawHeat(m, len(views), a.EndNs))
 	}
 	return views, more
 }
 
-// drawHeat draws one map: time to the right, the rows upwards.
-func drawHeat(m *analyze.HeatMap, index int) heatView {
+// drawHeat draws one map: time to the right, up to the end of the recording, the
+// rows upwards.
+func drawHeat(m *analyze.HeatMap, index int, endNs int64) heatView {
 	d := heatDrawing{m: m}
 	d.ID = "heat-" + strconv.Itoa(index+1)
-	d.merge()
+	d.merge((endNs - m.StartNs - 1) / m.ColumnNs)
 	d.Width, d.Height = px(flameWidth), px(heatTop+heatHeight+18)
 	d.paint()
 	d.axis()
@@ -79,9 +80,10 @@ func drawHeat(m *analyze.HeatMap, index int) heatView {
 	return d.heatView
 }
 
-// merge adds up cells until the map fits.
-func (d *heatDrawing) merge() {
-	last := 0
+// merge adds up cells until the map fits; end is the column that the recording
+// ends in.
+func (d *heatDrawing) merge(end int64) {
+	last := int(min(max(end, 0), 1<<20))
 	for _, c := range d.m.Cells {
 		last = max(last, int(c.Column))
 	}
