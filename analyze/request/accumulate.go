@@ -37,6 +37,10 @@ type Accumulator struct {
 	until    int64 // end of the window on the batch's clock
 }
 
+// maxAlone bounds the records of a run that wait: twice what a batch of the
+// kernel holds, which is one a CPU (BATCH_RECORDS).
+const maxAlone = 32
+
 // New gives an empty Accumulator.
 func New(frame Frame, places Places) *Accumulator {
 	return &Accumulator{partial: Partial{Frame: frame}, places: places}
@@ -86,7 +90,7 @@ type socket struct {
 	cross   bool  // the other end is in another capture
 	paired  bool  // both ends are recorded
 	waits   bool  // last is not matched yet
-	rows    int32 // timed requests so far
+	alone   int32 // records that were not matched since the last that was
 	peer    int32 // index in sockets of the other end, -1: not in the batch
 	index   int32
 	last    span
@@ -207,15 +211,16 @@ func (c *counter) unanswered(flags format.ExchangeFlags, waitedNs int64) {
 	}
 }
 
-// match looks for the other end's record of a request. The first and the last
-// unmatched record of a socket in a batch wait for other batches.
+// match looks for the other end's record of a request. Of each run of records
+// that find none some wait for other batches: where one segment ends and the
+// next begins, the two ends differ by what waits in the kernel for each CPU.
 func (a *Accumulator) match(s *socket, record span) {
 	if s.cross {
 		a.wait(s, record)
 		return
 	}
-	s.rows++
-	if s.waits && s.rows == 2 {
+	if s.waits && s.alone < maxAlone {
+		s.alone++
 		a.wait(s, s.last)
 		s.waits = false
 	}
@@ -223,6 +228,7 @@ func (a *Accumulator) match(s *socket, record span) {
 		client := &a.sockets[s.peer]
 		if client.waits && client.end != 0 && record.within(client.last) {
 			client.waits, s.waits = false, false
+			client.alone, s.alone = 0, 0
 			s.counter.Matched++
 			if ns, ok := network(client.last, record); ok {
 				s.counter.network.Add(ns, &a.pool)

@@ -173,3 +173,36 @@ func TestWiden(t *testing.T) {
 		t.Errorf("widened to %+v, %d words, want %+v, %d words", got.Frame, got.words, want.Frame, want.words)
 	}
 }
+
+// The kernel gathers a CPU's records before it hands them on, so the rows of one
+// end may be in the next segment for many requests in a row.
+func TestEndsAreMatchedAcrossSegments(t *testing.T) {
+	const requests, behind = 100, 20
+	capture := &replay.Capture{Sockets: &replay.Sockets{List: make([]replay.Socket, 2)}}
+	columns := []*format.ExchangeColumns{{SocketIDs: []int64{0, 1}}, {SocketIDs: []int64{0, 1}}}
+	add := func(segment int, start int64, socket int32) {
+		c := columns[segment]
+		c.Socket = append(c.Socket, socket)
+		c.StartNs = append(c.StartNs, start+1000*int64(socket))
+		c.ServerNs = append(c.ServerNs, 10_000-2000*int64(socket))
+		c.UploadNs, c.DownloadNs = append(c.UploadNs, 0), append(c.DownloadNs, 0)
+		c.RequestBytes, c.AnswerBytes = append(c.RequestBytes, 1), append(c.AnswerBytes, 1)
+		c.RequestMessages, c.AnswerMessages = append(c.RequestMessages, 1), append(c.AnswerMessages, 1)
+		c.PID = append(c.PID, socket)
+		c.Flags = append(c.Flags, format.ExchangeFlags(1-socket))
+	}
+	for i := range requests {
+		client, server := 2*i/requests, 2*(i+behind)/requests
+		add(client, int64(i)*50_000, 0)
+		add(min(server, 1), int64(i)*50_000, 1)
+	}
+	a := New(frame, fixed{})
+	for _, c := range columns {
+		a.Add(&replay.Batch{Capture: capture, Columns: c, Sockets: []int32{0, 1}})
+	}
+	p := a.Partial()
+	p.Pair()
+	if got := p.Stats(1).Matched; got != requests {
+		t.Errorf("%d of %d requests are matched", got, requests)
+	}
+}
