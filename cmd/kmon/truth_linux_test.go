@@ -3,9 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +15,7 @@ import (
 	"time"
 
 	"kmon/analyze"
+	"kmon/format"
 )
 
 // The tests of this file are the main job from end to end: real servers under
@@ -65,21 +64,55 @@ func serve(t *testing.T, port string, args ...string) {
 		check(t, cmd.Process.Signal(syscall.SIGTERM))
 		_ = cmd.Wait() // its status is not the test's concern
 	})
-	for range 100 {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
 		if c, err := net.Dial("tcp", "127.0.0.1:"+port); err == nil {
 			c.Close()
 			return
 		}
-		time.Sleep(50 * time.Millisecond)
 	}
 	t.Fatalf("%s does not listen on port %s", args[0], port)
 }
 
-// recordAndAnalyze does what the README tells users to do.
-func recordAndAnalyze(t *testing.T, command ...string) analyze.Analysis {
+// connected matches the lines of /proc/net/tcp that are connections of the
+// server on a port, accepted or not, that the server has not closed: a pattern
+// for grep.
+func connected(t *testing.T, port string) string {
+	t.Helper()
+	n, err := strconv.Atoi(port)
+	check(t, err)
+	return fmt.Sprintf(":%04X [0-9A-F]*:[0-9A-F]* 0[18] ", n)
+}
+
+// recordAndAnalyze does what the README tells users to do. Nothing may be lost of
+// what the tests hold against the truth; of what else the machine does, some may.
+func recordAndAnalyze(t *testing.T, command ...string) (a analyze.Analysis, capture string) {
+	t.Helper()
+	a, capture = recordSomeLost(t, command...)
+	for _, table := range []string{"exchanges", "sockets", "procs"} {
+		if n := lost(a, table); n > 0 {
+			t.Errorf("lost %d rows of %s: %+v", n, table, a.Losses)
+		}
+	}
+	return a, capture
+}
+
+// lost is how many rows of a table kmon says that it lost.
+func lost(a analyze.Analysis, table string) (n int64) {
+	for _, l := range a.Losses {
+		if l.Table == table {
+			n += l.Count
+		}
+	}
+	return n
+}
+
+// recordSomeLost is recordAndAnalyze for a load that comes so fast that a machine
+// that does other things too may not keep up.
+func recordSomeLost(t *testing.T, command ...string) (a analyze.Analysis, capture string) {
 	t.Helper()
 	dir := t.TempDir()
-	capture, report := filepath.Join(dir, "x.kmon"), filepath.Join(dir, "x.json")
+	capture = filepath.Join(dir, "x.kmon")
+	report := filepath.Join(dir, "x.json")
 	if _, stderr, code := kmon(append([]string{"record", "-o", capture, "--"}, command...)...); code != 0 {
 		t.Fatalf("record ended with %d: %s", code, stderr)
 	}
@@ -89,19 +122,15 @@ func recordAndAnalyze(t *testing.T, command ...string) analyze.Analysis {
 	if _, stderr, code := kmon("analyze", capture, "-o", report); code != 0 {
 		t.Fatalf("analyze ended with %d: %s", code, stderr)
 	}
-	var a analyze.Analysis
 	check(t, json.Unmarshal(read(t, report), &a))
-	for _, loss := range a.Losses {
-		t.Errorf("lost: %+v", loss)
-	}
-	return a
+	return a, capture
 }
 
 func TestTruthOfRedis(t *testing.T) {
 	need(t, "redis-server", "redis-benchmark", "redis-cli")
 	port := freePort(t)
 	serve(t, port, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	a := recordAndAnalyze(t, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "-c", "50", "-n", "100000", "-t", "get", "-q")
+	a, capture := recordAndAnalyze(t, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "-c", "50", "-n", "100000", "-t", "get", "-q")
 	gets := redisGets(t, port)
 	redis := service(t, a, "redis-server")
 	// On a connection of its own redis-benchmark sends two CONFIG GETs in one
@@ -114,9 +143,10 @@ func TestTruthOfRedis(t *testing.T) {
 		t.Errorf("%d requests are timed of %d GETs, %d unanswered, %d in flight", redis.Latency.Count, gets, redis.Unanswered, redis.InFlight)
 	}
 	edge := edgeTo(t, a, "redis-benchmark", "redis-server")
-	// Some find no partner on a busy machine, see shopTruth.compare.
-	if edge.Matched < gets*98/100 || edge.Network.Count < gets*98/100 || edge.Ends != "both" {
-		t.Errorf("%d of %d GETs are matched at both ends (%s), %d with a network time", edge.Matched, gets, edge.Ends, edge.Network.Count)
+	late, faster := interrupted(t, capture)
+	if edge.Requests-edge.Matched > late || edge.Matched-edge.Network.Count > faster || edge.Ends != "both" {
+		t.Errorf("%d of %d requests are matched at both ends (%s), %d with a network time; %d clients were interrupted while they sent, %d seem faster",
+			edge.Matched, edge.Requests, edge.Ends, edge.Network.Count, late, faster)
 	}
 }
 
@@ -154,17 +184,20 @@ func TestTruthOfNginx(t *testing.T) {
 			write(t, config, fmt.Appendf(nil, nginxConfig, dir, port))
 			serve(t, port, "nginx", "-c", config)
 			check(t, os.Truncate(filepath.Join(dir, "access.log"), 0))
-			a := recordAndAnalyze(t, "wrk", "-t1", "-c16", "-d1s", "-H", header, "http://127.0.0.1:"+port+"/file.txt")
+			// Until nginx has served what wrk leaves in flight, and closed.
+			a, _ := recordSomeLost(t, "sh", "-c", `wrk -t1 -c16 -d1s -H "$0" "$1"; while grep -q "$2" /proc/net/tcp; do sleep 0.01; done`,
+				header, "http://127.0.0.1:"+port+"/file.txt", connected(t, port))
 			want := lines(t, filepath.Join(dir, "access.log"))
-			if got := service(t, a, "nginx").Requests; got != want || want < 100 {
-				t.Errorf("nginx: kmon counts %d requests, its log has %d", got, want)
+			lostRequests, lostSockets := lost(a, "exchanges"), lost(a, "sockets")
+			if got := service(t, a, "nginx").Requests; got > want || got < want-lostRequests || want < 100 {
+				t.Errorf("nginx: kmon counts %d requests and %d lost, its log has %d", got, lostRequests, want)
 			}
 			edge := edgeTo(t, a, "wrk", "nginx")
 			if name == "keep-alive" && edge.Connections > 64 {
 				t.Errorf("%d connections kept alive", edge.Connections)
 			}
-			if name != "keep-alive" && edge.Connections < want {
-				t.Errorf("%d connections for %d requests", edge.Connections, want)
+			if name != "keep-alive" && edge.Connections < want-lostSockets {
+				t.Errorf("%d connections for %d requests, and %d rows of them lost", edge.Connections, want, lostSockets)
 			}
 		})
 	}
@@ -190,10 +223,11 @@ func TestTruthOfTheShop(t *testing.T) {
 	if out, err := exec.Command("go", "build", "-o", workload, "kmon/cmd/workload").CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	a := recordAndAnalyze(t, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
+	a, capture := recordAndAnalyze(t, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
 	var truth shopTruth
 	check(t, json.Unmarshal(read(t, truthPath), &truth))
-	truth.compare(t, a, 0.03, 0.05)
+	late, _ := interrupted(t, capture)
+	truth.compare(t, a, late, 0.03, 0.05)
 }
 
 // killRounds is how often TestKilledRecorders ends a recorder; KMON_KILLS
@@ -225,8 +259,18 @@ func TestKilledRecorders(t *testing.T) {
 	})
 	for round := range rounds {
 		// Moments spread evenly over two seconds, once segments are being written.
-		killAndRead(t, binary, filepath.Join(dir, strconv.Itoa(round)), 5*time.Second/2+2*time.Second*time.Duration(round)/time.Duration(rounds))
+		killAndRead(t, binary, filepath.Join(dir, strconv.Itoa(round)), 2*time.Second*time.Duration(round)/time.Duration(rounds))
 	}
+}
+
+// hasExchanges says whether a capture that is being written has exchanges yet.
+func hasExchanges(part string) bool {
+	c, err := format.Open(part)
+	if err != nil {
+		return false
+	}
+	defer c.Close()
+	return len(c.Segments("exchanges")) > 0
 }
 
 func killAndRead(t *testing.T, binary, name string, after time.Duration) {
@@ -234,13 +278,16 @@ func killAndRead(t *testing.T, binary, name string, after time.Duration) {
 	capture := name + ".kmon"
 	cmd := exec.Command(binary, "record", "-o", capture)
 	check(t, cmd.Start())
+	part := capture + partEnding
+	for deadline := time.Now().Add(time.Minute); !hasExchanges(part); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("no exchanges in %s after a minute", part)
+		}
+	}
 	time.Sleep(after)
+	killedNs := time.Now().UnixNano()
 	check(t, cmd.Process.Kill())
 	_ = cmd.Wait()
-	part := capture + partEnding
-	if _, err := os.Stat(part); errors.Is(err, fs.ErrNotExist) {
-		t.Fatalf("killed after %v: no %s", after, part)
-	}
 	report := name + ".json"
 	if _, stderr, code := kmon("analyze", part, "-o", report); code != 0 {
 		t.Fatalf("killed after %v: analyze ended with %d: %s", after, code, stderr)
@@ -255,7 +302,7 @@ func killAndRead(t *testing.T, binary, name string, after time.Duration) {
 			lastNs = p.StartNs
 		}
 	}
-	if missing := time.Duration(a.Captures[0].StartNs+after.Nanoseconds()-lastNs) - time.Second; missing > 2*time.Second {
+	if missing := time.Duration(killedNs-lastNs) - time.Second; missing > 2*time.Second {
 		t.Errorf("killed after %v: the last request read is %v older", after, missing)
 	}
 	if served.Requests == 0 {
