@@ -166,9 +166,7 @@ func recordDisk(t *testing.T, device string, o Options) diskRecording {
 	}
 	r := diskRecording{device: rawDevice(stat(t, device).Rdev), missed: result.Losses["block/missed-hit"]}
 	delete(result.Losses, "block/missed-hit")
-	if len(result.Losses) != 0 {
-		t.Errorf("losses: %v", result.Losses)
-	}
+	checkLosses(t, result, "block", "proc")
 	c := opened(t, result.Path)
 	for _, proc := range all[format.Proc](t, c) {
 		if proc.Event == format.ProcExec && filepath.Base(proc.Exe) == "fio" {

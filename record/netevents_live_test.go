@@ -41,9 +41,7 @@ func recordNetLoad(t *testing.T, name string, o Options) netFaults {
 	o.Command, file = netLoad(t, name)
 	o.Collectors = []string{"drop", "tcp"}
 	r := runNetEvents(t, o)
-	if len(r.result.Losses) != 0 {
-		t.Errorf("losses: %v", r.result.Losses)
-	}
+	checkLosses(t, r.result, "tcp", "drop", "proc")
 	return readNetLoad(t, r, file)
 }
 

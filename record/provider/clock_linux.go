@@ -11,26 +11,31 @@ import (
 // Clock reads the monotonic and the realtime clock together: the realtime is
 // read between two readings of the monotonic clock, whose middle is returned.
 func Clock() format.ClockPair {
-	best := format.ClockPair{}
+	mono, real := simultaneous(unix.CLOCK_REALTIME)
+	return format.ClockPair{MonotonicNs: mono, RealtimeNs: real}
+}
+
+// simultaneous reads CLOCK_MONOTONIC and another clock at one moment: the
+// narrowest of three readings, in case the reader was interrupted.
+func simultaneous(clock int32) (mono, other int64) {
 	narrowest := int64(1<<63 - 1)
-	for range 3 { // the narrowest of three, in case the reader was interrupted
+	for range 3 {
 		before := clockNs(unix.CLOCK_MONOTONIC)
-		real := clockNs(unix.CLOCK_REALTIME)
+		now := clockNs(clock)
 		width := clockNs(unix.CLOCK_MONOTONIC) - before
 		if width < narrowest {
-			narrowest = width
-			best = format.ClockPair{MonotonicNs: before + width/2, RealtimeNs: real}
+			narrowest, mono, other = width, before+width/2, now
 		}
 	}
-	return best
+	return mono, other
 }
 
 // bootOffset is CLOCK_BOOTTIME − CLOCK_MONOTONIC: the time the machine was
 // suspended, rounded to the millisecond because the readings are not
 // simultaneous.
 func bootOffset() int64 {
-	offset := clockNs(unix.CLOCK_BOOTTIME) - clockNs(unix.CLOCK_MONOTONIC)
-	return time.Duration(offset).Round(time.Millisecond).Nanoseconds()
+	mono, boot := simultaneous(unix.CLOCK_BOOTTIME)
+	return time.Duration(boot - mono).Round(time.Millisecond).Nanoseconds()
 }
 
 func clockNs(id int32) int64 {
