@@ -61,9 +61,18 @@ func TestFlameGraph(t *testing.T) {
 		t.Error("the drawings for browsers without scripts still show")
 	}
 
-	// The library sets widths in the next frames.
+	// The library sets widths in the next frames: until ten in a row are alike.
 	wide := func(name string) float64 {
-		return run[float64](b, `new Promise(done => setTimeout(() => done(`+frameOf(name)+`.getBoundingClientRect().width), 150))`)
+		return run[float64](b, `new Promise(done => {
+			let last = -1, alike = 0;
+			const look = () => {
+				const width = `+frameOf(name)+`.getBoundingClientRect().width;
+				alike = width === last ? alike + 1 : 0;
+				last = width;
+				if (alike < 10) requestAnimationFrame(look); else done(width);
+			};
+			look();
+		})`)
 	}
 	before := wide("encoding/json.Marshal")
 	b.click(b.at(frameOf("encoding/json.Marshal"), 0.5, 0.5))
