@@ -19,7 +19,8 @@ struct io_state {
 	struct io_record io;
 	u8 wanted;
 	u8 told; /* the record was sent; a flush is still to follow */
-	u16 pad;
+	u8 with_driver;
+	u8 pad;
 	u32 length; /* bytes, when the driver got it */
 };
 _Static_assert(sizeof(struct io_state) == 72, "io_state");
@@ -78,6 +79,12 @@ static __always_inline u32 io_flags(u32 cmd_flags)
 	return flags;
 }
 
+static __always_inline void missed_end(const struct io_state *s)
+{
+	if (s->wanted && !s->told)
+		count_loss(LOSS_IO_END, 1);
+}
+
 static __always_inline void keep_io(u64 key, const struct io_state *s)
 {
 	struct io_state *old;
@@ -87,8 +94,8 @@ static __always_inline void keep_io(u64 key, const struct io_state *s)
 		return;
 	if (err == -EEXIST) {
 		old = bpf_map_lookup_elem(&ios, &key);
-		if (old && old->wanted && !old->told)
-			count_loss(LOSS_IO_END, 1);
+		if (old)
+			missed_end(old);
 		err = bpf_map_update_elem(&ios, &key, s, BPF_ANY);
 	}
 	if (err && s->wanted)
@@ -252,12 +259,18 @@ int BPF_PROG(block_issue, struct request *rq)
 	if (ios_ended)
 		return 0;
 	s = bpf_map_lookup_elem(&ios, &key);
+	if (s && (s->with_driver || s->told)) {
+		missed_end(s); /* of the request that was here before */
+		bpf_map_delete_elem(&ios, &key);
+		s = NULL;
+	}
 	if (!s && io_by_bio)
 		s = take_bio(rq);
 	if (!s)
 		s = begin_late(rq, now_ns);
-	if (!s || !s->wanted || s->told)
+	if (!s || !s->wanted)
 		return 0;
+	s->with_driver = 1;
 	if (!s->io.issued_ns)
 		s->io.issued_ns = now_ns;
 	if (s->io.bytes) /* a part is done: this is the rest */
@@ -275,7 +288,10 @@ int BPF_PROG(block_requeue, struct request *rq)
 	u64 key = (u64)rq;
 	struct io_state *s = bpf_map_lookup_elem(&ios, &key);
 
-	if (s && s->io.requeues < 0xffff)
+	if (!s)
+		return 0;
+	s->with_driver = 0;
+	if (s->io.requeues < 0xffff)
 		s->io.requeues++;
 	return 0;
 }

@@ -176,12 +176,13 @@ type KmonIoRecord struct {
 }
 
 type KmonIoState struct {
-	_      structs.HostLayout
-	Io     KmonIoRecord
-	Wanted uint8
-	Told   uint8
-	Pad    uint16
-	Length uint32
+	_          structs.HostLayout
+	Io         KmonIoRecord
+	Wanted     uint8
+	Told       uint8
+	WithDriver uint8
+	Pad        uint8
+	Length     uint32
 }
 
 type KmonKernelStack struct {
