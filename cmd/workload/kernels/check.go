@@ -22,6 +22,9 @@ const (
 	codeEnding    = ".code"
 )
 
+// earlyName is the truth of the early load.
+const earlyName = "early.json"
+
 func truthName(i int, l load) string { return fmt.Sprintf("%02d-%s.json", i, l[0]) }
 
 // result is what came of a trial.
@@ -87,18 +90,23 @@ func (t trial) checkRefusal(r *result, code, log string) {
 	}
 }
 
+// readTruths reads what the loads counted, the early one last.
 func (t trial) readTruths(dir string) ([]truth, error) {
-	truths := make([]truth, len(t.Loads))
-	for i, l := range t.Loads {
-		path := filepath.Join(dir, truthName(i, l))
-		text, err := os.ReadFile(path)
-		if err == nil {
-			err = json.Unmarshal(text, &truths[i])
+	var truths []truth
+	for i, l := range append(slices.Clone(t.Loads), earlyLoad) {
+		name := earlyName
+		if i < len(t.Loads) {
+			name = truthName(i, l)
 		}
+		text, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
+			return nil, err
 		}
-		truths[i].load = l
+		truth := truth{load: l, early: name == earlyName}
+		if err := json.Unmarshal(text, &truth); err != nil {
+			return nil, fmt.Errorf("%s of %s: %w", name, dir, err)
+		}
+		truths = append(truths, truth)
 	}
 	return truths, nil
 }

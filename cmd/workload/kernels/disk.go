@@ -8,8 +8,8 @@ import (
 )
 
 // checkDisks holds the IOs of a capture on the disk of the loads against what
-// they did there. The IOs follow each other, so that the time they took in all
-// is what the load waited for, but for its own part.
+// they did there. The IOs follow each other, so that they cannot have taken
+// longer than the load waited for them; how much less depends on the machine.
 func checkDisks(r *result, capture *format.Capture, truths []truth) error {
 	disks, err := format.All[format.Disk](capture)
 	if err != nil {
@@ -34,7 +34,7 @@ func checkDisks(r *result, capture *format.Capture, truths []truth) error {
 			took := got.TookNs
 			got.TookNs = want.TookNs
 			r.expect("IOs of the disk", got, want)
-			if took > want.TookNs || took < want.TookNs/2 {
+			if took > want.TookNs || took < want.TookNs/10 {
 				r.fail(fmt.Errorf("IOs took %d ns, and the load waited %d for them", took, want.TookNs))
 			}
 		}

@@ -163,30 +163,75 @@ func (t trial) run(limit time.Duration) (err error) {
 	}
 	defer func() { err = errors.Join(err, undo()) }()
 	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	early, err := t.startEarly(ctx)
+	if err != nil {
+		return fmt.Errorf("trial %s: early load: %w", t.Name, err)
+	}
+	code, err := t.record(ctx)
+	if err := errors.Join(err, early()); err != nil {
+		return fmt.Errorf("trial %s: %w", t.Name, err)
+	}
+	fmt.Printf("guest: trial %s: exit code %d after %.1f s\n", t.Name, code, time.Since(began).Seconds())
+	if ctx.Err() != nil {
+		return fmt.Errorf("trial %s did not end within %v", t.Name, limit)
+	}
+	return os.WriteFile(filepath.Join(results, t.Name+codeEnding), []byte(strconv.Itoa(code)), 0o644)
+}
+
+// record runs kmon, and gives its exit code.
+func (t trial) record(ctx context.Context) (int, error) {
 	log, err := os.Create(filepath.Join(results, t.Name+logEnding))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer log.Close()
 	args := append([]string{"record", "-o", filepath.Join(results, t.Name+captureEnding)}, slices.Concat(everything, t.Flags)...)
 	for indicator, variant := range t.Force {
 		args = append(args, "--variant", indicator+"="+variant)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
 	cmd := exec.CommandContext(ctx, "/"+kmonName, append(args, "--", "/"+initName, playVerb, t.Name)...)
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGQUIT) } // it says where it is
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); cmd.ProcessState == nil {
-		return err
+		return 0, err
 	}
-	code := strconv.Itoa(cmd.ProcessState.ExitCode())
-	fmt.Printf("guest: trial %s: exit code %s after %.1f s\n", t.Name, code, time.Since(began).Seconds())
-	if ctx.Err() != nil {
-		return fmt.Errorf("trial %s did not end within %v", t.Name, limit)
+	return cmd.ProcessState.ExitCode(), nil
+}
+
+// startEarly starts the early load of a trial that records, and waits until it
+// is connected. The returned function waits for its end.
+func (t trial) startEarly(ctx context.Context) (wait func() error, err error) {
+	if len(t.Loads) == 0 {
+		return func() error { return nil }, nil
 	}
-	return os.WriteFile(filepath.Join(results, t.Name+codeEnding), []byte(code), 0o644)
+	err = errors.Join(os.RemoveAll(earlyGate), os.Mkdir(earlyGate, 0o755), os.Mkdir(filepath.Join(results, t.Name), 0o755))
+	if err != nil {
+		return nil, err
+	}
+	cmd := t.loadCommand(ctx, earlyName, earlyLoad)
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	for ctx.Err() == nil {
+		connected, err := filepath.Glob(filepath.Join(earlyGate, "connected-*"))
+		if err != nil || len(connected) == earlyConnections {
+			return cmd.Wait, err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return nil, ctx.Err()
+}
+
+// loadCommand is a load, with its truth in a file of this name.
+func (t trial) loadCommand(ctx context.Context, name string, l load) *exec.Cmd {
+	deadline, _ := ctx.Deadline()
+	cmd := exec.CommandContext(ctx, "/"+workloadName, append(slices.Clone(l),
+		"-limit", time.Until(deadline).String(), "-truth", filepath.Join(results, t.Name, name))...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	return cmd
 }
 
 // play runs the loads of a trial.
@@ -199,14 +244,15 @@ func play(ctx context.Context, args []string) error {
 	if at < 0 {
 		return fmt.Errorf("no trial %q", args[0])
 	}
-	dir := filepath.Join(results, args[0])
-	if err := os.Mkdir(dir, 0o755); err != nil {
-		return err
+	for _, step := range []string{"ask", "answer"} {
+		if err := os.WriteFile(filepath.Join(earlyGate, step), nil, 0o644); err != nil {
+			return err
+		}
 	}
+	ctx, cancel := context.WithTimeout(ctx, plan.TrialLimit)
+	defer cancel()
 	for i, l := range plan.Trials[at].Loads {
-		cmd := exec.CommandContext(ctx, "/"+workloadName, append(slices.Clone(l), "-limit", plan.TrialLimit.String(), "-truth", filepath.Join(dir, truthName(i, l)))...)
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		if err := cmd.Run(); err != nil {
+		if err := plan.Trials[at].loadCommand(ctx, truthName(i, l), l).Run(); err != nil {
 			return fmt.Errorf("load %s: %w", strings.Join(l, " "), err)
 		}
 	}

@@ -1,6 +1,9 @@
 package main
 
-import "maps"
+import (
+	"maps"
+	"strconv"
+)
 
 // kernel is one to be booted, with what is tried in it.
 type kernel struct {
@@ -28,8 +31,17 @@ type trial struct {
 	refusal string
 }
 
-// load is the command line of cmd/workload, or of one of ours.
+// load is the command line of cmd/workload.
 type load []string
+
+// earlyLoad is connected before kmon records, and asks once it does: what its
+// gate says.
+var earlyLoad = load{"echo", "-requests", "30", "-connections", strconv.Itoa(earlyConnections), "-gate", earlyGate}
+
+const (
+	earlyConnections = 3
+	earlyGate        = "/tmp/gate"
+)
 
 // The disks of a guest: one for loads to read and write, one to hand out
 // results on.

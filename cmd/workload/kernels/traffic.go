@@ -11,6 +11,7 @@ import (
 type traffic struct {
 	processes map[process]sum
 	sockets   map[ports]sum
+	existing  map[int32]int // sockets older than the recording, by their owner
 }
 
 // process is one process as the client or the server of connections.
@@ -36,7 +37,7 @@ func (s *sum) add(e format.Exchange) {
 }
 
 func readTraffic(capture *format.Capture) (traffic, error) {
-	t := traffic{processes: map[process]sum{}, sockets: map[ports]sum{}}
+	t := traffic{processes: map[process]sum{}, sockets: map[ports]sum{}, existing: map[int32]int{}}
 	sockets, err := format.All[format.Socket](capture)
 	if err != nil {
 		return t, err
@@ -44,6 +45,9 @@ func readTraffic(capture *format.Capture) (traffic, error) {
 	of := map[int64]ports{}
 	for _, s := range sockets {
 		of[s.SocketID] = ports{s.LocalPort, s.RemotePort}
+		if s.Event == format.SocketExisting {
+			t.existing[s.PID]++
+		}
 	}
 	exchanges, err := format.All[format.Exchange](capture)
 	for _, e := range exchanges {
@@ -61,6 +65,9 @@ func (t traffic) check(r *result, truth truth) {
 	name := strings.Join(truth.load, " ")
 	streams := truth.load[0] == "stream" // which has no requests
 	for _, s := range truth.Services {
+		if truth.early {
+			r.expect("sockets of "+s.Name+" older than the recording", t.existing[s.PID], earlyConnections)
+		}
 		got, want := t.processes[process{s.PID, false}], sum{s.Requests, s.BytesOut, s.BytesIn}
 		if streams {
 			got.requests, want.requests = 0, 0

@@ -14,6 +14,7 @@ type truth struct {
 	Refused   []refused  `json:"refused"`
 	Listeners []listener `json:"listeners"`
 	load      load
+	early     bool // connected before kmon recorded
 }
 
 type service struct {
