@@ -109,7 +109,6 @@ var loads = []load{
 	{"echo", "-requests", "20", "-connections", "2", "-request-size", "300000", "-response-size", "700000"},
 	{"echo", "-requests", "100", "-ipv6"},
 	{"echo", "-requests", "100", "-mapped"},
-	{"echo", "-requests", "20", "-sleep", "5ms"},
 	{"paths"},
 	{"paths", "-ipv6"},
 	{"fork", "-requests", "40"},
