@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -65,7 +66,7 @@ func (o options) emulate(ctx context.Context, console string, args ...string) er
 		// breakpoints of kernel code that was patched long ago.
 		"-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
 		// A kernel that panics restarts, which ends qemu.
-		"-append", "console=ttyS0 quiet panic=-1 oops=panic",
+		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic",
 	}, args...)...)
 	cmd.Stdout, cmd.Stderr = file, file
 	if err := cmd.Run(); err != nil {
@@ -106,6 +107,23 @@ func takeOut(hand, dir string) (n int, err error) {
 			return n, err
 		}
 	}
+}
+
+// troubles are what a kernel says on its console when something is wrong with
+// it, or with what kmon does to it.
+var troubles = []string{"BUG:", "WARNING: CPU", "Oops", "stall", "hung_task"}
+
+// checkConsole holds that a guest's kernel had no trouble.
+func checkConsole(path string) *result {
+	r := &result{saw: "the kernel had no trouble"}
+	text, err := os.ReadFile(path)
+	r.fail(err)
+	for line := range strings.Lines(string(text)) {
+		if slices.ContainsFunc(troubles, func(trouble string) bool { return strings.Contains(line, trouble) }) {
+			r.fail(errors.New(strings.TrimSpace(line)))
+		}
+	}
+	return r
 }
 
 // tail gives the last lines of a console, of their text only.

@@ -17,8 +17,10 @@ import (
 )
 
 // moduleNames are those that a guest's disks need, where they are not built
-// into the kernel.
-var moduleNames = []string{"virtio", "virtio_ring", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk"}
+// into the kernel, each after those that it needs itself.
+var moduleNames = []string{"virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk"}
+
+const moduleEnding = ".ko"
 
 // kernelFiles is what of a kernel's package is needed to boot it.
 type kernelFiles struct {
@@ -49,7 +51,7 @@ func (k kernel) fetch(ctx context.Context, dir string) (kernelFiles, error) {
 	}
 	files := kernelFiles{release: strings.TrimPrefix(name, "linux-image-"), image: filepath.Join(unpacked, "vmlinuz")}
 	var err error
-	if files.modules, err = filepath.Glob(filepath.Join(unpacked, "*.ko")); err != nil {
+	if files.modules, err = filepath.Glob(filepath.Join(unpacked, "*"+moduleEnding)); err != nil {
 		return kernelFiles{}, err
 	}
 	_, err = os.Stat(files.image)
@@ -158,7 +160,7 @@ func unpack(ctx context.Context, archive *tar.Reader, dir string) error {
 		switch {
 		case strings.HasPrefix(base, "vmlinuz-"):
 			module, compressed = "vmlinuz", false
-		case !slices.Contains(moduleNames, strings.TrimSuffix(module, ".ko")):
+		case !slices.Contains(moduleNames, strings.TrimSuffix(module, moduleEnding)):
 			continue
 		}
 		content, err := io.ReadAll(archive)

@@ -60,23 +60,14 @@ func askTwice() error {
 	return err
 }
 
-// loadModules loads the modules at the root in an order in which each finds
-// what it needs.
+// loadModules loads the modules that are not built into the kernel.
 func loadModules() error {
-	left, err := filepath.Glob("/*.ko")
-	for failed := err; ; failed = nil {
-		n := len(left)
-		left = slices.DeleteFunc(left, func(path string) bool {
-			err := loadModule(path)
-			if err != nil {
-				failed = errors.Join(failed, fmt.Errorf("module %s: %w", path, err))
-			}
-			return err == nil
-		})
-		if len(left) == 0 || len(left) == n {
-			return failed
+	for _, name := range moduleNames {
+		if err := loadModule("/" + name + moduleEnding); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("module %s: %w", name, err)
 		}
 	}
+	return nil
 }
 
 func loadModule(path string) error {
@@ -111,12 +102,6 @@ func awaitFile(path string) error {
 	}
 	return fmt.Errorf("no %s after 5 s", path)
 }
-
-// The changes of trials.
-const (
-	hideTypes = "hide types"
-	lockDown  = "lock down"
-)
 
 // change makes a change to the guest, for the time of one trial where it can
 // be undone.
@@ -171,20 +156,20 @@ func (t trial) run(limit time.Duration) (err error) {
 	}
 	code, err := t.record(ctx)
 	if err := errors.Join(err, early()); err != nil {
-		return fmt.Errorf("trial %s: %w", t.Name, err)
+		fmt.Printf("guest: trial %s: %v\n", t.Name, err)
 	}
-	fmt.Printf("guest: trial %s: exit code %d after %.1f s\n", t.Name, code, time.Since(began).Seconds())
 	if ctx.Err() != nil {
-		return fmt.Errorf("trial %s did not end within %v", t.Name, limit)
+		code = fmt.Sprintf("none within %v", limit)
 	}
-	return os.WriteFile(filepath.Join(results, t.Name+codeEnding), []byte(strconv.Itoa(code)), 0o644)
+	fmt.Printf("guest: trial %s: exit code %s after %.1f s\n", t.Name, code, time.Since(began).Seconds())
+	return errors.Join(ctx.Err(), os.WriteFile(filepath.Join(results, t.Name+codeEnding), []byte(code), 0o644))
 }
 
 // record runs kmon, and gives its exit code.
-func (t trial) record(ctx context.Context) (int, error) {
+func (t trial) record(ctx context.Context) (string, error) {
 	log, err := os.Create(filepath.Join(results, t.Name+logEnding))
 	if err != nil {
-		return 0, err
+		return "none", err
 	}
 	defer log.Close()
 	args := append([]string{"record", "-o", filepath.Join(results, t.Name+captureEnding)}, slices.Concat(everything, t.Flags)...)
@@ -196,13 +181,14 @@ func (t trial) record(ctx context.Context) (int, error) {
 	cmd.Cancel = func() error { return cmd.Process.Signal(unix.SIGQUIT) } // it says where it is
 	cmd.WaitDelay = 5 * time.Second
 	if err := cmd.Run(); cmd.ProcessState == nil {
-		return 0, err
+		return "none", err
 	}
-	return cmd.ProcessState.ExitCode(), nil
+	return strconv.Itoa(cmd.ProcessState.ExitCode()), nil
 }
 
 // startEarly starts the early load of a trial that records, and waits until it
-// is connected. The returned function waits for its end.
+// is connected. The returned function waits for its end, whether kmon has come
+// to record or not.
 func (t trial) startEarly(ctx context.Context) (wait func() error, err error) {
 	if len(t.Loads) == 0 {
 		return func() error { return nil }, nil
@@ -218,11 +204,20 @@ func (t trial) startEarly(ctx context.Context) (wait func() error, err error) {
 	for ctx.Err() == nil {
 		connected, err := filepath.Glob(filepath.Join(earlyGate, "connected-*"))
 		if err != nil || len(connected) == earlyConnections {
-			return cmd.Wait, err
+			return func() error { return errors.Join(openGate(), cmd.Wait()) }, err
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
 	return nil, ctx.Err()
+}
+
+// openGate lets the early load ask.
+func openGate() error {
+	var failed error
+	for _, step := range []string{"ask", "answer"} {
+		failed = errors.Join(failed, os.WriteFile(filepath.Join(earlyGate, step), nil, 0o644))
+	}
+	return failed
 }
 
 // loadCommand is a load, with its truth in a file of this name.
@@ -244,10 +239,8 @@ func play(ctx context.Context, args []string) error {
 	if at < 0 {
 		return fmt.Errorf("no trial %q", args[0])
 	}
-	for _, step := range []string{"ask", "answer"} {
-		if err := os.WriteFile(filepath.Join(earlyGate, step), nil, 0o644); err != nil {
-			return err
-		}
+	if err := openGate(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, plan.TrialLimit)
 	defer cancel()

@@ -193,3 +193,17 @@ func TestFaultsAreCountedByTheirEnds(t *testing.T) {
 		}
 	}
 }
+
+func TestConsoleTellsOfTroubles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), consoleName)
+	for text, wrong := range map[string]int{
+		"guest: trial best: exit code 0 after 9.1 s\r\n[   13.1] reboot: Power down\r\n":           0,
+		"[   28.8] watchdog: BUG: soft lockup - CPU#1 stuck for 26s!\r\n[   29.1] RIP: 0010:x\r\n": 1,
+		"[    9.0] WARNING: CPU: 0 PID: 1 at kernel/bpf/verifier.c:1 x+0x1/0x2\r\n":                1,
+	} {
+		check(t, os.WriteFile(path, []byte(text), 0o600))
+		if r := checkConsole(path); len(r.wrong) != wrong {
+			t.Errorf("%q: %v", text, r)
+		}
+	}
+}

@@ -80,7 +80,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
 	flags.StringVar(&o.cache, "cache", ".tools/kernels", "keep packages in `DIR`")
 	flags.StringVar(&o.out, "out", "dist/kernels", "write captures, truths and consoles to `DIR`")
-	flags.DurationVar(&o.limit, "limit", 3*time.Minute, "no boot takes longer, and no trial half of it")
+	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "no boot takes longer, and no trial half of it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -129,7 +129,9 @@ func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
 		return err
 	}
 	fmt.Fprintf(out, "== %s: %d trials in %.0f s\n", files.release, len(trials), time.Since(began).Seconds())
-	wrong := 0
+	console := checkConsole(filepath.Join(dir, consoleName))
+	wrong := len(console.wrong)
+	fmt.Fprintf(out, "   %-14s %s\n", "console", console)
 	for _, t := range trials {
 		r := t.check(dir, files.release)
 		wrong += len(r.wrong)

@@ -16,7 +16,7 @@ type kernel struct {
 // trial is one run of kmon record in a guest.
 type trial struct {
 	Name string `json:"name"`
-	// Change names what is changed in the guest before, and stays; "": nothing.
+	// Change names what is changed in the guest meanwhile; "": nothing.
 	Change string `json:"change,omitempty"`
 	// Force names the variants to use, by indicator, instead of the best.
 	Force variants `json:"force,omitempty"`
@@ -41,6 +41,12 @@ var earlyLoad = load{"echo", "-requests", "30", "-connections", strconv.Itoa(ear
 const (
 	earlyConnections = 3
 	earlyGate        = "/tmp/gate"
+)
+
+// The changes of trials.
+const (
+	hideTypes = "hide types"
+	lockDown  = "lock down" // stays, for no kernel undoes it
 )
 
 // The disks of a guest: one for loads to read and write, one to hand out
