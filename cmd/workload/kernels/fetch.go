@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 )
 
 // moduleNames are those that a guest's disks need, where they are not built
@@ -113,7 +114,8 @@ type pinned struct {
 	sha256 string
 }
 
-// download fetches the package to a directory.
+// download fetches the package to a directory. The error is errGone if no
+// address gives it.
 func (p pinned) download(ctx context.Context, dir string) error {
 	var failed error
 	for _, url := range p.urls {
@@ -126,10 +128,14 @@ func (p pinned) download(ctx context.Context, dir string) error {
 		}
 		failed = errors.Join(failed, err)
 	}
-	return failed
+	return fmt.Errorf("%w: %w", errGone, failed)
 }
 
+const downloadLimit = time.Minute
+
 func get(ctx context.Context, url string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, downloadLimit)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err

@@ -4,10 +4,13 @@ import (
 	"archive/tar"
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -190,6 +193,36 @@ func TestFaultsAreCountedByTheirEnds(t *testing.T) {
 		r := &result{}
 		if less.checkRefused(r, closed); len(r.wrong) != 1 {
 			t.Errorf("without event %d: %v", i, r)
+		}
+	}
+}
+
+// A package that is gone is told of; one that is another is an error.
+func TestPinnedPackages(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/there" {
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(server.Close)
+	nothing := fmt.Sprintf("%x", sha256.Sum256(nil))
+	for _, test := range []struct {
+		paths  []string
+		sha256 string
+		gone   bool
+		failed bool
+	}{
+		{[]string{"/moved", "/there"}, nothing, false, false},
+		{[]string{"/moved", "/removed"}, nothing, true, true},
+		{[]string{"/there"}, "0123", false, true},
+	} {
+		p := pinned{name: "linux-image", sha256: test.sha256}
+		for _, path := range test.paths {
+			p.urls = append(p.urls, server.URL+path)
+		}
+		err := p.download(t.Context(), t.TempDir())
+		if errors.Is(err, errGone) != test.gone || (err != nil) != test.failed {
+			t.Errorf("%v: %v", test.paths, err)
 		}
 	}
 }

@@ -37,6 +37,11 @@ const playVerb = "play"
 // errUntrue is the error of captures that do not tell what was.
 var errUntrue = errors.New("a capture does not tell what was")
 
+// errGone is the error of a package that its archive does not give. Debian
+// takes old kernels away some day: what they say can then not be tried, which
+// is told, and is no fault of kmon's.
+var errGone = errors.New("the package cannot be had")
+
 func main() {
 	if os.Getpid() == 1 && os.Args[0] == "/"+initName {
 		beGuest()
@@ -104,6 +109,8 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		}
 		if err := o.try(ctx, out, kernels[at]); errors.Is(err, errUntrue) {
 			failed = err
+		} else if errors.Is(err, errGone) {
+			fmt.Fprintf(out, "== %s: NOT TRIED: %v\n", name, err)
 		} else if err != nil {
 			return fmt.Errorf("kernel %s: %w", name, err)
 		}
