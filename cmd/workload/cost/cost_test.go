@@ -228,3 +228,13 @@ func TestParseGenerators(t *testing.T) {
 		}
 	}
 }
+
+func TestRecordersOfPipes(t *testing.T) {
+	all := []string{"kmon", "kmon-tcp", "tcpdump", "perf-sched"}
+	if got := recordersOf("redis", all); !slices.Equal(got, all) {
+		t.Errorf("redis: %v", got)
+	}
+	if got := recordersOf("pipe", all); !slices.Equal(got, []string{"kmon", "perf-sched"}) {
+		t.Errorf("pipe: %v", got)
+	}
+}

@@ -65,7 +65,7 @@ func startLoad(ctx context.Context, name, dir string, o options) (*load, error) 
 		l, err = startNginx(dir, port, o.duration, "-H", "Connection: close")
 	case "pgbench":
 		l, err = startPostgres(ctx, dir, port, o.duration)
-	case "pipe":
+	case pipeName:
 		return pipeLoad(o.requests), nil
 	default:
 		return nil, errors.New("no such load: redis, nginx, nginx-close, pgbench and pipe there are")

@@ -29,6 +29,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -94,13 +95,25 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	}
 	defer os.RemoveAll(dir)
 	for _, name := range o.loads {
-		rounds, err := o.measure(ctx, filepath.Join(dir, name), name, record)
+		part := o
+		if part.recorders = recordersOf(name, o.recorders); len(part.recorders) == 0 {
+			return fmt.Errorf("%s: nothing goes over the network, so the recorders asked for see nothing: name kmon or perf-sched", name)
+		}
+		rounds, err := part.measure(ctx, filepath.Join(dir, name), name, record)
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		report(out, name, o, rounds)
+		report(out, name, part, rounds)
 	}
 	return nil
+}
+
+// recordersOf are the recorders that have something to record of a load.
+func recordersOf(load string, recorders []string) []string {
+	if load != pipeName {
+		return recorders
+	}
+	return slices.DeleteFunc(slices.Clone(recorders), func(name string) bool { return name == "kmon-tcp" || name == "tcpdump" })
 }
 
 // measure runs one load until enough rounds count.
