@@ -84,7 +84,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.StringVar(&o.kmon, "kmon", "./kmon", "the kmon to try, for linux/amd64")
 	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
 	flags.StringVar(&o.cache, "cache", ".tools/kernels", "keep packages in `DIR`")
-	flags.StringVar(&o.out, "out", "dist/kernels", "write captures, truths and consoles to `DIR`")
+	flags.StringVar(&o.out, "out", "dist/trials", "write captures, truths and consoles to `DIR`")
 	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "no boot takes longer, and no trial half of it")
 	if err := flags.Parse(args); err != nil {
 		return err
