@@ -71,8 +71,8 @@ $(GOLANGCI):
 	mv .tools/golangci-lint $@
 
 .PHONY: race
-race: ## run all tests under the race detector; needs a C compiler
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -race ./...
+race: ## run all tests but those of a browser under the race detector; needs a C compiler
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race ./...
 
 .PHONY: golden
 golden: ## write the golden files anew; look at the diff before you commit

@@ -15,6 +15,9 @@ import (
 // browser finds Chromium. Without one the test is skipped, except in CI.
 func browser(t *testing.T) string {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: the page's scripts are no Go code")
+	}
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
