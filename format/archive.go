@@ -34,6 +34,8 @@ type archive struct {
 	count     int
 	dirNs     int64 // when the directory was last written, monotonic
 	dirStale  bool  // the file lacks the directory of its last entries
+	maxBytes  int64 // what size must not exceed; 0: no limit
+	reserved  int64 // up to here the file has room on the disk for sure
 }
 
 // entryBuffer returns buf emptied but for room for the local header of name.
@@ -49,7 +51,7 @@ func entryBuffer(buf []byte, name string) []byte {
 // add appends the entry called name. buf comes from entryBuffer and holds the
 // data after the header; add returns it, possibly grown, for the next entry.
 // On an error the file keeps all earlier entries with a sound directory, as far
-// as the file system lets it.
+// as the file system lets it; errNoRoom has changed nothing.
 func (a *archive) add(name string, buf []byte, nowNs int64) ([]byte, error) {
 	head := localHeaderLen + len(name)
 	data := buf[head:]
@@ -58,6 +60,10 @@ func (a *archive) add(name string, buf []byte, nowNs int64) ([]byte, error) {
 	oldDirectory := len(a.directory)
 	a.directory = appendCentralHeader(a.directory, e)
 	next := a.end + int64(len(buf))
+	if err := a.makeRoom(next+int64(len(a.directory))+maxEndLen, name == finalName); err != nil {
+		a.directory = a.directory[:oldDirectory]
+		return buf, fmt.Errorf("%s: %w", name, err)
+	}
 	lazy := a.count >= lazyDirectoryEntries && nowNs-a.dirNs < lazyDirectoryNs
 	if !lazy {
 		buf = append(buf, a.directory...)
@@ -81,20 +87,22 @@ func (a *archive) write(buf []byte, offset int64) error {
 	}
 	end := offset + int64(len(buf))
 	if end < a.size.Load() {
-		if err := a.f.Truncate(end); err != nil {
-			return err
-		}
+		return a.truncate(end)
 	}
 	a.size.Store(end)
 	return nil
 }
 
-// restore makes the file end with the directory of the entries before end.
+// restore makes the file end with the directory of the entries before end. It
+// writes before it cuts: the room that the old directory had, once given back,
+// may be gone.
 func (a *archive) restore() error {
-	if err := a.f.Truncate(a.end); err != nil {
+	if a.writeDirectory() == nil {
+		return a.truncate(a.size.Load())
+	}
+	if err := a.truncate(a.end); err != nil {
 		return err
 	}
-	a.size.Store(a.end)
 	return a.writeDirectory()
 }
 

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // Close seals what is open, writes f as final.json with Rows filled in, forces
@@ -29,29 +30,52 @@ func (w *Writer) close(f *Final) error {
 	if w.archive.dirStale {
 		errs = append(errs, w.archive.writeDirectory())
 	}
+	errs = append(errs, w.archive.release())
 	if !w.options.NoSync {
 		errs = append(errs, w.archive.f.Sync())
 	}
-	errs = append(errs, w.archive.f.Close(), rename(w.path+partSuffix, w.path))
-	return errors.Join(errs...)
+	errs = append(errs, w.archive.f.Close())
+	err := rename(w.path+partSuffix, w.path)
+	w.named = err == nil
+	return errors.Join(append(errs, err)...)
 }
 
-// writeFinal writes final.json.
+// writeFinal writes final.json. Rows that are not in the file are losses.
 func (w *Writer) writeFinal(f Final) error {
-	f.Rows = maps.Clone(w.copied)
+	f.Rows, f.Losses = maps.Clone(w.copied), maps.Clone(f.Losses)
 	for _, s := range w.sinks {
 		if _, sealed := s.counts(); sealed > 0 {
 			f.Rows[s.table().name] = sealed
 		}
 	}
-	if err := w.err(); err != nil && f.Error == "" {
-		f.Error = err.Error()
+	for table, n := range w.Unwritten() {
+		if f.Losses == nil {
+			f.Losses = map[string]int64{}
+		}
+		f.Losses[table+"/"+LossWrite.String()] += n
+	}
+	if err := w.err(); err != nil {
+		f.failed(err)
+	}
+	if len(f.Error) > maxFinalError {
+		f.Error = strings.ToValidUTF8(f.Error[:maxFinalError], "")
 	}
 	final, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return err
 	}
 	return w.addEntry(finalName, append(final, '\n'))
+}
+
+// failed notes that the file could not be written to the end.
+func (f *Final) failed(err error) {
+	f.StopReason = "error"
+	if DiskFailed(err) {
+		f.StopReason = "disk"
+	}
+	if f.Error == "" {
+		f.Error = err.Error()
+	}
 }
 
 // Discard stops writing and removes the file.
@@ -66,7 +90,7 @@ func (w *Writer) Abandon() error {
 		return fmt.Errorf("%s: %w", w.path, ErrClosed)
 	}
 	w.stop(false)
-	return errors.Join(w.err(), w.archive.f.Close())
+	return errors.Join(w.err(), w.archive.release(), w.archive.f.Close())
 }
 
 // stop ends the goroutines, with seal after closing all open segments.

@@ -65,7 +65,7 @@ func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, 
 	w := &Writer{
 		path:    path,
 		options: o,
-		archive: &archive{f: f},
+		archive: &archive{f: f, maxBytes: o.MaxBytes},
 		queue:   make(chan work, queueBatches),
 		encoded: make(chan struct{}),
 		copied:  map[string]int64{},

@@ -143,10 +143,16 @@ func (s *sink[T]) finish(e *encoder, nowNs int64) error {
 	if err != nil {
 		return err
 	}
-	if e.buf, err = e.archive.add(name, e.buf, nowNs); err != nil {
+	size := len(e.buf)
+	e.buf, err = e.archive.add(name, e.buf, nowNs)
+	if errors.Is(err, errNoRoom) {
+		return nil // these rows are not written; smaller segments may still be
+	}
+	if err != nil {
 		return err
 	}
 	s.sequence++
+	s.sealedBytes.Add(int64(size))
 	s.sealed.Add(rows)
 	return nil
 }

@@ -48,7 +48,7 @@ type Collector struct {
 type Final struct {
 	EndNs       int64            `json:"end_ns"` // monotonic
 	EndUnixNs   int64            `json:"end_unix_ns"`
-	StopReason  string           `json:"stop_reason"` // duration, signal, command, size, disk, error; repaired: written by Repair
+	StopReason  string           `json:"stop_reason"` // see record.Result; repaired: written by Repair
 	Error       string           `json:"error,omitempty"`
 	Rows        map[string]int64 `json:"rows"`   // per table
 	Losses      map[string]int64 `json:"losses"` // collector/cause → count

@@ -59,12 +59,14 @@ type sink[T Row] struct {
 	segmentRows int64
 	sequence    int
 	sealed      atomic.Int64 // rows in the file; read by both
+	sealedBytes atomic.Int64 // what they take there; read by both
 }
 
 // rowSink is a sink, whatever its row type.
 type rowSink interface {
 	table() *table
 	counts() (appended, sealed int64)
+	pending() int64
 	tick(nowNs int64)
 	flush(seal bool)
 	due(nowNs int64) bool
@@ -106,6 +108,19 @@ func (s *sink[T]) append(rows []T) {
 			s.flush(s.unsealed >= segmentRows || s.unsealedText >= segmentTextBytes)
 		}
 	}
+}
+
+// appendOrLose is append while the Writer takes rows. After a failure it counts
+// them: they were recorded, and are not written.
+func (s *sink[T]) appendOrLose(rows []T) error {
+	err := s.w.ready()
+	switch {
+	case err == nil:
+		s.append(rows)
+	case !s.w.closed:
+		s.appended += int64(len(rows))
+	}
+	return err
 }
 
 // fit gives how many of the rows the current batch takes by their texts, at

@@ -25,6 +25,10 @@ const (
 type WriterOptions struct {
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
+	// MaxBytes is how large the file may become at any time, directory and
+	// final.json included; 0: no limit. Segments that do not fit are left out,
+	// and their rows stay Unwritten.
+	MaxBytes int64
 	// openFile replaces the file underneath, for tests.
 	openFile func(path string) (file, error)
 }
@@ -48,6 +52,7 @@ type Writer struct {
 	syncedNs int64
 	nowNs    int64 // of the last Tick
 	closed   bool
+	named    bool                  // the file has lost its ending .part
 	failure  atomic.Pointer[error] // first error of the encoder or of a sync
 
 	exchanges *sink[Exchange]
@@ -121,6 +126,15 @@ func (w *Writer) err() error {
 	return nil
 }
 
+// Path is the name of the file at present: until Close has given it its name,
+// that with the ending .part.
+func (w *Writer) Path() string {
+	if w.named {
+		return w.path
+	}
+	return w.path + partSuffix
+}
+
 // ready gives the error that keeps the Writer from taking more.
 func (w *Writer) ready() error {
 	if w.closed {
@@ -130,15 +144,12 @@ func (w *Writer) ready() error {
 }
 
 // Append adds rows to their table, copying them. An error is that of an
-// earlier write: rows from then on are not in the capture, everything sealed
-// before is, and the Writer can still be closed.
+// earlier write: rows from then on are not in the capture but counted as
+// Unwritten, everything sealed before is, and the Writer can still be closed.
 func Append[T Row](w *Writer, rows ...T) error {
-	if err := w.ready(); err != nil {
-		return err
-	}
 	for _, s := range w.sinks {
 		if s, ok := s.(*sink[T]); ok {
-			s.append(rows)
+			return s.appendOrLose(rows)
 		}
 	}
 	return nil
@@ -147,11 +158,7 @@ func Append[T Row](w *Writer, rows ...T) error {
 // AppendExchanges is Append for the busiest table: it allocates nothing once
 // the batches exist.
 func (w *Writer) AppendExchanges(rows []Exchange) error {
-	if err := w.ready(); err != nil {
-		return err
-	}
-	w.exchanges.append(rows)
-	return nil
+	return w.exchanges.appendOrLose(rows)
 }
 
 // Tick tells the Writer the monotonic time. It seals segments by age and, every
@@ -211,8 +218,8 @@ func (w *Writer) Rows() map[string]int64 {
 }
 
 // Unwritten gives, per table that has any, how many appended rows are not in
-// the file. While recording these are the open segments; after Close they are
-// lost.
+// the file. While recording these are the open segments, and what did not fit;
+// after Close they are lost.
 func (w *Writer) Unwritten() map[string]int64 {
 	rows := map[string]int64{}
 	for _, s := range w.sinks {

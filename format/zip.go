@@ -18,6 +18,7 @@ const (
 	endLen              = 22
 	end64Len            = 56
 	end64LocatorLen     = 20
+	maxEndLen           = endLen + end64Len + end64LocatorLen
 	zip64ExtraID        = 0x0001
 	zipVersionStored    = 20        // version needed to extract a stored entry
 	zipVersion64        = 45        // with zip64
