@@ -19,6 +19,9 @@ const (
 	// segmentCost is what a segment takes beyond its rows: 1.5 KB for a table
 	// of few columns, twice that for the widest.
 	segmentCost = 3 << 10
+	// packing is how many times smaller than in memory rows are in the file:
+	// exchanges of a quiet node 6 times (12 bytes of 80), of a busy one 13 times.
+	packing = 6
 )
 
 // errNoRoom: the entry would make the file larger than it may become.
@@ -79,8 +82,8 @@ func (a *archive) release() error {
 }
 
 // Pending estimates how many bytes the appended rows that are not in the file
-// yet will take there: as many a row as those of their table took so far. Of
-// tables with none in the file it is rather too much.
+// yet will take there: as many a row as those of their table took so far. For
+// tables with none in the file it is a guess.
 func (w *Writer) Pending() int64 {
 	var n int64
 	for _, s := range w.sinks {
@@ -95,7 +98,7 @@ func (s *sink[T]) pending() int64 {
 	if rows <= 0 {
 		return 0
 	}
-	bytes := rows*int64(unsafe.Sizeof(*new(T))) + int64(s.unsealedText)
+	bytes := (rows*int64(unsafe.Sizeof(*new(T))) + int64(s.unsealedText)) / packing
 	if sealed > 0 {
 		bytes = min(bytes, int64(1.25*float64(rows)*float64(s.sealedBytes.Load())/float64(sealed)))
 	}
