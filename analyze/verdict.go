@@ -214,6 +214,9 @@ func (r *run) warnings(a *Analysis) []string {
 		if c.Final == nil {
 			warn("%s has no orderly end: the recorder was stopped hard, is still recording, or the file was cut; its last moments are missing", file)
 		}
+		if f := c.Final; f != nil && f.Error != "" && (f.StopReason == "disk" || f.StopReason == "error") {
+			warn("%s: the recording ended before it should: %s", file, f.Error)
+		}
 		if n := c.Damaged(); n > 0 {
 			warn("%s: %d damaged parts were not read, counts are too low", file, n)
 		}
