@@ -13,7 +13,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	if errors.Is(cause, errStop) {
 		cause = nil
 	}
-	err := errors.Join(cause, r.session.Detach())
+	err := errors.Join(cause, r.session.Detach(), r.markBound())
 	end := provider.Clock()
 	r.stopCommand()
 	err = errors.Join(err, r.lastMarks())
@@ -26,22 +26,28 @@ func (r *recorder) finish(cause error) (Result, error) {
 		Losses: r.losses, CPUNs: cpuNs, MaxRSSBytes: maxRSS,
 	}
 	if err != nil {
-		final.StopReason, final.Error = "error", err.Error()
+		final.StopReason, final.Error = "error", distinct(err).Error()
 	}
 	if len(r.options.Command) > 0 {
 		final.ExitCode = &r.exitCode
 	}
 	runTime, _ := r.session.RunTime()
-	err = errors.Join(err, r.writer.Close(final), r.session.Close())
+	closed := r.writer.Close(final)
+	err = distinct(errors.Join(closed, err, r.session.Close()))
 	cpuNs, maxRSS = usage()
 	for table, n := range r.writer.Unwritten() {
 		r.losses[table+"/"+format.LossWrite.String()] += n
 	}
+	if format.DiskFailed(closed) {
+		final.StopReason, err = "disk", &diskError{r.writer.Path(), err}
+	} else if err != nil {
+		final.StopReason = "error"
+	}
 	return Result{
-		Path: r.path, Rows: r.writer.Rows(), SizeBytes: r.writer.Size(), Losses: r.losses,
+		Path: r.writer.Path(), Rows: r.written(), SizeBytes: r.writer.Size(), Losses: r.losses,
 		CPUNs: cpuNs, MaxRSSBytes: maxRSS, BPFRunNs: runTime.Nanoseconds(), DurationNs: end.MonotonicNs - r.startNs,
 		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
-		Warnings: r.provider.Warnings(),
+		Warnings: append(r.provider.Warnings(), r.bounds.sentences()...),
 	}, err
 }
 

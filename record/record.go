@@ -24,6 +24,13 @@ type Options struct {
 	Output string
 	// Duration ends the recording; 0: only the context or Command does.
 	Duration time.Duration
+	// MaxSizeBytes is what the capture must not exceed, at least MinMaxSizeBytes;
+	// 0: no limit. The recording ends before.
+	MaxSizeBytes int64
+	// MinFreeBytes ends the recording before the file system that holds the
+	// capture has less free; 0: DefaultMinFreeBytes, or a hundredth of a file
+	// system where that is less; negative: not looked at.
+	MinFreeBytes int64
 	// Collectors to run; empty: those of the configuration, else all but
 	// syscall.
 	Collectors []string
@@ -82,18 +89,20 @@ type Status struct {
 
 // Result is a finished recording.
 type Result struct {
-	Path        string
-	Rows        map[string]int64 // per table
+	Path        string           // ends in .part if the file could not be given its name
+	Rows        map[string]int64 // per table, in the file
 	SizeBytes   int64
 	Losses      map[string]int64 // "collector/cause" → events; "table/write" → rows that could not be written
 	CPUNs       int64            // of the recorder
 	BPFRunNs    int64            // of its programs in the kernel, an estimate; 0: not measured
 	MaxRSSBytes int64
 	DurationNs  int64
-	StopReason  string   // duration, signal, command, error
-	ExitCode    int      // of Command; 128+n when signal n ended it
-	Unresolved  []string // selectors that stood for nothing at the end
-	Warnings    []string // why names of processes may be wrong, in sentences
+	// StopReason is duration, signal, command, size (MaxSizeBytes), disk (too
+	// little free, full, read-only or failed: an error then says so), or error.
+	StopReason string
+	ExitCode   int      // of Command; 128+n when signal n ended it
+	Unresolved []string // selectors that stood for nothing at the end
+	Warnings   []string // why names of processes may be wrong, which bound ended the recording; sentences
 }
 
 const (
@@ -189,7 +198,10 @@ func (r *recorder) begin(plan probe.Plan) error {
 	if path == "" {
 		path = DefaultName(host.Name, r.began)
 	}
-	writer, err := format.Create(path, r.manifest(plan, host, clock), format.WriterOptions{})
+	if err := r.beginBounds(path); err != nil {
+		return err
+	}
+	writer, err := format.Create(path, r.manifest(plan, host, clock), format.WriterOptions{MaxBytes: r.options.MaxSizeBytes})
 	if err != nil {
 		return err
 	}
@@ -311,6 +323,8 @@ func (o Options) stored() map[string]string {
 		}
 	}
 	set("duration", o.Duration.String(), o.Duration != 0)
+	set("max_size_bytes", fmt.Sprint(o.MaxSizeBytes), o.MaxSizeBytes != 0)
+	set("min_free_bytes", fmt.Sprint(max(0, o.MinFreeBytes)), o.MinFreeBytes != 0)
 	set("collectors", strings.Join(o.Collectors, ","), len(o.Collectors) > 0)
 	set("syscalls", strings.Join(o.Syscalls, ","), len(o.Syscalls) > 0)
 	set("syscall_latency", "yes", o.SyscallLatency)

@@ -52,6 +52,7 @@ type recorder struct {
 
 	data       probe.Data // batch on its way to the writer
 	interval   interval
+	bounds     bounds
 	procs      []format.Proc
 	stacks     stackNamer
 	listeners  map[format.Listener]bool // seen, to write each once
@@ -137,7 +138,7 @@ func (r *recorder) shouldStop(ctx context.Context) bool {
 		r.stopReason = "duration"
 		return true
 	}
-	return false
+	return r.outOfRoom()
 }
 
 // drain reads the rings, control first so that a socket's row comes before its
@@ -152,10 +153,15 @@ func (r *recorder) drain(data bool) (more bool, err error) {
 }
 
 // drainAll reads the rings until nothing is left; the hooks must be detached.
-func (r *recorder) drainAll() error {
+// With an error it goes on: the writer counts what it cannot write.
+func (r *recorder) drainAll() (first error) {
 	for {
-		if more, err := r.drain(true); err != nil || !more {
-			return err
+		more, err := r.drain(true)
+		if first == nil {
+			first = err
+		}
+		if !more {
+			return first
 		}
 	}
 }
@@ -203,6 +209,7 @@ const maxListenersSeen = 65536
 
 // appendListeners writes the listeners that were not written before.
 func (r *recorder) appendListeners(rows []format.Listener) error {
+	var fresh []format.Listener
 	for _, row := range rows {
 		key := row
 		key.TsNs, key.Backlog = 0, 0
@@ -213,11 +220,9 @@ func (r *recorder) appendListeners(rows []format.Listener) error {
 			clear(r.listeners)
 		}
 		r.listeners[key] = true
-		if err := format.Append(r.writer, row); err != nil {
-			return err
-		}
+		fresh = append(fresh, row)
 	}
-	return nil
+	return format.Append(r.writer, fresh...)
 }
 
 // appendSnapshot writes what the Provider found new.
@@ -261,6 +266,7 @@ func (r *recorder) tick() error {
 	if err := r.writer.Tick(clock.MonotonicNs); err != nil {
 		return err
 	}
+	r.bounds.look()
 	r.report()
 	return nil
 }
@@ -302,14 +308,13 @@ func (r *recorder) appendLosses(nowNs int64) error {
 		lost = append(lost, probe.Lost{Collector: "tcp", Table: "exchanges", Cause: format.LossDecode, Count: n})
 	}
 	lost = append(lost, r.stacks.lost()...)
+	var errs []error
 	for _, l := range lost {
 		r.lost += l.Count
 		r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
 		row := format.Loss{StartNs: r.lastLossNs, EndNs: nowNs, Collector: l.Collector, Table: l.Table, Cause: l.Cause, Count: l.Count}
-		if err := format.Append(r.writer, row); err != nil {
-			return err
-		}
+		errs = append(errs, format.Append(r.writer, row))
 	}
 	r.lastLossNs = nowNs
-	return r.markLosses(nowNs, lost)
+	return errors.Join(append(errs, r.markLosses(nowNs, lost))...)
 }
