@@ -22,6 +22,7 @@ const (
 type recordFlags struct {
 	output     string
 	duration   duration
+	bounds     boundFlags
 	collectors []string
 	pids       []string
 	services   []string
@@ -48,6 +49,11 @@ is over, CMD ends, or an interrupt (Ctrl-C) or SIGTERM arrives.
 The capture is FILE.part while it is open and FILE once it is complete; an
 existing file is never overwritten. A first interrupt finishes the file. A
 second abandons the recording: FILE.part stays, and kmon repair reads it.
+
+Recording also ends before the capture exceeds --max-size, and before its file
+system has less than --min-free left. Should the disk be full or fail all the
+same, what was written is kept, the capture says what was lost, and the exit
+code is 2.
 
 Without -p, --service, --cgroup and --port all processes are recorded but kmon
 itself. With several of them, what matches any of them is recorded.
@@ -77,6 +83,7 @@ it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
 		Example: `  $ kmon record -d 60s
   $ kmon record -o shop.kmon -d 5m --service cart --service checkout
   $ kmon record -p 4711 --port 443
+  $ kmon record --max-size 500MB --min-free 2GiB
   $ kmon record -e cpu --off-cpu-min 100us --sample-hz 499 --user-stacks -d 20s
   $ kmon record --syscalls default --count tcp:tcp_probe -d 30s
   $ kmon record -o bench.kmon -- redis-benchmark -n 100000 -q`,
@@ -100,6 +107,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write this `FILE` (default kmon-HOST-UTC.kmon)")
 	flags.VarP(&f.duration, "duration", "d", "stop after this `TIME`: 30s, 5m (default: until interrupted)")
+	f.bounds.register(cmd, flags)
 	flags.StringSliceVarP(&f.collectors, "events", "e", nil, "run these `COLLECTORS` (default all but syscall)")
 	flags.StringSliceVarP(&f.pids, "pid", "p", nil, "record the process `PID`; repeatable")
 	flags.StringArrayVar(&f.services, "service", nil, "record the service `NAME`; repeatable")
@@ -132,6 +140,9 @@ func (f *recordFlags) check() error {
 		return err
 	}
 	if err := f.cpu.check(); err != nil {
+		return err
+	}
+	if err := f.bounds.check(); err != nil {
 		return err
 	}
 	if f.interval != 0 && time.Duration(f.interval) < time.Second {

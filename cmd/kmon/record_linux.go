@@ -86,6 +86,8 @@ func (f *recordFlags) options() (record.Options, error) {
 	return record.Options{
 		Output:         cmp.Or(f.output, record.DefaultName(host, time.Now())),
 		Duration:       time.Duration(f.duration),
+		MaxSizeBytes:   int64(f.bounds.maxSize.size),
+		MinFreeBytes:   f.bounds.minFree.bytes(),
 		Collectors:     f.collectors,
 		PIDs:           pids,
 		Services:       f.services,

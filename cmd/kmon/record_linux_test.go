@@ -55,6 +55,19 @@ func TestRecordCountsOnlyWhatThereIs(t *testing.T) {
 	}
 }
 
+// Where --min-free is not even there at the start, nothing is begun.
+func TestRecordNeedsRoom(t *testing.T) {
+	need(t)
+	t.Chdir(t.TempDir())
+	stdout, stderr, code := kmon("record", "-d", "1s", "-o", "x.kmon", "--min-free", "8000000TiB")
+	if code != codeError || stdout != "" || !regexp.MustCompile(`^kmon: \. has only [0-9.]+ MiB free, .*\(--min-free\)\n$`).MatchString(stderr) {
+		t.Errorf("got exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+	if left, err := os.ReadDir("."); err != nil || len(left) > 0 {
+		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
 func TestMarkWithoutRecording(t *testing.T) {
 	const want = "kmon: no recording runs here as process 1; the mark is nowhere (kmon record starts one)\n"
 	if stdout, stderr, code := kmon("mark", "--pid", "1", "deploy", "42"); code != codeError || stdout != "" || stderr != want {
