@@ -52,13 +52,18 @@ func (a *archive) makeRoom(size int64, last bool) error {
 	if a.maxBytes > 0 {
 		to = min(to, a.maxBytes)
 	}
-	if err := f.Reserve(max(a.reserved, a.size.Load()), to); err != nil {
-		if last {
-			return nil // the write may find room all the same
-		}
+	from := max(a.reserved, a.size.Load())
+	err := f.Reserve(from, to)
+	if err != nil { // nearly full
+		to = size
+		err = f.Reserve(from, to)
+	}
+	switch {
+	case err == nil:
+		a.reserved = to
+	case !last: // final.json may find room all the same
 		return fmt.Errorf("no room on the disk: %w", err)
 	}
-	a.reserved = to
 	return nil
 }
 

@@ -134,7 +134,7 @@ func TestFullDiskSaysSo(t *testing.T) {
 		t.Errorf("%d bytes are reserved after the end of %d", whole.held-len(whole.data), len(whole.data))
 	}
 	full := 0
-	for room := len(readmeText()) + 3000 + finalRoom + reserveStep; room < whole.highest+finalRoom+reserveStep; room += 9001 {
+	for room := len(readmeText()) + 3000 + finalRoom; room < whole.highest+finalRoom; room += 9001 {
 		d := &reservingDisk{disk{free: room}}
 		w, err := writeMarks(t, d, n, WriterOptions{})
 		c := checkWhole(t, w, d.data, n)
