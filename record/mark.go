@@ -156,7 +156,9 @@ const maxDatagram = 8 << 10
 // receive returns the next datagram from root or from this process's user;
 // those of others are dropped, for anybody may send here.
 func receive(conn *net.UnixConn) (text string, from *net.UnixAddr, err error) {
-	buf, control := make([]byte, maxDatagram), make([]byte, 256)
+	// There is room for the credentials, which come first, and for nothing else:
+	// descriptors that anybody may attach are not taken.
+	buf, control := make([]byte, maxDatagram), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	for {
 		n, nc, _, from, err := conn.ReadMsgUnix(buf, control)
 		if err != nil {

@@ -3,6 +3,7 @@ package record
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -114,6 +115,40 @@ func TestMarksReachTheCapture(t *testing.T) {
 	}
 	if _, err := Mark(t.Context(), "late", os.Getpid()); !errors.Is(err, ErrNotRecording) {
 		t.Errorf("after the end: %v", err)
+	}
+}
+
+// Whoever sends files along with a mark does not fill the recorder's table of
+// open files.
+func TestMarksBringNoFiles(t *testing.T) {
+	r := &recorder{}
+	r.listenForMarks(t.Context())
+	if r.conn == nil {
+		t.Fatal("no socket")
+	}
+	sender, err := net.DialUnix("unixgram", nil, r.conn.LocalAddr().(*net.UnixAddr))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sender.Close()
+	open := func() int {
+		list, err := os.ReadDir("/proc/self/fd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+	before := open()
+	for range 20 {
+		if _, _, err := sender.WriteMsgUnix([]byte("mark"), unix.UnixRights(0, 1, 2, 0, 1, 2), nil); err != nil {
+			t.Fatal(err)
+		}
+		if m := <-r.received; m.text != "mark" {
+			t.Errorf("received %q", m.text)
+		}
+	}
+	if after := open(); after > before+5 { // other tests may open some
+		t.Errorf("%d files are open, %d before", after, before)
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"kmon/format"
 	"kmon/record/probe"
 	"kmon/record/provider"
+	"kmon/record/secret"
 )
 
 // Options say what to record and for how long. The zero value records
@@ -71,7 +72,7 @@ type Options struct {
 	UserStacks bool
 	// Variants forces hook variants, by indicator; for tests.
 	Variants map[string]string
-	// Version and CommandLine go into the manifest.
+	// Version and CommandLine, without secrets, go into the manifest.
 	Version     string
 	CommandLine []string
 	// Status, if not nil, gets the state of the recording when it has begun and
@@ -298,7 +299,7 @@ func targetsOf(t provider.Targets) probe.Targets {
 func (r *recorder) manifest(plan probe.Plan, host format.Host, clock format.ClockPair) format.Manifest {
 	m := format.Manifest{
 		KmonVersion: r.options.Version, CreatedUnixNs: clock.RealtimeNs, Host: host, Clock: clock,
-		Options: r.options.stored(), CommandLine: r.options.CommandLine,
+		Options: r.options.stored(), CommandLine: secret.Cut(r.options.CommandLine),
 	}
 	for _, name := range probe.Collectors() {
 		variants, missing := plan.Variants[name], plan.Missing[name]
@@ -334,7 +335,7 @@ func (o Options) stored() map[string]string {
 	set("cgroups", strings.Join(o.Cgroups, ","), len(o.Cgroups) > 0)
 	set("ports", fmt.Sprint(o.Ports), len(o.Ports) > 0)
 	set("config", o.ConfigPath, o.ConfigPath != "")
-	set("command", strings.Join(o.Command, " "), len(o.Command) > 0)
+	set("command", secret.Line(o.Command), len(o.Command) > 0)
 	set("interval", o.Interval.String(), o.Interval != 0)
 	set("off_cpu_min", time.Duration(o.offCPUMinNs()).String(), o.offCPUMinNs() != DefaultOffCPUMin.Nanoseconds())
 	set("sample_hz", fmt.Sprint(o.sampleHz()), o.sampleHz() != DefaultSampleHz)

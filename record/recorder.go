@@ -54,6 +54,7 @@ type recorder struct {
 	interval   interval
 	bounds     bounds
 	procs      []format.Proc
+	toLookAt   []probe.Proc // procs, as the Provider is to be told
 	stacks     stackNamer
 	listeners  map[format.Listener]bool // seen, to write each once
 	lastLossNs int64
@@ -176,8 +177,9 @@ func (r *recorder) takeControl(record []byte) {
 		r.newListeners = append(r.newListeners, row)
 	case format.AcceptQueue:
 		r.closedQueues = append(r.closedQueues, row)
-	case format.Proc:
-		r.procs = append(r.procs, row)
+	case probe.Proc:
+		r.procs = append(r.procs, row.Proc)
+		r.toLookAt = append(r.toLookAt, row)
 	}
 }
 
@@ -197,9 +199,11 @@ func (r *recorder) appendBatches() error {
 	if !r.targets.All || r.options.ConfigPath != "" { // which may change the targets
 		r.ofTargets.see(r.sockets)
 	}
-	r.tellProvider(r.procs)
+	r.tellProvider(r.toLookAt)
 	r.stacks.tellEvents(r.procs)
 	r.sockets, r.procs, r.newListeners, r.closedQueues = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.closedQueues[:0]
+	clear(r.toLookAt) // their arguments
+	r.toLookAt = r.toLookAt[:0]
 	r.data.Reset()
 	return err
 }

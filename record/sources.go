@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"kmon/format"
+	"kmon/record/probe"
 	"kmon/record/provider"
 )
 
@@ -25,7 +26,7 @@ type sightings struct {
 	sockets      []format.Socket
 	newListeners []format.Listener
 	closedQueues []format.AcceptQueue // of listeners that ended
-	toProvider   chan []format.Proc
+	toProvider   chan []probe.Proc
 	newConfig    chan *provider.Config
 	found        chan sighting
 	providerDone chan struct{}
@@ -52,7 +53,7 @@ func (r *recorder) openConfig(ctx context.Context) error {
 }
 
 func (r *recorder) startProvider(ctx context.Context) {
-	r.toProvider = make(chan []format.Proc, procBatches)
+	r.toProvider = make(chan []probe.Proc, procBatches)
 	r.newConfig = make(chan *provider.Config, 1)
 	r.found = make(chan sighting, 16)
 	r.providerDone = make(chan struct{})
@@ -93,10 +94,10 @@ func (r *recorder) runProvider(ctx context.Context) {
 }
 
 // look asks the Provider about the processes of events.
-func (r *recorder) look(procs []format.Proc) []format.Process {
+func (r *recorder) look(procs []probe.Proc) []format.Process {
 	var rows []format.Process
 	for _, proc := range procs {
-		if row, changed := r.provider.Exec(proc); changed {
+		if row, changed := r.provider.Exec(proc.Proc, proc.Args); changed {
 			rows = append(rows, row)
 		}
 	}
@@ -104,12 +105,12 @@ func (r *recorder) look(procs []format.Proc) []format.Process {
 }
 
 // tellProvider passes process events on, unless the Provider is behind.
-func (r *recorder) tellProvider(procs []format.Proc) {
+func (r *recorder) tellProvider(procs []probe.Proc) {
 	if len(procs) == 0 {
 		return
 	}
 	select {
-	case r.toProvider <- append([]format.Proc(nil), procs...):
+	case r.toProvider <- append([]probe.Proc(nil), procs...):
 	default:
 	}
 }

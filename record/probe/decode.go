@@ -9,6 +9,7 @@ import (
 
 	"kmon/bpf"
 	"kmon/format"
+	"kmon/record/secret"
 )
 
 const (
@@ -168,7 +169,14 @@ func address(words [4]uint32, family uint16) (text string, version int32) {
 	return "", 0
 }
 
-func (d *Decoder) procRow(record []byte) format.Proc {
+// Proc is an event of a process: its row, without the secrets of the command
+// line, and the arguments as they were, which are not to be stored.
+type Proc struct {
+	format.Proc
+	Args []string // nil: not an exec, or not known
+}
+
+func (d *Decoder) procRow(record []byte) Proc {
 	var whole bpf.KmonProcRecord
 	r := &whole
 	if len(record) >= int(unsafe.Sizeof(whole)) {
@@ -176,14 +184,15 @@ func (d *Decoder) procRow(record []byte) format.Proc {
 	} else {
 		copy(unsafe.Slice((*byte)(unsafe.Pointer(&whole)), shortProc), record)
 	}
-	return format.Proc{
+	args := words(chars(r.Args[:min(int(r.ArgsLen), len(r.Args))]))
+	return Proc{Args: args, Proc: format.Proc{
 		TsNs: int64(r.TsNs), Event: format.ProcEvent(r.Event), PID: int32(r.Tgid), ParentPID: int32(r.ParentTgid),
 		StartNs: StartNs(int64(r.StartBoottimeNs), d.BootOffsetNs), CgroupID: int64(r.CgroupId),
 		PidnsPID: int32(r.PidnsPid), ExitCode: r.ExitCode,
 		Comm:    name(chars(r.Comm[:])),
 		Exe:     name(chars(r.Exe[:min(int(r.ExeLen), len(r.Exe))])),
-		Cmdline: words(chars(r.Args[:min(int(r.ArgsLen), len(r.Args))])),
-	}
+		Cmdline: secret.Line(args),
+	}}
 }
 
 // StartNs turns a process's start time after boot into the monotonic time
@@ -206,8 +215,10 @@ func name(b []byte) string {
 	return strings.ToValidUTF8(string(b), "\uFFFD")
 }
 
-// words is a list of NUL-ended arguments, joined by spaces.
-func words(b []byte) string {
-	b = bytes.ReplaceAll(bytes.TrimRight(b, "\x00"), []byte{0}, []byte{' '})
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+// words takes a list of NUL-ended arguments apart, as valid UTF-8.
+func words(b []byte) []string {
+	if b = bytes.TrimRight(b, "\x00"); len(b) == 0 {
+		return nil
+	}
+	return strings.Split(strings.ToValidUTF8(string(b), "\uFFFD"), "\x00")
 }

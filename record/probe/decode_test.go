@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -94,14 +95,20 @@ func TestDecodeProc(t *testing.T) {
 		TsNs: 9, Event: format.ProcExec, PID: 100, ParentPID: 1, StartNs: 11_340_000_000, Comm: "sh", Exe: "/bin/sh",
 		Cmdline: "sh -c \uFFFD x", CgroupID: 3, PidnsPID: 7, ExitCode: 0x300,
 	}
-	if got := d.Control(bytesOf(&in)); got != want {
+	got, _ := d.Control(bytesOf(&in)).(Proc)
+	if got.Proc != want || !slices.Equal(got.Args, []string{"sh", "-c", "\uFFFD x"}) {
 		t.Errorf("got %+v\nwant %+v", got, want)
 	}
 	in.Event = 3
 	want.Event, want.Exe, want.Cmdline = format.ProcExit, "", ""
 	in.ExeLen, in.ArgsLen = 0, 0
-	if got := d.Control(bytesOf(&in)[:shortProc]); got != want {
+	if got, _ = d.Control(bytesOf(&in)[:shortProc]).(Proc); got.Proc != want || got.Args != nil {
 		t.Errorf("short record: got %+v\nwant %+v", got, want)
+	}
+	setText(in.Args[:], "mysql\x00-phunter2\x00")
+	in.Event, in.ArgsLen = 2, 16
+	if got, _ = d.Control(bytesOf(&in)).(Proc); got.Cmdline != "mysql -p***" || !slices.Equal(got.Args, []string{"mysql", "-phunter2"}) {
+		t.Errorf("a secret: got %+v", got)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"kmon/format"
+	"kmon/record/secret"
 )
 
 // Exec takes a fork or exec event of the kernel and returns the process's row
@@ -11,7 +12,10 @@ import (
 // is known: the child is what the parent is. An exec reads /proc while the
 // process still lives; when it is too late, the event's own facts and those
 // inherited make the row. Exit events go to Exit; given here, they are too.
-func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
+//
+// args are the arguments of an exec as they were, for rules of the configuration
+// and for the program's name; proc.Cmdline is without their secrets.
+func (p *Provider) Exec(proc format.Proc, args []string) (format.Process, bool) {
 	if proc.Event == format.ProcExit {
 		p.Exit(proc.PID, proc.StartNs)
 		return format.Process{}, false
@@ -21,7 +25,7 @@ func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
 	e := p.processes[proc.PID]
 	if e != nil && !p.same(e, proc.StartNs) {
 		if e.ticks > p.ticks(proc.StartNs) { // a late event of an earlier process with this pid
-			late := p.fromEvent(nil, proc)
+			late := p.fromEvent(nil, proc, args)
 			p.name(late)
 			return late.take(proc.TsNs)
 		}
@@ -33,7 +37,7 @@ func (p *Provider) Exec(proc format.Proc) (format.Process, bool) {
 	case proc.Event == format.ProcFork && p.processes[proc.ParentPID] != nil:
 		e = p.fork(p.processes[proc.ParentPID], proc)
 	default:
-		e = p.exec(e, proc)
+		e = p.exec(e, proc, args)
 	}
 	p.remember(e)
 	p.name(e)
@@ -64,10 +68,10 @@ func (p *Provider) fork(parent *process, proc format.Proc) *process {
 
 // exec reads a process that has begun another program; e is the process as it
 // was, nil when it was not known.
-func (p *Provider) exec(e *process, proc format.Proc) *process {
+func (p *Provider) exec(e *process, proc format.Proc, args []string) *process {
 	stat, err := p.stat(proc.PID)
 	if err != nil || stat.state == 'Z' || stat.state == 'X' {
-		return p.fromEvent(e, proc)
+		return p.fromEvent(e, proc, args)
 	}
 	next := &process{ticks: p.ticks(proc.StartNs)}
 	if e != nil {
@@ -75,7 +79,7 @@ func (p *Provider) exec(e *process, proc format.Proc) *process {
 	}
 	itself := next.startedAt(stat.startTicks) || e == nil && proc.StartNs == 0
 	if !itself || !p.read(next, proc.PID, stat) {
-		return p.fromEvent(e, proc)
+		return p.fromEvent(e, proc, args)
 	}
 	next.fresh = true
 	return next
@@ -83,7 +87,7 @@ func (p *Provider) exec(e *process, proc format.Proc) *process {
 
 // fromEvent makes a process that has ended from its event, and from what it
 // was or its parent is.
-func (p *Provider) fromEvent(e *process, proc format.Proc) *process {
+func (p *Provider) fromEvent(e *process, proc format.Proc, args []string) *process {
 	next := &process{row: row{UID: -1}, ticks: p.ticks(proc.StartNs)}
 	if e != nil {
 		*next = *e
@@ -94,6 +98,7 @@ func (p *Provider) fromEvent(e *process, proc format.Proc) *process {
 	r.PID, r.ParentPID, r.Comm, r.StartNs = proc.PID, proc.ParentPID, clean(proc.Comm), p.startNs(next.ticks)
 	if proc.Event == format.ProcExec {
 		r.Exe, r.Cmdline = clean(proc.Exe), clean(proc.Cmdline)
+		next.line = clean(strings.Join(args, " "))
 		next.kernel, next.sockets = false, nil
 	}
 	if p := p.cgroups.paths[proc.CgroupID]; p != "" && p != r.Cgroup {
@@ -101,7 +106,10 @@ func (p *Provider) fromEvent(e *process, proc format.Proc) *process {
 	}
 	p.locateEvent(next, &r)
 	if proc.Event == format.ProcExec || next.program == "" {
-		next.program = executableName(r.Exe, r.Comm, strings.Split(r.Cmdline, " "))
+		if args == nil {
+			args = strings.Split(r.Cmdline, " ")
+		}
+		next.program = executableName(r.Exe, r.Comm, secret.Cut(args))
 	}
 	next.set(func(row *row) { *row = r })
 	return next

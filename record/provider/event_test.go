@@ -28,13 +28,13 @@ func TestExecGone(t *testing.T) {
 	p := newProvider(t, parseNode(t, eventNode).root, "rules: [{service: backup, match: {exe: backup.sh}}]")
 	p.Snapshot(1)
 
-	forked, ok := p.Exec(format.Proc{TsNs: 2, Event: format.ProcFork, PID: 500, ParentPID: 50, StartNs: tick(2000) + 1234, Comm: "cron"})
+	forked, ok := tell(p, format.Proc{TsNs: 2, Event: format.ProcFork, PID: 500, ParentPID: 50, StartNs: tick(2000) + 1234, Comm: "cron"})
 	if want := (row{TsNs: 2, PID: 500, ParentPID: 50, StartNs: tick(2000), Comm: "cron", Exe: "/usr/sbin/cron", Cmdline: "/usr/sbin/cron -f",
 		Cgroup: "/system.slice/cron.service", PidnsID: 5, NetnsID: 5, MntnsID: 5, UID: 7,
 		Service: "cron", ServiceSource: "systemd", Instance: "cron.service"}); !ok || forked != want {
 		t.Errorf("fork: got %+v, %v\nwant %+v", forked, ok, want)
 	}
-	executed, ok := p.Exec(format.Proc{TsNs: 3, Event: format.ProcExec, PID: 500, ParentPID: 50, StartNs: tick(2000), Comm: "backup.sh",
+	executed, ok := tell(p, format.Proc{TsNs: 3, Event: format.ProcExec, PID: 500, ParentPID: 50, StartNs: tick(2000), Comm: "backup.sh",
 		Exe: "/opt/backup.sh", Cmdline: "/bin/sh /opt/backup.sh\n--all", CgroupID: 78})
 	want := forked
 	want.TsNs, want.Comm, want.Exe, want.Cmdline = 3, "backup.sh", "/opt/backup.sh", "/bin/sh /opt/backup.sh --all"
@@ -42,7 +42,7 @@ func TestExecGone(t *testing.T) {
 	if !ok || executed != want {
 		t.Errorf("exec: got %+v, %v\nwant %+v", executed, ok, want)
 	}
-	if again, ok := p.Exec(format.Proc{TsNs: 4, Event: format.ProcExec, PID: 500, ParentPID: 50, StartNs: tick(2000), Comm: "backup.sh",
+	if again, ok := tell(p, format.Proc{TsNs: 4, Event: format.ProcExec, PID: 500, ParentPID: 50, StartNs: tick(2000), Comm: "backup.sh",
 		Exe: "/opt/backup.sh", Cmdline: "/bin/sh /opt/backup.sh\n--all", CgroupID: 78}); ok {
 		t.Errorf("the same event again gives %+v", again)
 	}
@@ -60,7 +60,7 @@ func TestExecGone(t *testing.T) {
 // TestExecUnknownParent: nothing is known of the process but its event.
 func TestExecUnknownParent(t *testing.T) {
 	p := newProvider(t, parseNode(t, eventNode).root, "")
-	got, ok := p.Exec(format.Proc{TsNs: 3, Event: format.ProcExec, PID: 900, ParentPID: 899, StartNs: tick(3000), Comm: "python3",
+	got, ok := tell(p, format.Proc{TsNs: 3, Event: format.ProcExec, PID: 900, ParentPID: 899, StartNs: tick(3000), Comm: "python3",
 		Exe: "/usr/bin/python3", Cmdline: "python3 job.py", CgroupID: 999})
 	want := row{TsNs: 3, PID: 900, ParentPID: 899, StartNs: tick(3000), Comm: "python3", Exe: "/usr/bin/python3", Cmdline: "python3 job.py",
 		UID: -1, Service: "job.py", ServiceSource: "executable"}
@@ -80,7 +80,7 @@ func TestExecAlive(t *testing.T) {
 	n.setProcess(70, map[string]string{"comm": "web", "parent": "1", "flags": "0", "start": "4000", "uid": "33", "net": "9",
 		"exe": "/srv/web", "cgroup": "0::/system.slice/web.service"}, "/srv/web\x00-p\x0080")
 	event := format.Proc{TsNs: 2, Event: format.ProcExec, PID: 70, ParentPID: 1, StartNs: tick(4000), Comm: "web", Exe: "./web", Cmdline: "./web -p 80"}
-	got, ok := p.Exec(event)
+	got, ok := tell(p, event)
 	if want := (row{TsNs: 2, PID: 70, ParentPID: 1, StartNs: tick(4000), Comm: "web", Exe: "/srv/web", Cmdline: "/srv/web -p 80",
 		Cgroup: "/system.slice/web.service", PidnsID: 9, NetnsID: 9, MntnsID: 9, UID: 33,
 		Service: "web", ServiceSource: "systemd", Instance: "web.service"}); !ok || got != want {
@@ -91,7 +91,7 @@ func TestExecAlive(t *testing.T) {
 	}
 	// The event of an earlier process with this pid comes late.
 	event.StartNs, event.Comm, event.Exe, event.Cmdline = tick(3500), "early", "/bin/early", "early"
-	late, ok := p.Exec(event)
+	late, ok := tell(p, event)
 	if !ok || late.Service != "early" || late.StartNs != tick(3500) || late.UID != 0 {
 		t.Errorf("late event: got %+v, %v", late, ok)
 	}
@@ -100,7 +100,7 @@ func TestExecAlive(t *testing.T) {
 	}
 	// The pid has been given to a later process, whose event is not read yet.
 	event.StartNs, event.Comm = tick(3900), "between"
-	if got, _ := p.Exec(event); got.StartNs != tick(3900) || got.Cmdline != "early" {
+	if got, _ := tell(p, event); got.StartNs != tick(3900) || got.Cmdline != "early" {
 		t.Errorf("/proc of another process was taken: %+v", got)
 	}
 }
@@ -181,7 +181,7 @@ func TestMaxProcesses(t *testing.T) {
 	for i := range MaxProcesses {
 		p.processes[int32(100_000+i)] = &process{row: row{PID: int32(100_000 + i)}}
 	}
-	got, ok := p.Exec(format.Proc{Event: format.ProcFork, PID: 70, ParentPID: 99, StartNs: tick(5000), Comm: "x"})
+	got, ok := tell(p, format.Proc{Event: format.ProcFork, PID: 70, ParentPID: 99, StartNs: tick(5000), Comm: "x"})
 	if !ok || got.Service != "x" || len(p.processes) != MaxProcesses {
 		t.Errorf("one too many: got %+v, %v, %d remembered", got, ok, len(p.processes))
 	}
@@ -205,7 +205,7 @@ func TestConcurrency(t *testing.T) {
 	for _, do := range []func(i int32){
 		func(i int32) { p.Snapshot(int64(i)) },
 		func(i int32) {
-			p.Exec(format.Proc{Event: format.ProcFork, PID: 1000 + i, ParentPID: 50, StartNs: tick(5000)})
+			tell(p, format.Proc{Event: format.ProcFork, PID: 1000 + i, ParentPID: 50, StartNs: tick(5000)})
 		},
 		func(i int32) { p.Exit(1000+i, tick(5000)) },
 		func(int32) { p.SetConfig(config); p.Targets(); p.Warnings() },
@@ -222,5 +222,26 @@ func TestConcurrency(t *testing.T) {
 	}
 	if s := p.Snapshot(1); s.Live != 3 || p.processes[50].row.Service != "a" {
 		t.Errorf("in the end %d live, %+v", s.Live, p.processes[50].row)
+	}
+}
+
+// A rule sees the command line as it is; rows and names never do.
+func TestSecretsStayOut(t *testing.T) {
+	n := node{root: fstest.MapFS{"proc/self/x": {}}}
+	put := func(pid int, args string) {
+		n.setProcess(pid, map[string]string{"parent": "1", "start": "1000", "comm": "node", "uid": "0", "net": "1", "cgroup": "0::/", "flags": "0", "pages": "0", "exe": "/usr/bin/node"}, args)
+	}
+	put(70, "node\x00--token\x00hunter2\x00/srv/cart.js")
+	put(71, "node\x00/srv/shop.js\x00--password=hunter2\x00"+strings.Repeat("x", maxCmdline))
+	p := newProvider(t, n.root, "rules: [{service: vip, match: {cmdline: 'password=hunter2'}}]")
+	rows := p.Snapshot(1).Processes
+	if len(rows) != 2 || rows[0].Cmdline != "node --token *** /srv/cart.js" || rows[0].Service != "cart.js" || rows[1].Service != "vip" ||
+		!strings.HasPrefix(rows[1].Cmdline, "node /srv/shop.js --password=*** xxx") || !strings.HasSuffix(rows[1].Cmdline, "xxx…") {
+		t.Errorf("snapshot %+v", rows)
+	}
+	event := format.Proc{Event: format.ProcExec, PID: 900, ParentPID: 1, StartNs: tick(5000), Comm: "node", Exe: "/usr/bin/node", Cmdline: "node /srv/a.js --password=***"}
+	row, _ := p.Exec(event, []string{"node", "/srv/a.js", "--password=hunter2"})
+	if row.Cmdline != event.Cmdline || row.Service != "vip" {
+		t.Errorf("a process that is gone: %+v", row)
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"kmon/record/secret"
 )
 
 // interpreter says how to find the program in an interpreter's arguments.
@@ -99,6 +101,7 @@ func (in interpreter) program(args []string) string {
 			return ""
 		case slices.Contains(in.valued, arg):
 			i++
+		case arg == secret.Mark: // the value of an option
 		case arg == "" || arg == "-" || strings.HasPrefix(arg, "/dev/") || strings.HasPrefix(arg, "/proc/"):
 			return "" // standard input or an open file: it has no name
 		case arg[0] != '-' && arg[0] != '+':

@@ -303,20 +303,20 @@ func BenchmarkExec(b *testing.B) {
 	gone := format.Proc{Event: format.ProcFork, PID: 1 << 22, ParentPID: self.PID, StartNs: self.StartNs + 1_000_000_000, Comm: "x"}
 	b.Run("fork", func(b *testing.B) {
 		for b.Loop() {
-			p.Exec(gone)
+			tell(p, gone)
 			p.Exit(gone.PID, gone.StartNs)
 		}
 	})
 	b.Run("exec gone", func(b *testing.B) {
 		gone.Event = format.ProcExec
 		for b.Loop() {
-			p.Exec(gone)
+			tell(p, gone)
 			p.Exit(gone.PID, gone.StartNs)
 		}
 	})
 	b.Run("exec alive", func(b *testing.B) {
 		for b.Loop() {
-			p.Exec(format.Proc{Event: format.ProcExec, PID: self.PID, ParentPID: self.ParentPID, StartNs: self.StartNs, Comm: self.Comm})
+			tell(p, format.Proc{Event: format.ProcExec, PID: self.PID, ParentPID: self.ParentPID, StartNs: self.StartNs, Comm: self.Comm})
 		}
 	})
 }

@@ -4,11 +4,13 @@ import (
 	"errors"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 
 	"kmon/format"
+	"kmon/record/secret"
 )
 
 type row = format.Process
@@ -22,7 +24,9 @@ type process struct {
 	fresh   bool   // to be read once more: a process changes most when young
 	kernel  bool   // a kernel thread
 	program string // name of its executable or script
-	unit    string // systemd unit
+	// line is the command line as it is, for rules; row has it without secrets.
+	line string
+	unit string // systemd unit
 	// rssPages is its resident memory at the last scan.
 	rssPages int64
 	scans    int  // that saw it, up to now
@@ -104,7 +108,9 @@ func (p *Provider) read(e *process, pid int32, stat procStat) bool {
 	args, line := commandLine(cmdline)
 	r := e.row
 	r.StartNs = p.startNs(stat.startTicks)
-	r.PID, r.ParentPID, r.Comm, r.Cmdline = pid, stat.parent, stat.comm, line
+	r.PID, r.ParentPID, r.Comm = pid, stat.parent, stat.comm
+	stored := secret.Cut(args)
+	r.Cmdline = cutLine(line, args, stored)
 	e.kernel = stat.flags&kernelThread != 0
 	if !e.kernel {
 		r.Exe = clean(p.files.link(dir + "/exe"))
@@ -117,10 +123,24 @@ func (p *Provider) read(e *process, pid int32, stat procStat) bool {
 		e.scanned, e.sockets, e.fresh = false, nil, true
 	}
 	e.ticks, e.image = stat.startTicks, stat.image
-	e.program = executableName(r.Exe, r.Comm, args)
+	e.line = line
+	e.program = executableName(r.Exe, r.Comm, stored)
 	p.locate(e, &r, paths)
 	e.set(func(row *row) { *row = r })
 	return true
+}
+
+// cutLine is the line of arguments whose secrets were cut: line itself, and no
+// memory of its own, where there were none.
+func cutLine(line string, args, stored []string) string {
+	if slices.Equal(args, stored) {
+		return line
+	}
+	cut := strings.TrimRight(strings.Join(stored, " "), " ")
+	if strings.HasSuffix(line, tooLong) && !strings.HasSuffix(strings.Join(args, " "), tooLong) {
+		cut += tooLong
+	}
+	return cut
 }
 
 // locate stores where a process runs: its cgroup, container and unit. The

@@ -15,6 +15,7 @@ const (
 	// maxCmdline is the longest command line kept, in bytes; the rest is cut
 	// and marked by "…". The kernel allows megabytes.
 	maxCmdline = 4 << 10
+	tooLong    = "…"
 	// maxText bounds any other small file of /proc.
 	maxText = 64 << 10
 	// maxState bounds a state file of a container runtime; real ones are some
@@ -95,7 +96,7 @@ func clean(s string) string {
 }
 
 // commandLine turns the NUL-separated text of /proc/PID/cmdline into its
-// arguments and the form that is stored.
+// arguments and the line that they make.
 func commandLine(text []byte) (args []string, line string) {
 	cut := len(text) > maxCmdline
 	if cut {
@@ -116,7 +117,7 @@ func commandLine(text []byte) (args []string, line string) {
 	}
 	line = strings.TrimRight(strings.Join(args, " "), " ")
 	if cut {
-		line += "…"
+		line += tooLong
 	}
 	return args, line
 }

@@ -99,7 +99,7 @@ func (p *Provider) facts(e *process, k *container) facts {
 	if p.config == nil || len(p.config.Rules) == 0 {
 		return facts{}
 	}
-	f := facts{exe: strings.TrimSuffix(e.row.Exe, " (deleted)"), cmdline: e.row.Cmdline, comm: e.row.Comm,
+	f := facts{exe: strings.TrimSuffix(e.row.Exe, " (deleted)"), cmdline: e.line, comm: e.row.Comm,
 		cgroup: e.row.Cgroup, unit: e.unit, ports: p.listeners.portsOf(e.row.PID)}
 	if k != nil {
 		f.container, f.pod = k.row.Name, k.row.Pod

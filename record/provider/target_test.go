@@ -80,7 +80,7 @@ func TestHybridTargets(t *testing.T) {
 	}
 	// A process whose event carries that id is in the container, though it
 	// ended before /proc could be read.
-	row, ok := p.Exec(format.Proc{TsNs: 2, Event: format.ProcExec, PID: 900, ParentPID: 899, StartNs: tick(5000), Comm: "redis-cli",
+	row, ok := tell(p, format.Proc{TsNs: 2, Event: format.ProcExec, PID: 900, ParentPID: 899, StartNs: tick(5000), Comm: "redis-cli",
 		Exe: "/usr/bin/redis-cli", Cmdline: "redis-cli ping", CgroupID: 11387})
 	if !ok || row.Service != "cache" || row.ServiceSource != "container" || row.ContainerID != strings.Repeat("a1", 32) {
 		t.Errorf("got %+v, %v", row, ok)

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+
+	"kmon/format"
 )
 
 // A node in a text file, one thing a line:
@@ -222,4 +224,9 @@ func show(s Snapshot) string {
 		fmt.Fprintf(&b, "interface %d %s %s index %d mtu %d\n", r.NetnsID, r.Name, r.Addr, r.Index, r.MTU)
 	}
 	return shortIDs(b.String())
+}
+
+// tell passes an event on, as one whose arguments hold no spaces.
+func tell(p *Provider, proc format.Proc) (format.Process, bool) {
+	return p.Exec(proc, strings.Split(proc.Cmdline, " "))
 }
