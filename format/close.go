@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"path/filepath"
 	"strings"
 )
 
@@ -34,10 +33,14 @@ func (w *Writer) close(f *Final) error {
 	if !w.options.NoSync {
 		errs = append(errs, w.archive.f.Sync())
 	}
-	errs = append(errs, w.archive.f.Close())
-	err := rename(w.path+partSuffix, w.path)
-	w.named = err == nil
-	return errors.Join(append(errs, err)...)
+	err := w.checkPart()
+	errs = append(errs, err, w.archive.f.Close())
+	if err == nil {
+		err = w.giveName()
+		w.named = err == nil
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, w.dir.Close())...)
 }
 
 // writeFinal writes final.json. Rows that are not in the file are losses.
@@ -80,12 +83,14 @@ func (f *Final) failed(err error) {
 
 // Discard stops writing and removes the file.
 func (w *Writer) Discard() error {
-	return errors.Join(w.Abandon(), os.Remove(w.path+partSuffix))
+	return errors.Join(w.abandon(), w.dir.Remove(w.name+partSuffix), w.dir.Close())
 }
 
 // Abandon stops writing without finishing the capture: the .part file stays
 // and holds what was sealed. kmon repair makes a capture of it.
-func (w *Writer) Abandon() error {
+func (w *Writer) Abandon() error { return errors.Join(w.abandon(), w.dir.Close()) }
+
+func (w *Writer) abandon() error {
 	if w.closed {
 		return fmt.Errorf("%s: %w", w.path, ErrClosed)
 	}
@@ -107,32 +112,49 @@ func (w *Writer) stop(seal bool) {
 	w.syncing.Wait()
 }
 
-// rename gives part the name path without ever overwriting a file of that
-// name. Where the file system has no hard links it looks before it renames.
-func rename(part, path string) error {
-	err := os.Link(part, path)
+// giveName names the file, without ever overwriting one of that name. Where the
+// file system has no hard links it looks before it renames.
+func (w *Writer) giveName() error {
+	part := w.name + partSuffix
+	err := w.dir.Link(part, w.name)
 	switch {
 	case err == nil:
-		err = os.Remove(part)
+		err = w.dir.Remove(part)
 	case errors.Is(err, fs.ErrExist):
-		return fmt.Errorf("%s appeared while recording and is not overwritten: the capture is %s: %w", path, part, fs.ErrExist)
+		return fmt.Errorf("%s appeared while recording and is not overwritten: the capture is %s: %w", w.path, w.path+partSuffix, fs.ErrExist)
 	default:
-		if _, statErr := os.Lstat(path); statErr == nil {
-			return fmt.Errorf("%s appeared while recording and is not overwritten: the capture is %s: %w", path, part, fs.ErrExist)
+		if _, statErr := w.dir.Lstat(w.name); statErr == nil {
+			return fmt.Errorf("%s appeared while recording and is not overwritten: the capture is %s: %w", w.path, w.path+partSuffix, fs.ErrExist)
 		}
-		err = os.Rename(part, path)
+		err = w.dir.Rename(part, w.name)
 	}
 	if err != nil {
 		return err
 	}
-	syncDirectory(filepath.Dir(path))
+	syncDirectory(w.dir)
+	return nil
+}
+
+// checkPart sees whether the name still is that of the file that was written.
+func (w *Writer) checkPart() error {
+	written, ok := w.archive.f.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok { // in memory
+		return nil
+	}
+	mine, err := written.Stat()
+	if err != nil {
+		return err
+	}
+	if named, err := w.dir.Lstat(w.name + partSuffix); err != nil || !os.SameFile(mine, named) {
+		return errors.Join(fmt.Errorf("%s was removed or replaced while recording; the capture has no name any more", w.path+partSuffix), err)
+	}
 	return nil
 }
 
 // syncDirectory makes a new name durable where the system can; it is a best
 // effort, since the data are safe under one of the two names.
-func syncDirectory(dir string) {
-	if d, err := os.Open(dir); err == nil {
+func syncDirectory(dir *os.Root) {
+	if d, err := dir.Open("."); err == nil {
 		_ = d.Sync()
 		_ = d.Close()
 	}

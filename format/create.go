@@ -30,13 +30,25 @@ func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
 // createWriter opens the file and writes the entries before the segments. The
 // encoder goroutine does not run yet.
 func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error) {
-	if _, err := os.Lstat(path); err == nil {
+	dir, name, err := OpenDir(path)
+	if err != nil {
+		return nil, err
+	}
+	w, err := createIn(dir, name, path, manifest, o)
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return w, nil
+}
+
+func createIn(dir *os.Root, name, path string, manifest []byte, o WriterOptions) (*Writer, error) {
+	if _, err := dir.Lstat(name); err == nil {
 		return nil, fmt.Errorf("%s exists and is never overwritten: give another name or remove it: %w", path, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}
 	if o.openFile == nil {
-		o.openFile = createFile
+		o.openFile = func(string) (file, error) { return createFile(dir, name+partSuffix) }
 	}
 	f, err := o.openFile(path + partSuffix)
 	if errors.Is(err, fs.ErrExist) {
@@ -44,17 +56,20 @@ func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error
 			path+partSuffix, path+partSuffix, fs.ErrExist)
 	}
 	if err != nil {
-		return nil, err
+		return nil, &fs.PathError{Op: "open", Path: path + partSuffix, Err: cause(err)}
 	}
 	w, err := newWriter(path, f, manifest, o)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close(), os.Remove(path+partSuffix))
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close(), dir.Remove(name+partSuffix))
 	}
+	w.dir, w.name = dir, name
 	return w, nil
 }
 
-func createFile(path string) (file, error) {
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+// createFile makes a file that nobody else can read. A link of its name, even
+// one to nowhere, is a file that exists.
+func createFile(dir *os.Root, name string) (file, error) {
+	f, err := dir.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}

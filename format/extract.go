@@ -5,20 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"path"
 
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
 
 // Extract writes the segments of every table as they stand into a directory a
-// table below dir, which must exist, and beside them the entries that are no
-// tables. Entries that fail their checksum are left out and become Problems.
-func (c *Capture) Extract(dir string) error {
+// table below dir, and beside them the entries that are no tables. Only their
+// owner can read them, as the capture. Entries that fail their checksum are left out and become Problems.
+func (c *Capture) Extract(dir *os.Root) error {
 	for _, e := range c.entries {
-		name := filepath.Join(dir, filepath.FromSlash(e.name))
+		name := e.name
 		if m := segmentName.FindStringSubmatch(e.name); m != nil {
-			name = filepath.Join(dir, m[2], m[3]+".parquet")
+			name = path.Join(m[2], m[3]+".parquet")
 		} else if e.name != manifestName && e.name != finalName && e.name != readmeName {
 			continue
 		}
@@ -30,10 +30,10 @@ func (c *Capture) Extract(dir string) error {
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
+		if err := dir.MkdirAll(path.Dir(name), 0o700); err != nil {
 			return err
 		}
-		if err := writeNew(name, data); err != nil {
+		if err := writeNew(dir, name, data); err != nil {
 			return err
 		}
 	}
@@ -41,8 +41,8 @@ func (c *Capture) Extract(dir string) error {
 }
 
 // writeNew writes a file that must not exist.
-func writeNew(name string, data []byte) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+func writeNew(dir *os.Root, name string, data []byte) error {
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
@@ -62,13 +62,13 @@ type TableFile[T any] struct {
 	rows *parquet.GenericWriter[T]
 }
 
-// CreateTable makes a Parquet file at path, which must not exist, and the
-// directory that it is in.
-func CreateTable[T any](path string) (*TableFile[T], error) {
-	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+// CreateTable makes a Parquet file below dir, by a name that must not exist, and
+// the directory that it is in. Only their owner can read them.
+func CreateTable[T any](dir *os.Root, name string) (*TableFile[T], error) {
+	if err := dir.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := dir.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,10 @@ func TestExtract(t *testing.T) {
 	must(t, os.WriteFile(path, data, 0o600))
 
 	c, dir := open(t, path), t.TempDir()
-	must(t, c.Extract(dir))
+	root, err := os.OpenRoot(dir)
+	must(t, err)
+	defer root.Close()
+	must(t, c.Extract(root))
 	s := c.Segments("marks")[0]
 	got, err := os.ReadFile(filepath.Join(dir, "marks", "000001.parquet"))
 	must(t, err)
@@ -46,7 +49,7 @@ func TestExtract(t *testing.T) {
 	if p := c.Problems(); len(p) != 1 || !p[0].Damage || p[0].Entry != "events/self/000001.parquet" {
 		t.Errorf("problems %v", p)
 	}
-	if err := c.Extract(dir); err == nil {
+	if err := c.Extract(root); err == nil {
 		t.Error("files were overwritten")
 	}
 }
@@ -57,8 +60,13 @@ func TestTableFile(t *testing.T) {
 		Number int64  `parquet:"number,delta"`
 		Text   string `parquet:"text,dict"`
 	}
-	path := filepath.Join(t.TempDir(), "new", "000001.parquet")
-	f, err := CreateTable[row](path)
+	dir := t.TempDir()
+	root, err := os.OpenRoot(dir)
+	must(t, err)
+	defer root.Close()
+	const name = "new/000001.parquet"
+	path := filepath.Join(dir, name)
+	f, err := CreateTable[row](root, name)
 	must(t, err)
 	const n = tableGroupRows + 10
 	for i := range int64(n) {
@@ -70,7 +78,7 @@ func TestTableFile(t *testing.T) {
 	if len(rows) != n || rows[n-1] != (row{n - 1, string(rune('a' + (n-1)%26))}) {
 		t.Errorf("%d rows, the last is %+v", len(rows), rows[len(rows)-1])
 	}
-	if _, err := CreateTable[row](path); err == nil {
+	if _, err := CreateTable[row](root, name); err == nil {
 		t.Error("a file was overwritten")
 	}
 }

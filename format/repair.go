@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
 )
@@ -33,7 +32,7 @@ func Repair(src, dst string) (Report, error) {
 	}
 	w.nowNs = c.Manifest.Clock.MonotonicNs
 	if err := w.copySegments(c); err != nil {
-		return Report{}, errors.Join(err, w.archive.f.Close(), os.Remove(dst+partSuffix))
+		return Report{}, errors.Join(err, w.archive.f.Close(), w.dir.Remove(w.name+partSuffix), w.dir.Close())
 	}
 	w.startEncoder()
 	final := c.finalForRepair()

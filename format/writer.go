@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"sync/atomic"
 )
@@ -39,6 +40,8 @@ var ErrClosed = errors.New("capture is closed")
 // Writer writes one capture. One goroutine owns it: the methods must not be
 // called concurrently, except Size.
 type Writer struct {
+	dir      *os.Root // that the file is in
+	name     string   // of the capture in it
 	path     string
 	options  WriterOptions
 	archive  *archive

@@ -126,7 +126,7 @@ func TestMarksBringNoFiles(t *testing.T) {
 	if r.conn == nil {
 		t.Fatal("no socket")
 	}
-	sender, err := net.DialUnix("unixgram", nil, r.conn.LocalAddr().(*net.UnixAddr))
+	sender, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Net: "unixgram"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestMarksBringNoFiles(t *testing.T) {
 	}
 	before := open()
 	for range 20 {
-		if _, _, err := sender.WriteMsgUnix([]byte("mark"), unix.UnixRights(0, 1, 2, 0, 1, 2), nil); err != nil {
+		if _, _, err := sender.WriteMsgUnix([]byte("mark"), unix.UnixRights(0, 1, 2, 0, 1, 2), r.conn.LocalAddr().(*net.UnixAddr)); err != nil {
 			t.Fatal(err)
 		}
 		if m := <-r.received; m.text != "mark" {

@@ -2,8 +2,10 @@ package record
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
+	"kmon/format"
 	"kmon/record/probe"
 	"kmon/record/provider"
 )

@@ -165,10 +165,15 @@ func existsAlready(name string) error {
 	return fmt.Errorf("%s exists and is never overwritten: give another name or remove it", name)
 }
 
-// newFile writes a file that must not exist. What is left after an error is
-// removed.
+// newFile writes a file that must not exist and that, like a capture, only its
+// owner can read. What is left after an error is removed.
 func newFile(name string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	dir, base, err := format.OpenDir(name)
+	if err != nil {
+		return writeFailed(name, err)
+	}
+	defer dir.Close()
+	f, err := dir.OpenFile(base, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if errors.Is(err, fs.ErrExist) {
 		return existsAlready(name)
 	}
@@ -176,7 +181,7 @@ func newFile(name string, write func(io.Writer) error) error {
 		return writeFailed(name, err)
 	}
 	if err := errors.Join(buffered(f, write), f.Close()); err != nil {
-		_ = os.Remove(name) // half a file helps nobody; err says why
+		_ = dir.Remove(base) // half a file helps nobody; err says why
 		return writeFailed(name, err)
 	}
 	return nil

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -34,32 +35,45 @@ With DuckDB:
   FROM 'oncpu_folded/*.parquet' GROUP BY ALL ORDER BY samples DESC LIMIT 20;
 `
 
-// exportParquet makes a directory with all tables of a capture. It has its
-// name once it is complete.
-func exportParquet(ctx context.Context, c *format.Capture, dir string) error {
-	part := filepath.Clean(dir) + partEnding
-	if err := os.Mkdir(part, 0o777); err != nil {
+// exportParquet makes a directory with all tables of a capture, which only its
+// owner can read. It has its name once it is complete.
+func exportParquet(ctx context.Context, c *format.Capture, name string) error {
+	place, base, err := format.OpenDir(filepath.Clean(name))
+	if err != nil {
 		return err
 	}
-	err := c.Extract(part)
-	if err == nil {
-		err = appendReadme(part)
+	defer place.Close()
+	part := base + partEnding
+	if err := place.Mkdir(part, 0o700); err != nil {
+		return &fs.PathError{Op: "mkdir", Path: filepath.Clean(name) + partEnding, Err: errors.Unwrap(err)}
 	}
-	if err == nil {
-		err = writeJoined(ctx, c, part)
-	}
-	if err == nil {
-		err = os.Rename(part, dir)
+	if err = fillTables(ctx, c, place, part); err == nil {
+		err = place.Rename(part, base)
 	}
 	if err != nil {
-		_ = os.RemoveAll(part) // half of it helps nobody; err says why
-		return err
+		_ = place.RemoveAll(part) // half of it helps nobody; err says why
 	}
-	return nil
+	return err
 }
 
-func appendReadme(dir string) error {
-	f, err := os.OpenFile(filepath.Join(dir, "README.txt"), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o666)
+// fillTables writes into the directory part of place.
+func fillTables(ctx context.Context, c *format.Capture, place *os.Root, part string) error {
+	dir, err := place.OpenRoot(part)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	if err := c.Extract(dir); err != nil {
+		return err
+	}
+	if err := appendReadme(dir); err != nil {
+		return err
+	}
+	return writeJoined(ctx, c, dir)
+}
+
+func appendReadme(dir *os.Root) error {
+	f, err := dir.OpenFile("README.txt", os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return err
 	}
@@ -68,7 +82,7 @@ func appendReadme(dir string) error {
 }
 
 // writeJoined writes the joined tables of what the capture has.
-func writeJoined(ctx context.Context, c *format.Capture, dir string) error {
+func writeJoined(ctx context.Context, c *format.Capture, dir *os.Root) error {
 	has := func(table string) bool { return len(c.Segments(table)) > 0 }
 	if has("exchanges") {
 		err := joined(dir, "exchanges_named", func(t *format.TableFile[analyze.NamedExchange]) error {
@@ -89,8 +103,8 @@ func writeJoined(ctx context.Context, c *format.Capture, dir string) error {
 }
 
 // joined makes one table and has it filled.
-func joined[T any](dir, table string, fill func(*format.TableFile[T]) error) error {
-	t, err := format.CreateTable[T](filepath.Join(dir, table, "000001.parquet"))
+func joined[T any](dir *os.Root, table string, fill func(*format.TableFile[T]) error) error {
+	t, err := format.CreateTable[T](dir, table+"/000001.parquet")
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
+
+	"kmon/format"
 )
 
 // stdoutName as the name of an output means standard output.
@@ -29,41 +30,63 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 }
 
 // replaceFile writes the file name, which has its old content until the new
-// one is complete. What is neither a regular file nor missing (a device, a
-// pipe, a symbolic link) is written in place.
+// one is complete, and keeps its mode. What is neither a regular file nor
+// missing (a device, a pipe, a symbolic link) is written in place, unless
+// another user made it.
 func replaceFile(name string, write func(io.Writer) error) error {
-	info, err := os.Lstat(name)
-	if err == nil && info.IsDir() {
-		return fmt.Errorf("%s is a directory; name a file in it", name)
-	}
-	if err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(buffered(f, write), f.Close())
-	}
-	part := filepath.Join(filepath.Dir(name), "."+filepath.Base(name)+"."+rand.Text()[:8])
-	f, err := os.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	dir, base, err := format.OpenDir(name)
 	if err != nil {
 		return writeFailed(name, err)
 	}
-	err = errors.Join(buffered(f, write), f.Close())
+	defer dir.Close()
+	info, err := dir.Lstat(base)
+	switch {
+	case err == nil && info.IsDir():
+		return fmt.Errorf("%s is a directory; name a file in it", name)
+	case err == nil && !info.Mode().IsRegular():
+		return writeInPlace(name, info, write)
+	}
+	part := "." + base + "." + rand.Text()[:8]
+	f, err := dir.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	if err != nil {
+		return writeFailed(name, err)
+	}
+	err = nil
+	if info != nil {
+		err = f.Chmod(info.Mode().Perm())
+	}
+	err = errors.Join(err, buffered(f, write), f.Close())
 	if err == nil {
-		err = os.Rename(part, name)
+		err = dir.Rename(part, base)
 	}
 	if err != nil {
-		_ = os.Remove(part) // what is left of it helps nobody; err says why
+		_ = dir.Remove(part) // what is left of it helps nobody; err says why
 		return writeFailed(name, err)
 	}
 	return nil
 }
 
+// writeInPlace writes to what is no regular file. A link or a pipe that another
+// user made would have the report go where that user wants.
+func writeInPlace(name string, info fs.FileInfo, write func(io.Writer) error) error {
+	if format.MadeByOthers(info) {
+		return fmt.Errorf("write %s: another user made it and it is no regular file; name another file", name)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+	if err != nil {
+		return err
+	}
+	return errors.Join(buffered(f, write), f.Close())
+}
+
 // writeFailed names the file the user asked for instead of the one that kmon
 // made up on the way to it.
 func writeFailed(name string, err error) error {
-	if path := (*fs.PathError)(nil); errors.As(err, &path) {
-		err = path.Err
+	switch at, link := (*fs.PathError)(nil), (*os.LinkError)(nil); {
+	case errors.As(err, &at):
+		err = at.Err
+	case errors.As(err, &link):
+		err = link.Err
 	}
 	return fmt.Errorf("write %s: %w", name, err)
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -134,7 +133,7 @@ func errText(err error) string {
 // readVersion reads and parses the file.
 func readVersion(path string, number int32) Version {
 	v := Version{Number: number, Path: path}
-	file, err := os.Open(path)
+	file, err := format.OpenRegular(path)
 	if err != nil {
 		v.Err = fmt.Errorf("read configuration: %w", err)
 		return v

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // processFile is the path of a process's file in /proc.
@@ -106,8 +108,9 @@ func (b *batch) nameJIT(pid int32, frames []int) {
 }
 
 // openPerfMap opens the map of a process in its own mount namespace, under the
-// number it has in its own pid namespace. The map must belong to its user:
-// anyone may write to /tmp.
+// number it has in its own pid namespace. The map must belong to its user, for
+// anyone may write to /tmp, and be no link: the process could have a file of
+// root's read that it cannot read itself.
 func openPerfMap(proc string, pid int32) (*os.File, error) {
 	status, err := readSmall(processFile(proc, pid, "status"))
 	if err != nil {
@@ -117,7 +120,7 @@ func openPerfMap(proc string, pid int32) (*os.File, error) {
 	if fields := statusFields(status, "NSpid:"); len(fields) > 0 {
 		own = string(fields[len(fields)-1]) // from the outermost namespace to its own
 	}
-	file, err := openIn(processFile(proc, pid, "root"), "tmp/perf-"+own+".map")
+	file, err := openInWith(processFile(proc, pid, "root"), "tmp/perf-"+own+".map", unix.O_NOFOLLOW)
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +128,7 @@ func openPerfMap(proc string, pid int32) (*os.File, error) {
 	if err == nil {
 		owner := info.Sys().(*syscall.Stat_t).Uid
 		users := statusFields(status, "Uid:") // real, effective, saved, file system
-		if len(users) < 2 || string(users[1]) != strconv.Itoa(int(owner)) && owner != 0 {
+		if len(users) < 2 || string(users[1]) != strconv.Itoa(int(owner)) {
 			err = fmt.Errorf("%s belongs to user %d, not to the process", file.Name(), owner)
 		}
 	}

@@ -353,7 +353,11 @@ func TestPerfMapRefused(t *testing.T) {
 		{"own", func(path string) error {
 			return errors.Join(os.WriteFile(path, []byte("400100 80 f\n"), 0o600), os.Chown(path, 1000, 0))
 		}, "f"},
-		{"root's", func(path string) error { return os.WriteFile(path, []byte("400100 80 f\n"), 0o600) }, "f"},
+		{"root's", func(path string) error { return os.WriteFile(path, []byte("400100 80 f\n"), 0o600) }, ""},
+		{"a link to its own", func(path string) error {
+			real := filepath.Join(filepath.Dir(path), "real")
+			return errors.Join(os.WriteFile(real, []byte("400100 80 f\n"), 0o600), os.Chown(real, 1000, 0), os.Symlink("real", path), os.Lchown(path, 1000, 0))
+		}, ""},
 		{"another's", func(path string) error {
 			return errors.Join(os.WriteFile(path, []byte("400100 80 f\n"), 0o600), os.Chown(path, 1001, 0))
 		}, ""},
@@ -473,5 +477,22 @@ F int price(int n) {`, 1)
 	id := r.UserStack(p.pid, codeOf(t, program).frames(p, "price@SHOP_1"))
 	if got := names(t, r, id, program, format.SymbolTable); got != "price" {
 		t.Errorf("got %s, want price", got)
+	}
+}
+
+// TestKernelFiles: a program replaced by a link into /proc or /sys is not read;
+// reading there may take messages from others.
+func TestKernelFiles(t *testing.T) {
+	for _, target := range []string{"/proc/version", "/sys/kernel/notes", "/proc/self/status"} {
+		if _, err := os.Stat(target); err != nil {
+			continue
+		}
+		link := filepath.Join(t.TempDir(), "program")
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := openIn("/", link); !errors.Is(err, errOfKernel) {
+			t.Errorf("%s: got %v, %v", target, f, err)
+		}
 	}
 }
