@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // line splits a case into arguments: at "|" if there is one, else at spaces.
@@ -128,6 +129,19 @@ func TestHarmless(t *testing.T) {
 		args := line(text)
 		if got := Cut(args); !slices.Equal(got, args) {
 			t.Errorf("%q became %q", args, got)
+		}
+	}
+}
+
+// TestLongLines: the longest line that is kept takes no longer for being made
+// to.
+func TestLongLines(t *testing.T) {
+	for _, piece := range []string{"\"", "'a ", "=", "password=", "://a:b@", "\"password\":", "eyJ", " bearer ", "sh -c \"", "\\", "a;", "Basic a"} {
+		args := []string{"sh", "-c", strings.Repeat(piece, 4096/len(piece))}
+		began := time.Now()
+		Cut(args)
+		if took := time.Since(began); took > 200*time.Millisecond {
+			t.Errorf("%q, again and again, takes %v", piece, took)
 		}
 	}
 }
