@@ -153,7 +153,7 @@ type Proc struct {
 	StartNs   int64     `parquet:"start_ns,delta"` // start time of the process, monotonic; with pid its identity
 	Comm      string    `parquet:"comm,dict"`
 	Exe       string    `parquet:"exe,dict"`       // exec only: the file as given to execve
-	Cmdline   string    `parquet:"cmdline,dict"`   // exec only: arguments joined by spaces, cut at 240 bytes
+	Cmdline   string    `parquet:"cmdline,dict"`   // exec only: arguments joined by spaces, cut at 240 bytes, secrets replaced by ***
 	CgroupID  int64     `parquet:"cgroup_id,dict"` // inode in the hierarchy Manifest.Host.CgroupHierarchy
 	PidnsPID  int32     `parquet:"pidns_pid,dict"` // pid inside its own pid namespace
 	ExitCode  int32     `parquet:"exit_code,dict"` // exit only: wait(2) status

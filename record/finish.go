@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"time"
 
 	"kmon/format"
 	"kmon/record/provider"
@@ -18,8 +19,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	r.stopCommand()
 	err = errors.Join(err, r.lastMarks())
 	r.stopSources()
-	<-r.providerDone
-	err = errors.Join(err, r.empty(end))
+	err = errors.Join(err, r.waitForProvider(end.MonotonicNs, providerWait), r.empty(end))
 	cpuNs, maxRSS := usage()
 	final := format.Final{
 		EndNs: end.MonotonicNs, EndUnixNs: end.RealtimeNs, StopReason: r.stopReason,
@@ -47,8 +47,40 @@ func (r *recorder) finish(cause error) (Result, error) {
 		Path: r.writer.Path(), Rows: r.written(), SizeBytes: r.writer.Size(), Losses: r.losses,
 		CPUNs: cpuNs, MaxRSSBytes: maxRSS, BPFRunNs: runTime.Nanoseconds(), DurationNs: end.MonotonicNs - r.startNs,
 		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
-		Warnings: append(r.provider.Warnings(), r.bounds.sentences()...),
+		Warnings: append(r.warnings(), r.bounds.sentences()...),
 	}, err
+}
+
+// providerWait is how long the end of a recording waits for a look at /proc. A
+// process can make reading its command line wait for ever, by memory backed by
+// a file system of its own; it must not keep the capture open.
+const providerWait = 5 * time.Second
+
+// waitForProvider waits until nobody uses the Provider, or gives it up.
+func (r *recorder) waitForProvider(nowNs int64, wait time.Duration) error {
+	select {
+	case <-r.providerDone:
+		return nil
+	case <-time.After(wait):
+		r.providerStuck = true
+		return r.mark(nowNs, "warning", "processes of the end may be missing: a look at /proc has not ended after "+wait.String())
+	}
+}
+
+// warnings are the Provider's, if it can be asked.
+func (r *recorder) warnings() []string {
+	if r.providerStuck {
+		return []string{"a look at /proc did not end: processes may be missing"}
+	}
+	return r.provider.Warnings()
+}
+
+// lastSnapshot is a last look at /proc.
+func (r *recorder) lastSnapshot(nowNs int64) error {
+	if r.providerStuck {
+		return nil
+	}
+	return r.appendSnapshot(r.provider.Snapshot(nowNs))
 }
 
 // empty brings the exchanges still in the kernel, the last records of the
@@ -69,7 +101,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.session.Sweep(true),
 		r.drainAll(),
 		r.turn(end.MonotonicNs, true),
-		r.appendSnapshot(r.provider.Snapshot(end.MonotonicNs)),
+		r.lastSnapshot(end.MonotonicNs),
 		r.appendNetEvents(end.MonotonicNs, true),
 		r.appendQueues(),
 		r.appendOpenIOs(),

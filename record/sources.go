@@ -30,6 +30,8 @@ type sightings struct {
 	newConfig    chan *provider.Config
 	found        chan sighting
 	providerDone chan struct{}
+	// providerStuck: the Provider did not end, and none of its methods would.
+	providerStuck bool
 }
 
 // sighting is one delivery of the Provider.
@@ -155,6 +157,10 @@ func (r *recorder) takeConfig(v provider.Version) error {
 	if v.Err != nil {
 		text = fmt.Sprintf("version %d of %s is not used: %v", v.Number, v.Path, v.Err)
 	} else {
+		select { // this one takes the place of one that the Provider has not come to
+		case <-r.newConfig:
+		default:
+		}
 		r.newConfig <- v.Config
 		if wanted := v.Config.Collectors; len(wanted) > 0 && !slices.Equal(wanted, r.running) {
 			text += "; its collectors are for the next recording"
