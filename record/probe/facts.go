@@ -55,6 +55,9 @@ type Facts struct {
 	Tracing, Fentry, Kprobe Answer
 	// Reasons explains the answers that are not Available, by field name.
 	Reasons map[string]string
+	// Denied are those names whose answer could not be told for want of
+	// privileges.
+	Denied []string
 }
 
 // ReadFacts asks the running kernel about the hooks that any ladder names.
@@ -138,6 +141,9 @@ func (f *Facts) answer(name string, answer *Answer, err error) {
 		*answer = NotSupported
 	default:
 		*answer = CouldNotTell
+		if errors.Is(err, os.ErrPermission) {
+			f.Denied = append(f.Denied, name)
+		}
 	}
 	f.Reasons[name] = firstLine(err)
 }

@@ -9,22 +9,8 @@ import (
 
 // kernel describes a kernel by what distinguishes it for planning.
 func kernel(change func(*Facts)) Facts {
-	f := Facts{
-		Tracepoints: map[string]bool{}, Arguments: map[string]int{}, Functions: map[string]int{"tcp_sendmsg": 3, "release_sock": 1},
-		Tracing: Available, Fentry: Available, Kprobe: Available, Reasons: map[string]string{},
-		Sampling: Available, Fields: map[string]bool{},
-	}
-	for _, fields := range fieldsOf {
-		for _, field := range fields {
-			f.Fields[field] = true
-		}
-	}
-	for _, h := range allHooks() {
-		if h.kind == kindTracepoint {
-			f.Tracepoints[h.target] = true
-			f.Arguments[h.target] = max(f.Arguments[h.target], h.arguments)
-		}
-	}
+	f := Everything()
+	delete(f.Functions, "tcp_sendpage") // since 6.5
 	change(&f)
 	return f
 }

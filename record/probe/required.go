@@ -9,11 +9,17 @@ import (
 	"github.com/cilium/ebpf/features"
 )
 
+// ErrTooOld is that of a kernel on which nothing can be recorded for its age.
+var ErrTooOld = errors.New("this kernel is too old: eBPF programs that trace it cannot keep state with its threads and sockets, as they can since Linux 5.11")
+
+// taskStorage is the type of map that came with 5.11.
+const taskStorage = "bpf_map_type.BPF_MAP_TYPE_TASK_STORAGE"
+
 // checkKernel says in one sentence why nothing can be recorded on a kernel
 // that lets programs trace it, and nil where something can.
 func checkKernel() error {
 	if err := features.HaveMapType(ebpf.TaskStorage); errors.Is(err, ebpf.ErrNotSupported) {
-		return errors.New("this kernel is too old: eBPF programs that trace it cannot keep state with its threads and sockets, as they can since Linux 5.11")
+		return ErrTooOld
 	}
 	if err := tryReading(); err != nil {
 		return fmt.Errorf("eBPF programs may not read this kernel's memory, as when it is locked down for confidentiality (/sys/kernel/security/lockdown): %s", firstLine(err))

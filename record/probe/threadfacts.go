@@ -37,20 +37,27 @@ const (
 	ioFlag          = "req_flag_bits.__REQ_SYNC"
 )
 
-// fieldsIn looks for all fields of fieldsOf.
+// allFields are the fields of fieldsOf and what tells a kernel's age.
+func allFields() []string {
+	all := []string{taskStorage}
+	for _, fields := range fieldsOf {
+		all = append(all, fields...)
+	}
+	return all
+}
+
+// fieldsIn looks for all of them.
 func fieldsIn(spec *btf.Spec) map[string]bool {
 	there := map[string]bool{}
-	for _, fields := range fieldsOf {
-		for _, path := range fields {
-			name, members, _ := strings.Cut(path, ".")
-			var s *btf.Struct
-			if spec.TypeByName(name, &s) == nil && hasMember(s, strings.Split(members, ".")) {
-				there[path] = true
-			}
-			var e *btf.Enum
-			if spec.TypeByName(name, &e) == nil && slices.ContainsFunc(e.Values, func(v btf.EnumValue) bool { return v.Name == members }) {
-				there[path] = true
-			}
+	for _, path := range allFields() {
+		name, members, _ := strings.Cut(path, ".")
+		var s *btf.Struct
+		if spec.TypeByName(name, &s) == nil && hasMember(s, strings.Split(members, ".")) {
+			there[path] = true
+		}
+		var e *btf.Enum
+		if spec.TypeByName(name, &e) == nil && slices.ContainsFunc(e.Values, func(v btf.EnumValue) bool { return v.Name == members }) {
+			there[path] = true
 		}
 	}
 	return there
