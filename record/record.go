@@ -262,7 +262,7 @@ func (r *recorder) collectors() ([]string, error) {
 		names = r.config.Config.Collectors
 	}
 	if len(names) == 0 {
-		return slices.DeleteFunc(known, func(name string) bool { return name == callsCollector }), nil
+		return defaultCollectors(), nil
 	}
 	for _, name := range names {
 		if !slices.Contains(known, name) {
@@ -270,6 +270,10 @@ func (r *recorder) collectors() ([]string, error) {
 		}
 	}
 	return names, nil
+}
+
+func defaultCollectors() []string {
+	return slices.DeleteFunc(probe.Collectors(), func(name string) bool { return name == callsCollector })
 }
 
 // checkTargets refuses a recording that would record nothing: nothing that was
