@@ -24,6 +24,7 @@ func TestCompletion(t *testing.T) {
 		{"analyze shop.kmon --format ", "text markdown json html"},
 		{"completion ", "bash zsh fish powershell"},
 		{"record --config ", "yaml yml :8"},
+		{"doctor -o ", "text json"},
 	} {
 		words := strings.Split(c.line, " ")
 		stdout, _, code := kmon(append([]string{"__complete"}, words...)...)

@@ -5,6 +5,7 @@ import (
 	"go/token"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,8 +35,8 @@ func TestPackageDocument(t *testing.T) {
 }
 
 // TestExamples executes the examples of every help text on the sample captures.
-// Those of record and mark, which need a kernel and root, are parsed and checked as far
-// as that goes without recording.
+// Those of record, mark and doctor, which need a kernel or root, are parsed and
+// checked as far as that goes without one.
 func TestExamples(t *testing.T) {
 	for _, verb := range newRoot().Commands() {
 		if verb.Name() == "help" {
@@ -64,7 +65,7 @@ func runExample(t *testing.T, example string) {
 	command, _, _ = strings.Cut(command, " > ")
 	words, err := splitWords(strings.ReplaceAll(command, "node-*.kmon", "node-a.kmon node-b.kmon"))
 	check(t, err)
-	if len(words) > 1 && (words[1] == "record" || words[1] == "mark") {
+	if len(words) > 1 && slices.Contains([]string{"record", "mark", "doctor"}, words[1]) {
 		parseOnly(t, words[1:])
 		return
 	}
@@ -90,7 +91,7 @@ func runExample(t *testing.T, example string) {
 	}
 }
 
-// parseOnly checks that a command line of record or mark is one that it accepts.
+// parseOnly checks that a command line is one that its verb accepts.
 func parseOnly(t *testing.T, args []string) {
 	t.Helper()
 	root := newRoot()

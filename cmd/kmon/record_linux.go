@@ -49,7 +49,7 @@ func runRecord(cmd *cobra.Command, f recordFlags) error {
 	case err == nil && result.ExitCode != 0:
 		return exit(result.ExitCode, nil)
 	case err != nil && os.Geteuid() != 0 && isPermission(err):
-		return fmt.Errorf("recording needs root, or the capabilities to load eBPF programs: %w", err)
+		return fmt.Errorf("recording needs root, or the capabilities to load eBPF programs (kmon doctor says which): %w", err)
 	}
 	return err
 }

@@ -18,8 +18,9 @@ func newRoot() *cobra.Command {
 		Long: `kmon records on a Linux node, with eBPF, which services talked to which and how
 fast each answered, into one capture file; it analyzes captures on any system.
 
-Exit codes: 0 ok; 1 a gate failed (verify found damage); 2 usage, unreadable or
-internal error; 3 inconclusive (too little data, or too much loss, to go by).
+Exit codes: 0 ok; 1 a gate failed (verify found damage, doctor that something
+is missing); 2 usage, unreadable or internal error; 3 inconclusive (too little
+data, or too much loss, to go by).
 record with a command after -- exits with the command's own code.`,
 		Example: `  $ kmon record -o shop.kmon -d 60s
   $ kmon analyze shop.kmon
@@ -42,7 +43,7 @@ record with a command after -- exits with the command's own code.`,
 		writeUsage(cmd.ErrOrStderr(), cmd)
 		return nil
 	})
-	root.AddCommand(newRecord(), newMark(), newAnalyze(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newVersion(), newCompletion())
+	root.AddCommand(newRecord(), newMark(), newAnalyze(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newDoctor(), newVersion(), newCompletion())
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true // newCompletion is ours
 	return root
