@@ -154,7 +154,8 @@ func (c *Capture) readManifest() error {
 		KmonVersion string `json:"kmon_version"`
 	}
 	if err := json.Unmarshal(data, &head); err != nil || head.Format != formatName {
-		return c.refuse("its manifest is not one of kmon")
+		return &FileError{File: c.Path, Entry: manifestName, Offset: -1,
+			Err: fmt.Errorf("%w (its manifest is not one of kmon): record one with kmon record", ErrNotCapture)}
 	}
 	if head.Version > Version {
 		return &FileError{File: c.Path, Entry: manifestName, Offset: 0, Err: fmt.Errorf(

@@ -108,8 +108,12 @@ func (o *openSegment) readValues(v *columnValues, chunks []chunk) (err error) {
 // table; the error is that of fn.
 func (c *Capture) eachSegment(name string, fn func(columns []columnValues, rows int) error) error {
 	t := tableNamed(name)
+	var allowed allowance
 	for _, s := range c.segments[name] {
 		err := s.read(func(o *openSegment) error {
+			if err := allowed.take(o); err != nil {
+				return err
+			}
 			columns, err := o.readAll(t)
 			if err != nil {
 				return err

@@ -15,7 +15,7 @@ import (
 
 // parquetOf encodes rows with parquet-go alone, as another version of kmon
 // with other columns would.
-func parquetOf[T any](t *testing.T, rows []T, options ...parquet.WriterOption) []byte {
+func parquetOf[T any](t testing.TB, rows []T, options ...parquet.WriterOption) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w := parquet.NewGenericWriter[T](&b, options...)
@@ -151,8 +151,8 @@ func TestTextBomb(t *testing.T) {
 		rows, size, pageBytes int
 		want                  string
 	}{
-		{80, 1 << 20, 1 << 20, "column of more than"},
-		{maxSegmentRows, 100, 64 << 20, "page of"},
+		{80, 1 << 20, 1 << 20, "rows with texts of more than"},
+		{freeRows, 200, 64 << 20, "page of"},
 	}
 	for _, c := range cases {
 		rows := make([]config, c.rows)

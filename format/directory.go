@@ -30,6 +30,9 @@ func readDirectory(r io.ReaderAt, size int64) ([]entry, []finding, error) {
 	if _, err := r.ReadAt(buf, end.offset); err != nil {
 		return nil, nil, err
 	}
+	if end.count > end.size/centralHeaderLen {
+		return nil, nil, errNoDirectory // before memory is taken for so many
+	}
 	entries := make([]entry, 0, end.count)
 	for range end.count {
 		e, n, err := parseCentralHeader(buf)

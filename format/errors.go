@@ -29,6 +29,8 @@ func (e *FileError) Error() string {
 	switch {
 	case e.Entry != "" && e.Offset >= 0:
 		return fmt.Sprintf("%s: %s at offset %d: %v", e.File, e.Entry, e.Offset, e.Err)
+	case e.Entry != "":
+		return fmt.Sprintf("%s: %s: %v", e.File, e.Entry, e.Err)
 	case e.Offset >= 0:
 		return fmt.Sprintf("%s: at offset %d: %v", e.File, e.Offset, e.Err)
 	default:

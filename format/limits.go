@@ -17,10 +17,23 @@ const (
 	maxPageBytes    = 16 << 20 // of one page, decompressed
 	maxColumnBytes  = 64 << 20 // of all pages of one column, decompressed
 	maxTextBytes    = 64 << 20 // of all texts of one segment, decompressed
+	maxSpelledBytes = 32 << 20 // of the texts of all rows of one segment; the Writer makes 4 MiB and a batch
 	maxColumns      = 256      // in one table
 	maxRowGroups    = 64       // in one segment; the Writer makes one
 	maxColumnName   = 64       // bytes
 	maxThriftDepth  = 12       // nesting in a Parquet header
 	maxProblems     = 100      // kept; further ones are counted
 	maxEntryNameLen = 256
+)
+
+// A small file must not become a large recording. Every row of an event has a
+// time that differs, so that even idle tables take a byte a row; a table may
+// have as many rows as a full segment for free, for those that hardly take any.
+// What the pages of a segment become is bounded likewise: all numbers of a full
+// segment of the widest table are 20 MiB.
+const (
+	freeRows      = 1 << 17 // the Writer makes 100,000 and a batch
+	rowsPerByte   = 4
+	maxExpansion  = 256 // bytes of pages a byte of the file
+	freeExpansion = 32 << 20
 )

@@ -17,8 +17,9 @@ type decoder struct {
 	order   ordering
 	table   idTable
 	wide    []int64
-	// textBytes counts the texts of the segment being read.
-	textBytes int
+	// Of the segment being read, against the limits: bytes of decompressed
+	// pages, of those with texts, and of the texts of all rows.
+	pageBytes, textBytes, spelledBytes int64
 }
 
 var decoders = sync.Pool{New: func() any {
@@ -108,6 +109,10 @@ func (d *decoder) pages(c chunk, fn func(*page) error) error {
 		}
 		if total += h.uncompressed; total > maxColumnBytes {
 			return corrupt("column of more than %d bytes", maxColumnBytes)
+		}
+		most := maxExpansion*int64(len(d.entry)) + freeExpansion
+		if d.pageBytes += h.uncompressed; d.pageBytes > most {
+			return corrupt("%d bytes become more than %d", len(d.entry), most)
 		}
 		if h.values < 0 || h.values > maxSegmentRows || h.levels != 0 {
 			return corrupt("page of %d values with %d bytes of levels", h.values, h.levels)
@@ -216,7 +221,10 @@ func readTexts(d *decoder, chunks []chunk, dst []string) error {
 			if p.kind != pageDictionary && p.indexed() {
 				out := dst[:p.values]
 				dst = dst[p.values:]
-				return lookUp(p, dict, out)
+				if err := lookUp(p, dict, out); err != nil {
+					return err
+				}
+				return d.spell(out)
 			}
 			if p.encoding != encodingPlain && p.kind != pageDictionary {
 				return corrupt("encoding %d of texts", p.encoding)
@@ -225,20 +233,34 @@ func readTexts(d *decoder, chunks []chunk, dst []string) error {
 			if err != nil {
 				return err
 			}
-			if d.textBytes += len(data); d.textBytes > maxTextBytes {
+			if d.textBytes += int64(len(data)); d.textBytes > maxTextBytes {
 				return corrupt("texts of more than %d bytes", maxTextBytes)
 			}
 			texts, err := decodeTexts(p.values, data)
+			if err != nil {
+				return err
+			}
 			if p.kind == pageDictionary {
 				dict = texts
-			} else {
-				dst = dst[copy(dst, texts):]
+				return nil
 			}
-			return err
+			dst = dst[copy(dst, texts):]
+			return d.spell(texts)
 		})
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// spell counts the texts of rows, which may be many times those of the file.
+func (d *decoder) spell(texts []string) error {
+	for _, s := range texts {
+		d.spelledBytes += int64(len(s))
+	}
+	if d.spelledBytes > maxSpelledBytes {
+		return corrupt("rows with texts of more than %d bytes", maxSpelledBytes)
 	}
 	return nil
 }

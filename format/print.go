@@ -100,7 +100,9 @@ func printText(w *bufio.Writer, c *Capture, table string, limit int64, named boo
 			if i > 0 && v.zero(row) {
 				continue
 			}
-			fmt.Fprintf(w, "%s%s=%s", space, v.name, v.human(row))
+			for _, s := range [...]string{space, v.name, "=", v.human(row)} {
+				w.WriteString(s)
+			}
 			space = " "
 		}
 		return w.WriteByte('\n')
@@ -125,10 +127,13 @@ func printNDJSON(w *bufio.Writer, c *Capture, table string, limit int64, named b
 		}
 		for i := range columns {
 			v := &columns[i]
-			fmt.Fprintf(w, `%s"%s":`, comma, v.name)
+			w.WriteString(comma)
+			w.WriteByte('"')
+			w.WriteString(v.name)
+			w.WriteString(`":`)
 			comma = ","
 			if v.kind != kindText {
-				w.WriteString(strconv.FormatInt(v.numbers[row], 10))
+				w.Write(strconv.AppendInt(w.AvailableBuffer(), v.numbers[row], 10))
 				continue
 			}
 			text, err := json.Marshal(strings.ToValidUTF8(v.texts[row], string(utf8.RuneError)))

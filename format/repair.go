@@ -59,8 +59,12 @@ func (c *Capture) manifestForRepair() ([]byte, error) {
 // copySegments copies every segment that can be decoded.
 func (w *Writer) copySegments(c *Capture) error {
 	for _, name := range c.Tables() {
+		var allowed allowance
 		for _, s := range c.segments[name] {
 			err := s.read(func(o *openSegment) error {
+				if err := allowed.take(o); err != nil {
+					return err
+				}
 				if _, err := o.readAll(tableNamed(name)); err != nil {
 					return err
 				}

@@ -26,7 +26,7 @@ func (s Segment) read(fn func(*openSegment) error) (err error) {
 		}
 		decoders.Put(d)
 	}()
-	d.textBytes = 0
+	d.pageBytes, d.textBytes, d.spelledBytes = 0, 0, 0
 	if d.entry, err = s.capture.readEntry(s.entry, d.entry); err != nil {
 		return s.fail(err)
 	}
@@ -65,6 +65,21 @@ func (s Segment) Rows() (rows int64, err error) {
 	return rows, err
 }
 
+// allowance bounds the rows of one reading of a table by the bytes that hold
+// them. The zero value is ready.
+type allowance struct{ rows, bytes int64 }
+
+// take is an error when o has more rows than may be in the bytes of it and of
+// the segments before.
+func (a *allowance) take(o *openSegment) error {
+	rows, bytes := a.rows+int64(o.rows), a.bytes+int64(len(o.entry))
+	if rows > freeRows+rowsPerByte*bytes {
+		return corrupt("%d rows in %d bytes, with those before more than a recording has", o.rows, len(o.entry))
+	}
+	a.rows, a.bytes = rows, bytes
+	return nil
+}
+
 // chunksOf gives the chunks of a column, nil when an older or odd writer left
 // it out: it then reads as zero, which is noted once.
 func (o *openSegment) chunksOf(c column) ([]chunk, error) {
@@ -93,8 +108,12 @@ func ReadRows[T Row](c *Capture, fn func([]T) error) error {
 	t := tableOf[T]()
 	columns := make([]rowColumn, len(t.columns))
 	var rows []T
+	var allowed allowance
 	for _, s := range c.segments[t.name] {
 		err := s.read(func(o *openSegment) error {
+			if err := allowed.take(o); err != nil {
+				return err
+			}
 			for i := range columns {
 				if err := columns[i].read(o, t.columns[i]); err != nil {
 					return err
