@@ -202,7 +202,7 @@ func (r *run) losses() []Loss {
 		}
 		merged = append(merged, l)
 	}
-	return merged
+	return listed(r, "losses", merged, maxLossesListed)
 }
 
 func follows(a, b Loss) bool {
@@ -221,6 +221,21 @@ func (r *run) marks() []Mark {
 		}
 	}
 	slices.SortStableFunc(list, func(a, b Mark) int { return cmp.Compare(a.TsNs, b.TsNs) })
+	return listed(r, "marks", list, maxMarksListed)
+}
+
+// What is listed at most; every report shows all of these.
+const (
+	maxMarksListed  = 1000
+	maxLossesListed = 10_000
+)
+
+// listed cuts a list and says so.
+func listed[T any](r *run, what string, list []T, most int) []T {
+	if more := len(list) - most; more > 0 {
+		r.remarks = append(r.remarks, fmt.Sprintf("%d further %s are left out", more, what))
+		return list[:most]
+	}
 	return list
 }
 
