@@ -1,7 +1,9 @@
 package reports
 
 import (
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,6 +134,20 @@ func TestTicks(t *testing.T) {
 		ticks := timeTicks(start, start+length, 6)
 		if len(ticks) < 2 && length > second/5 || len(ticks) > 7 {
 			t.Errorf("%d ns: %d ticks", length, len(ticks))
+		}
+	}
+}
+
+// A capture whose clock stands at the end of time had ticks without end.
+func TestTicksAtTheEndOfTime(t *testing.T) {
+	for _, c := range []struct{ start, end int64 }{
+		{math.MaxInt64 - 10*second, math.MaxInt64}, {math.MinInt64, math.MinInt64 + 10*second}, {math.MinInt64, math.MaxInt64},
+		{-5 * second, 5 * second}, {math.MaxInt64, math.MaxInt64}, {1, 0}, {math.MaxInt64, math.MinInt64},
+	} {
+		for _, limit := range []int{6, 10} {
+			if ticks := timeTicks(c.start, c.end, limit); len(ticks) > limit || c.start < c.end && len(ticks) == 0 || !slices.IsSorted(ticks) {
+				t.Errorf("from %d to %d: ticks %v", c.start, c.end, ticks)
+			}
 		}
 	}
 }

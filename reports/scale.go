@@ -66,21 +66,33 @@ var timeSteps = []time.Duration{
 	time.Hour, 2 * time.Hour, 3 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 }
 
-// timeTicks are at most limit round times from start to end, Unix ns.
+// timeTicks are at most limit round times from start to end, Unix ns, which may
+// be any: a capture states them.
 func timeTicks(start, end int64, limit int) []int64 {
-	step := int64(timeSteps[len(timeSteps)-1])
+	ticks := []int64{}
+	if end < start || limit < 2 {
+		return ticks
+	}
+	span := uint64(end) - uint64(start)
+	step := uint64(timeSteps[len(timeSteps)-1])
 	for _, s := range timeSteps {
-		if (end-start)/int64(s) < int64(limit) {
-			step = int64(s)
+		if span/uint64(s) < uint64(limit) {
+			step = uint64(s)
 			break
 		}
 	}
-	for (end-start)/step >= int64(limit) {
+	for span/step >= uint64(limit) {
 		step *= 2
 	}
-	ticks := []int64{}
-	for t := (start + step - 1) / step * step; t <= end; t += step {
+	first := start / int64(step) * int64(step)
+	if first < start {
+		first += int64(step)
+	}
+	for t := first; t >= start && t <= end; t += int64(step) { // below start: there is no such time
 		ticks = append(ticks, t)
+		if uint64(end)-uint64(t) < step {
+			break
+		}
 	}
 	return ticks
 }
