@@ -59,6 +59,39 @@ func FuzzSegment(f *testing.F) {
 	})
 }
 
+// FuzzManifest holds that no manifest.json and no final.json, with right
+// checksums, keep a capture from being refused with a sentinel error or read,
+// told and mended.
+func FuzzManifest(f *testing.F) {
+	final := []byte(`{"end_ns":2000000000,"stop_reason":"duration","rows":{"marks":1},"losses":{},"exit_code":0}`)
+	f.Add(manifestJSON(f, nil), final)
+	f.Add([]byte(`{"format":"kmon.capture","version":1,"clock":{"monotonic_ns":-9223372036854775808,"realtime_ns":9223372036854775807}}`),
+		[]byte(`{"end_ns":-1,"rows":{"marks":9223372036854775807,"":-1}}`))
+	f.Add([]byte(`{"format":"kmon.capture","version":1e400,"host":[],"options":{"a":1}}`), []byte(`[[[[`))
+	marks := parquetOf(f, []Mark{{TsNs: 1, Kind: "user", Text: "x"}})
+	f.Fuzz(func(t *testing.T, manifest, final []byte) {
+		z := new(buildZip).add(manifestName, manifest).add("events/marks/000001.parquet", marks).add(finalName, final)
+		path := rewrite(t, z.bytes())
+		c, err := Open(path)
+		if err != nil {
+			if !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrTooNew) {
+				t.Fatalf("refused with %v", err)
+			}
+			return
+		}
+		defer c.Close()
+		must(t, WriteText(io.Discard, c))
+		_, err = Verify(path)
+		must(t, err)
+		mended := filepath.Join(t.TempDir(), "mended.kmon")
+		_, err = Repair(path, mended)
+		must(t, err)
+		if rows, err := All[Mark](open(t, mended)); err != nil || len(rows) != 2 {
+			t.Fatalf("the mended capture has %d marks, %v; want that of the original and one of repair", len(rows), err)
+		}
+	})
+}
+
 // FuzzText holds that a text either is refused or makes a capture whose text
 // form makes the same capture.
 func FuzzText(f *testing.F) {

@@ -143,3 +143,21 @@ func TestAddressWithoutRoute(t *testing.T) {
 		t.Errorf("got %+v", s.Interfaces)
 	}
 }
+
+// FuzzNodeTexts holds that no text of /proc makes a reader panic, and that
+// rows hold what rows may.
+func FuzzNodeTexts(f *testing.F) {
+	f.Add("22 1 8:1 / /a\\040b rw - ext4 /dev/sda1 rw\n")
+	f.Add("0100007F:1F90")
+	f.Add("1 1 4294967295:4294967295 / \\777 - \\ \\9\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if addr, _, ok := parseAddr(text); ok && !addr.IsValid() {
+			t.Errorf("%q is an address that is none", text)
+		}
+		for _, m := range parseMounts(text, 1) {
+			if !fit(m.Point) || !fit(m.Type) || !fit(m.Source) {
+				t.Errorf("%q gives the mount %+v", text, m)
+			}
+		}
+	})
+}
