@@ -31,9 +31,12 @@ type cpuReader struct {
 	from    cpu.Source
 }
 
+// read adds the rows up. Of process 0, which is nobody, there are only wakes.
 func (r *cpuReader) read(ctx context.Context) error {
 	err := eachRow(ctx, r.capture, "intervals", func(row *format.Interval) {
-		r.total.AddInterval(r.from, r.who(row.PID, row.StartNs, row.EndNs), row)
+		if row.PID != 0 {
+			r.total.AddInterval(r.from, r.who(row.PID, row.StartNs, row.EndNs), row)
+		}
 	})
 	if err != nil {
 		return err
@@ -48,7 +51,9 @@ func (r *cpuReader) read(ctx context.Context) error {
 		return err
 	}
 	err = eachRow(ctx, r.capture, "syscalls", func(row *format.Syscall) {
-		r.total.AddSyscall(r.from, r.who(row.PID, row.StartNs, row.EndNs), row)
+		if row.PID != 0 {
+			r.total.AddSyscall(r.from, r.who(row.PID, row.StartNs, row.EndNs), row)
+		}
 	})
 	if err != nil {
 		return err
@@ -77,6 +82,9 @@ func (r *cpuReader) readOffCPU(ctx context.Context) error {
 		return err
 	}
 	return eachRow(ctx, r.capture, "offcpu", func(row *format.OffCPU) {
+		if row.PID == 0 {
+			return
+		}
 		class := stacks.Class(row.State, row.StackID, row.UserStackID)
 		r.total.AddOffCPU(r.from, r.who(row.PID, row.StartNs, row.EndNs), class, row)
 	})

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"kmon/format"
@@ -25,5 +26,32 @@ func TestListsAreBounded(t *testing.T) {
 		if !slices.Contains(a.Warnings, want) {
 			t.Errorf("warnings %q lack %q", a.Warnings, want)
 		}
+	}
+}
+
+// Rows of process 0, which is nobody, ended the analysis with a panic, and a
+// host's name of megabytes stood in many lines of a report.
+func TestRowsOfNobodyOnAHostOfALongName(t *testing.T) {
+	s := newStory(t, "node1")
+	s.manifest.Host.Name = strings.Repeat("x", 1<<20)
+	s.more = append(s.more, func(w *format.Writer) {
+		for _, err := range []error{
+			format.Append(w, format.Interval{StartNs: 1, EndNs: 2, OnCPUNs: 1}, format.Interval{StartNs: 1, EndNs: 2, PID: 7, TID: 7, OnCPUNs: 5}),
+			format.Append(w, format.OffCPU{StartNs: 1, EndNs: 2, TotalNs: 1, Count: 1}),
+			format.Append(w, format.Syscall{StartNs: 1, EndNs: 2, Name: "read", Count: 1}),
+			format.Append(w, format.Wake{StartNs: 1, EndNs: 2, Count: 1}),
+			format.Append(w, format.Memory{TsNs: 1}),
+		} {
+			if err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	a := analyzed(t, Options{}, s)
+	if len(a.Threads) != 1 || a.Threads[0].PID != 7 {
+		t.Errorf("threads are %+v, want that of process 7", a.Threads)
+	}
+	if got := a.Captures[0].Host; len(got) != 255 {
+		t.Errorf("the host's name has %d bytes", len(got))
 	}
 }

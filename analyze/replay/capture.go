@@ -3,6 +3,7 @@ package replay
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"kmon/format"
 )
@@ -84,11 +85,20 @@ func Open(ctx context.Context, path string, index int) (*Capture, error) {
 		segments: file.Segments("exchanges"),
 		Rows:     map[string]int64{},
 	}
+	c.Manifest.Host.Name = hostName(c.Manifest.Host.Name)
 	if err := c.load(ctx); err != nil {
 		_ = file.Close() // only read
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return c, nil
+}
+
+// maxHostName is the longest name that a kernel and DNS take. A manifest may
+// state megabytes, and a report names the host in many lines.
+const maxHostName = 255
+
+func hostName(name string) string {
+	return strings.ToValidUTF8(name[:min(len(name), maxHostName)], "\uFFFD")
 }
 
 // load reads every table but exchanges and sockets.
