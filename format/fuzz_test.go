@@ -84,7 +84,7 @@ func FuzzManifest(f *testing.F) {
 		_, err = Verify(path)
 		must(t, err)
 		mended := filepath.Join(t.TempDir(), "mended.kmon")
-		_, err = Repair(path, mended)
+		_, err = repair(path, mended, WriterOptions{NoSync: true})
 		must(t, err)
 		if rows, err := All[Mark](open(t, mended)); err != nil || len(rows) != 2 {
 			t.Fatalf("the mended capture has %d marks, %v; want that of the original and one of repair", len(rows), err)

@@ -16,7 +16,9 @@ import (
 // Error says what was missing, and a mark "repair" stands in the capture. Rows
 // that the original's summary counts and nobody can read become Loss rows with
 // cause LossDamage. The report has the problems of src and the rows of dst.
-func Repair(src, dst string) (Report, error) {
+func Repair(src, dst string) (Report, error) { return repair(src, dst, WriterOptions{}) }
+
+func repair(src, dst string, o WriterOptions) (Report, error) {
 	c, err := Open(src)
 	if err != nil {
 		return Report{}, err
@@ -26,7 +28,7 @@ func Repair(src, dst string) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	w, err := createWriter(dst, manifest, WriterOptions{})
+	w, err := createWriter(dst, manifest, o)
 	if err != nil {
 		return Report{}, err
 	}

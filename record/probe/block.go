@@ -3,6 +3,7 @@ package probe
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/cilium/ebpf"
@@ -138,7 +139,7 @@ func after(from, to uint64) int64 {
 	if to <= from {
 		return 0
 	}
-	return int64(to - from)
+	return int64(min(to-from, math.MaxInt64))
 }
 
 // statusErrnos are what the kernel makes of a blk_status_t (blk_errors in

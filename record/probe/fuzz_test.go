@@ -34,7 +34,7 @@ func FuzzKernelTables(f *testing.F) {
 				t.Errorf("address %q", addr)
 			}
 		}
-		if io, ok := openIO(fill[bpf.KmonIoState](data), ns); ok && (io.QueueNs < 0 || io.DeviceNs < 0) && ns < 1<<62 && io.StartNs >= 0 {
+		if io, ok := openIO(fill[bpf.KmonIoState](data), ns); ok && (io.QueueNs < 0 || io.DeviceNs < 0) {
 			t.Errorf("durations are negative: %+v", io)
 		}
 		stack := fill[bpf.KmonUserStack](data)
