@@ -20,3 +20,12 @@ func TestWindowOfATime(t *testing.T) {
 		}
 	}
 }
+
+func TestHostName(t *testing.T) {
+	if got := hostName("node-a"); got != "node-a" {
+		t.Errorf("got %q", got)
+	}
+	if got := hostName(string(make([]byte, 1<<20))); len(got) != maxHostName {
+		t.Errorf("a name of a megabyte has %d bytes", len(got))
+	}
+}
