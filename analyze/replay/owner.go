@@ -5,6 +5,7 @@ import (
 	"math"
 	"path"
 	"slices"
+	"sort"
 
 	"kmon/format"
 )
@@ -70,13 +71,7 @@ func (o *Owners) At(pid int32, ns int64) int32 {
 	if !ok {
 		return -1
 	}
-	best := int32(-1)
-	for ; int(i) < len(o.list) && o.list[i].PID == pid; i++ {
-		if o.list[i].FromNs > ns+startSlackNs {
-			break
-		}
-		best = i
-	}
+	best := o.until(i, pid, ns+startSlackNs)
 	if best >= 0 && o.list[best].exitNs < ns-exitSlackNs {
 		return -1
 	}
@@ -90,13 +85,25 @@ func (o *Owners) During(pid int32, startNs, endNs int64) int32 {
 	if !ok {
 		return -1
 	}
-	best := int32(-1)
-	for ; int(i) < len(o.list) && o.list[i].PID == pid && o.list[i].FromNs <= endNs+startSlackNs; i++ {
-		if o.list[i].exitNs >= startNs-exitSlackNs {
-			best = i
+	for best := o.until(i, pid, endNs+startSlackNs); best >= i; best-- {
+		if o.list[best].exitNs >= startNs-exitSlackNs {
+			return best
 		}
 	}
-	return best
+	return -1
+}
+
+// until gives the last owner of pid, whose first is first, from a time or
+// before, -1: none. A pid may have any number of owners.
+func (o *Owners) until(first, pid int32, ns int64) int32 {
+	n := sort.Search(len(o.list)-int(first), func(k int) bool {
+		owner := &o.list[int(first)+k]
+		return owner.PID != pid || owner.FromNs > ns
+	})
+	if n == 0 {
+		return -1
+	}
+	return first + int32(n) - 1
 }
 
 // Get returns an owner that At or During found.
