@@ -87,16 +87,19 @@ func (m *mutator) bomb(number int) (data []byte, story string) {
 // equal makes a Parquet file of rows that are all the same.
 func equal[T any](row T) func(m *mutator, rows int) []byte {
 	return func(m *mutator, rows int) []byte {
-		path := filepath.Join(m.dir, "rows.parquet")
-		t, err := format.CreateTable[T](path)
+		const name = "rows.parquet"
+		dir, err := os.OpenRoot(m.dir)
+		check(m.t, err)
+		defer dir.Close() // nothing is written through it any more
+		t, err := format.CreateTable[T](dir, name)
 		check(m.t, err)
 		block := slices.Repeat([]T{row}, 1<<12)
 		for range rows / len(block) {
 			check(m.t, t.Append(block))
 		}
 		check(m.t, t.Close())
-		data := read(m.t, path)
-		check(m.t, os.Remove(path))
+		data := read(m.t, filepath.Join(m.dir, name))
+		check(m.t, dir.Remove(name))
 		return data
 	}
 }
