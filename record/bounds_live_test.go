@@ -161,7 +161,7 @@ func TestMinFreeEndsTheRecording(t *testing.T) {
 	const keep = 8 << 20
 	o := Options{Output: filepath.Join(dir, "x.kmon"), MinFreeBytes: keep}
 	result, err := boundedRun(t, o, time.Second, func() {
-		if _, err := neighbour.Write(make([]byte, 6<<20)); err != nil {
+		if _, err := neighbour.Write(make([]byte, 4<<20)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -95,6 +95,9 @@ func (r *recorder) loop(ctx context.Context) error {
 		} else if dataDue {
 			nextData = time.Now().Add(dataEvery)
 		}
+		if dataDue {
+			r.bounds.look()
+		}
 		if err := errors.Join(r.takeSightings(), r.takeMarks()); err != nil {
 			return err
 		}
@@ -270,7 +273,6 @@ func (r *recorder) tick() error {
 	if err := r.writer.Tick(clock.MonotonicNs); err != nil {
 		return err
 	}
-	r.bounds.look()
 	r.report()
 	return nil
 }
