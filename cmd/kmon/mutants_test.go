@@ -29,6 +29,7 @@ const (
 	// mutantCount is how many mutants TestMutants reads; KMON_MUTANTS=10000
 	// raises it, and KMON_MUTANTS=4711-4712 replays number 4711.
 	mutantCount = 120
+	shortCount  = 20 // with -short: the race detector makes each five times slower
 	// mutantTime and mutantBytes bound what any verb may take for one.
 	mutantTime  = 2 * time.Second
 	mutantBytes = 512 << 20
@@ -81,6 +82,9 @@ func TestMutants(t *testing.T) {
 func mutantsAsked(t *testing.T) (from, to int) {
 	t.Helper()
 	text := os.Getenv("KMON_MUTANTS")
+	if text == "" && testing.Short() {
+		return 0, shortCount
+	}
 	if text == "" {
 		return 0, mutantCount
 	}
