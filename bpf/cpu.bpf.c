@@ -74,15 +74,11 @@ static __always_inline u64 clock(struct task_struct *task)
 static __always_inline void add_wait(struct wait_key *key, u64 ns, u64 waiting)
 {
 	static const struct wait_sum empty;
-	struct wait_sum *sum = bpf_map_lookup_elem(&waits, key);
+	struct wait_sum *sum = find_or_add(&waits, key, &empty);
 
 	if (!sum) {
-		bpf_map_update_elem(&waits, key, &empty, BPF_NOEXIST);
-		sum = bpf_map_lookup_elem(&waits, key);
-		if (!sum) {
-			count_loss(LOSS_WAIT_TABLE, 1);
-			return;
-		}
+		count_loss(LOSS_WAIT_TABLE, 1);
+		return;
 	}
 	__sync_fetch_and_add(&sum->count, 1);
 	__sync_fetch_and_add(&sum->total_ns, ns);
@@ -140,15 +136,11 @@ static __always_inline void waited(struct task_struct *task, struct thread_state
 static __always_inline void add_wakes(u64 waker, u64 woken, u64 count)
 {
 	struct wake_key key = {.waker = waker, .woken = woken, .epoch = epoch};
-	u64 none = 0, *n = bpf_map_lookup_elem(&wakes, &key);
+	u64 none = 0, *n = find_or_add(&wakes, &key, &none);
 
 	if (!n) {
-		bpf_map_update_elem(&wakes, &key, &none, BPF_NOEXIST);
-		n = bpf_map_lookup_elem(&wakes, &key);
-		if (!n) {
-			count_loss(LOSS_WAKE_TABLE, count);
-			return;
-		}
+		count_loss(LOSS_WAKE_TABLE, count);
+		return;
 	}
 	__sync_fetch_and_add(n, count);
 }

@@ -63,6 +63,18 @@ static __always_inline void count_loss(u32 slot, u32 count)
 		*n += count;
 }
 
+/* find_or_add gives the value of a key, added as first where there was none;
+ * NULL: the map has no room. */
+static __always_inline void *find_or_add(void *map, const void *key, const void *first)
+{
+	void *value = bpf_map_lookup_elem(map, key);
+
+	if (value)
+		return value;
+	bpf_map_update_elem(map, key, first, BPF_NOEXIST);
+	return bpf_map_lookup_elem(map, key);
+}
+
 static __always_inline void keep_max(u64 *max, u64 value)
 {
 	for (int i = 0; i < 4; i++) {

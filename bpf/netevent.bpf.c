@@ -248,14 +248,10 @@ static __always_inline void count_event(struct net_event_key *key, u32 count)
 	struct net_event_sum none = {.first_ns = now, .last_ns = now}, *sum;
 
 	key->second = now / 1000000000;
-	sum = bpf_map_lookup_elem(&net_events, key);
+	sum = find_or_add(&net_events, key, &none);
 	if (!sum) {
-		bpf_map_update_elem(&net_events, key, &none, BPF_NOEXIST);
-		sum = bpf_map_lookup_elem(&net_events, key);
-		if (!sum) {
-			count_loss(LOSS_NET_EVENT, count);
-			return;
-		}
+		count_loss(LOSS_NET_EVENT, count);
+		return;
 	}
 	__sync_fetch_and_add(&sum->count, count);
 	keep_max(&sum->last_ns, now);

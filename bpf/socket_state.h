@@ -103,16 +103,12 @@ static __always_inline void unlock(struct socket_state *s)
 
 static __always_inline struct socket_state *find_by_address(struct sock *sk, bool create)
 {
+	static const struct socket_state empty;
 	u64 key = (u64)sk;
-	struct socket_state *state = bpf_map_lookup_elem(&sockets_by_address, &key);
 
-	if (!state && create) {
-		static const struct socket_state empty;
-
-		bpf_map_update_elem(&sockets_by_address, &key, &empty, BPF_NOEXIST);
-		state = bpf_map_lookup_elem(&sockets_by_address, &key);
-	}
-	return state;
+	if (create)
+		return find_or_add(&sockets_by_address, &key, &empty);
+	return bpf_map_lookup_elem(&sockets_by_address, &key);
 }
 
 #endif

@@ -74,10 +74,21 @@ static __always_inline u64 key_of(u64 hash)
 	return hash == STACK_NONE || hash == STACK_NOT_TAKEN ? 1 : hash;
 }
 
+/* keep_stack gives the key under which a stack is in a map. */
+static __always_inline u64 keep_stack(void *map, u64 hash, const void *stack)
+{
+	u64 key = key_of(hash);
+
+	if (bpf_map_lookup_elem(map, &key) || !bpf_map_update_elem(map, &key, stack, BPF_ANY))
+		return key;
+	count_loss(LOSS_STACK_TABLE, 1);
+	return STACK_NOT_TAKEN;
+}
+
 /* keep_kernel_stack gives the key of the stack on the desk, size bytes long. */
 static __always_inline u64 keep_kernel_stack(struct kernel_stack *stack, long size)
 {
-	u64 hash = 0, key;
+	u64 hash = 0;
 
 	if (size <= 0)
 		return size ? STACK_NOT_TAKEN : STACK_NONE;
@@ -87,18 +98,12 @@ static __always_inline u64 keep_kernel_stack(struct kernel_stack *stack, long si
 			break;
 		hash = mix(hash, stack->addrs[i]);
 	}
-	key = key_of(hash);
-	if (bpf_map_lookup_elem(&kernel_stacks, &key))
-		return key;
-	if (!bpf_map_update_elem(&kernel_stacks, &key, stack, BPF_ANY))
-		return key;
-	count_loss(LOSS_STACK_TABLE, 1);
-	return STACK_NOT_TAKEN;
+	return keep_stack(&kernel_stacks, hash, stack);
 }
 
 static __always_inline u64 keep_user_stack(struct user_stack *stack, long size)
 {
-	u64 hash = 0, key;
+	u64 hash = 0;
 
 	if (size <= 0)
 		return STACK_NOT_TAKEN;
@@ -110,13 +115,7 @@ static __always_inline u64 keep_user_stack(struct user_stack *stack, long size)
 		if (stack->frames[i].status == BPF_STACK_BUILD_ID_VALID)
 			hash = mix(hash, *(u32 *)stack->frames[i].build_id);
 	}
-	key = key_of(hash);
-	if (bpf_map_lookup_elem(&user_stacks, &key))
-		return key;
-	if (!bpf_map_update_elem(&user_stacks, &key, stack, BPF_ANY))
-		return key;
-	count_loss(LOSS_STACK_TABLE, 1);
-	return STACK_NOT_TAKEN;
+	return keep_stack(&user_stacks, hash, stack);
 }
 
 /* take_user_stack is of the current task. */

@@ -42,22 +42,12 @@ struct {
 	__type(value, u64);
 } call_entered SEC(".maps");
 
-static __always_inline struct call_count *find_or_add(void *map, const struct call_key *key)
-{
-	struct call_count *n = bpf_map_lookup_elem(map, key);
-	struct call_count none = {};
-
-	if (n)
-		return n;
-	bpf_map_update_elem(map, key, &none, BPF_NOEXIST);
-	return bpf_map_lookup_elem(map, key);
-}
-
 static __always_inline void count_call(u32 tgid, u32 id, bool failed, u64 ns)
 {
 	struct call_key key = { .tgid = tgid, .id = id, .cpu = bpf_get_smp_processor_id() };
-	struct call_count *n = calls_side & 1 ? find_or_add(&calls_odd, &key)
-					      : find_or_add(&calls_even, &key);
+	struct call_count none = {};
+	struct call_count *n = calls_side & 1 ? find_or_add(&calls_odd, &key, &none)
+					      : find_or_add(&calls_even, &key, &none);
 
 	if (!n) {
 		count_loss(LOSS_CALL_COUNT, 1);
