@@ -12,6 +12,13 @@ type Manifest struct {
 	Collectors    []Collector       `json:"collectors"`
 	Options       map[string]string `json:"options"` // the recorder's options that differ from their default
 	CommandLine   []string          `json:"command_line"`
+	Recording     *RecordingPart    `json:"recording,omitempty"` // nil: the capture is the whole recording
+}
+
+// RecordingPart says which part of a recording of several files a capture is.
+type RecordingPart struct {
+	ID   string `json:"id"`   // of the recording: 16 random hex digits
+	Part int    `json:"part"` // from 1, without gaps
 }
 
 // Host is the machine that was recorded.
