@@ -43,16 +43,19 @@ func (p Problem) String() string {
 	return s + "."
 }
 
-// Capture is an open capture. Its methods may be called concurrently.
+// Capture is an open capture: one file, or the parts of one recording (see
+// OpenParts). Its methods may be called concurrently.
 type Capture struct {
-	Path     string
-	Size     int64 // of the file when it was opened
+	Path     string // of the first part
+	Size     int64  // of the file when it was opened, of all parts
 	Manifest Manifest
 	Final    *Final // nil: the recording did not end in order, or the file was cut
 
 	f        *os.File
 	entries  []entry // in file order
 	segments map[string][]Segment
+	parts    []*Capture // by time; nil: the capture is one file, and f is it
+	held     []PartSpan // of the parts
 
 	mu       sync.Mutex
 	problems []Problem
@@ -69,8 +72,10 @@ type Segment struct {
 	Sequence int    // from 1, in the order of writing
 	Offset   int64  // of the entry in the file
 	Size     int64  // of its Parquet file
+	// Place tells in which order the segments of all tables were written.
+	Place int64
 
-	capture *Capture
+	capture *Capture // the file that it is in
 	entry   entry
 }
 
@@ -165,6 +170,11 @@ func (c *Capture) readManifest() error {
 	if err := json.Unmarshal(data, &c.Manifest); err != nil {
 		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true, What: "a part of it is not understood: " + err.Error()})
 	}
+	if r := c.Manifest.Recording; r != nil && !r.sound() {
+		c.Manifest.Recording = nil
+		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true,
+			What: "what it says of the recording's parts makes no sense; it is read as a recording of its own"})
+	}
 	return nil
 }
 
@@ -235,12 +245,14 @@ func (c *Capture) listSegments() {
 		}
 		next[table] = sequence
 		c.segments[table] = append(c.segments[table], Segment{Table: table, Name: e.name, Sequence: sequence,
-			Offset: e.offset, Size: e.size, capture: c, entry: e})
+			Offset: e.offset, Size: e.size, Place: e.offset, capture: c, entry: e})
 	}
 }
 
-// Close closes the file; segments cannot be read afterwards.
-func (c *Capture) Close() error { return c.f.Close() }
+// Close closes the files; segments cannot be read afterwards.
+func (c *Capture) Close() error {
+	return errors.Join(eachOf(c, func(f *Capture) error { return f.f.Close() })...)
+}
 
 // Tables gives the names of the tables that have segments, those this version
 // knows in their usual order, then others by name.
@@ -264,9 +276,18 @@ func (c *Capture) Tables() []string {
 // Segments gives the segments of a table in the order of writing.
 func (c *Capture) Segments(table string) []Segment { return slices.Clone(c.segments[table]) }
 
-// Problems gives what was found wrong so far, by place in the file. Reading
-// segments may add to it.
+// Problems gives what was found wrong so far, by place in the file, those of
+// parts one after the other. Reading segments may add to it.
 func (c *Capture) Problems() []Problem {
+	all := c.ownProblems()
+	for _, p := range c.parts {
+		all = append(all, p.ownProblems()...)
+	}
+	return all
+}
+
+// ownProblems are those that are not a part's.
+func (c *Capture) ownProblems() []Problem {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	all := slices.Clone(c.problems)
@@ -298,15 +319,32 @@ func (c *Capture) damage(name string, offset int64, err error) {
 	c.problem(Problem{Entry: name, Offset: offset, What: err.Error(), Mend: c.mend(), Damage: true})
 }
 
-// SHA256 is the hash of the whole file in hex. The first call reads the file.
+// SHA256 is the hash of the whole file in hex; of parts, that of all of them one
+// after the other. The first call reads the files.
 func (c *Capture) SHA256() (string, error) { return c.hash() }
 
 func (c *Capture) computeHash() (string, error) {
 	h := sha256.New()
-	if _, err := io.Copy(h, io.NewSectionReader(c.f, 0, c.Size)); err != nil {
+	err := errors.Join(eachOf(c, func(f *Capture) error {
+		_, err := io.Copy(h, io.NewSectionReader(f.f, 0, f.Size))
+		return err
+	})...)
+	if err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// eachOf calls fn for each file of a capture.
+func eachOf(c *Capture, fn func(f *Capture) error) []error {
+	if c.parts == nil {
+		return []error{fn(c)}
+	}
+	var errs []error
+	for _, p := range c.parts {
+		errs = append(errs, fn(p))
+	}
+	return errs
 }
 
 func compareInt(a, b int64) int {

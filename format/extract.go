@@ -15,6 +15,9 @@ import (
 // table below dir, and beside them the entries that are no tables. Only their
 // owner can read them, as the capture. Entries that fail their checksum are left out and become Problems.
 func (c *Capture) Extract(dir *os.Root) error {
+	if c.parts != nil {
+		return fmt.Errorf("%s and %d more are parts of a recording: join them first (kmon merge)", c.Path, len(c.parts)-1)
+	}
 	for _, e := range c.entries {
 		name := e.name
 		if m := segmentName.FindStringSubmatch(e.name); m != nil {

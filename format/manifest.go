@@ -15,10 +15,25 @@ type Manifest struct {
 	Recording     *RecordingPart    `json:"recording,omitempty"` // nil: the capture is the whole recording
 }
 
-// RecordingPart says which part of a recording of several files a capture is.
+// RecordingPart says which part of a recording of several files a capture is,
+// or, of a capture that Join made, which of them it holds.
 type RecordingPart struct {
 	ID   string `json:"id"`   // of the recording: 16 random hex digits
-	Part int    `json:"part"` // from 1, without gaps
+	Part int    `json:"part"` // from 1, without gaps; of a joined capture the first
+	// Joined is what Join put together, by time; empty: the capture is one part
+	// as it was recorded.
+	Joined []PartSpan `json:"joined,omitempty"`
+	// SinceNs: what ended before was left out when the parts were joined,
+	// monotonic; 0: nothing was.
+	SinceNs int64 `json:"since_ns,omitempty"`
+}
+
+// PartSpan is parts of a recording that follow each other without a gap.
+type PartSpan struct {
+	First   int   `json:"first"`    // part
+	Last    int   `json:"last"`     // part
+	StartNs int64 `json:"start_ns"` // of the first, monotonic
+	EndNs   int64 `json:"end_ns"`   // of the last, monotonic
 }
 
 // Host is the machine that was recorded.

@@ -148,13 +148,7 @@ func (t *table) collector() string {
 // lastNs is the latest time in the tables that always tick, 0 when there is
 // none.
 func (c *Capture) lastNs() int64 {
-	last := c.Manifest.Clock.MonotonicNs
-	_ = ReadRows(c, func(rows []Self) error {
-		for _, r := range rows {
-			last = max(last, r.TsNs)
-		}
-		return nil
-	})
+	last := c.lastSelf()
 	var cols ExchangeColumns
 	for _, s := range slices.Backward(c.segments["exchanges"]) {
 		if s.ReadExchanges(&cols) != nil || len(cols.StartNs) == 0 {

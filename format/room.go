@@ -112,12 +112,24 @@ func (s *sink[T]) pending() int64 {
 
 // Unwritten gives, for each table, the rows that were recorded and could not be
 // written any more, as final.json counts them; nil when there is none. They came
-// after sinceNs, the last time that is known to be in the file.
-func (c *Capture) Unwritten(sinceNs int64) []Loss {
+// after the last time that the recorder wrote of itself, but for tables that it
+// writes more rarely.
+func (c *Capture) Unwritten() []Loss {
+	var losses []Loss
+	eachOf(c, func(f *Capture) error {
+		losses = append(losses, f.unwritten()...)
+		return nil
+	})
+	return losses
+}
+
+// unwritten is Unwritten of one file.
+func (c *Capture) unwritten() []Loss {
 	if c.Final == nil {
 		return nil
 	}
 	var losses []Loss
+	sinceNs := c.lastSelf()
 	for _, t := range tables {
 		if n := c.Final.Losses[t.name+"/"+LossWrite.String()]; n > 0 {
 			losses = append(losses, Loss{StartNs: min(sinceNs, c.Final.EndNs), EndNs: c.Final.EndNs,
@@ -125,6 +137,18 @@ func (c *Capture) Unwritten(sinceNs int64) []Loss {
 		}
 	}
 	return losses
+}
+
+// lastSelf is when the recorder last wrote of itself.
+func (c *Capture) lastSelf() int64 {
+	last := c.Manifest.Clock.MonotonicNs
+	_ = ReadRows(c, func(rows []Self) error { // fn does not fail
+		for _, r := range rows {
+			last = max(last, r.TsNs)
+		}
+		return nil
+	})
+	return last
 }
 
 // DiskFailed says whether err is the answer of a disk that is full, over quota,

@@ -197,14 +197,14 @@ func TestPending(t *testing.T) {
 }
 
 func TestUnwritten(t *testing.T) {
-	c := &Capture{Final: &Final{EndNs: 9e9, Losses: map[string]int64{
+	c := &Capture{Manifest: Manifest{Clock: ClockPair{MonotonicNs: 8e9}}, Final: &Final{EndNs: 9e9, Losses: map[string]int64{
 		"exchanges/write": 7, "marks/write": 0, "self/write": -1, "nonsense/write": 3, "tcp/ring-full": 4}}}
 	want := Loss{StartNs: 8e9, EndNs: 9e9, Collector: "tcp", Table: "exchanges", Cause: LossWrite, Count: 7}
-	if got := c.Unwritten(8e9); len(got) != 1 || got[0] != want {
+	if got := c.Unwritten(); len(got) != 1 || got[0] != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	c.Final = nil
-	if got := c.Unwritten(8e9); got != nil {
+	if got := c.Unwritten(); got != nil {
 		t.Errorf("a cut file: got %+v, want none", got)
 	}
 }

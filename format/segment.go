@@ -45,6 +45,7 @@ func (s Segment) read(fn func(*openSegment) error) (err error) {
 type stop struct{ err error }
 
 func (s stop) Error() string { return s.err.Error() }
+func (s stop) Unwrap() error { return s.err }
 
 // fail names the place of an error and keeps it as a problem.
 func (s Segment) fail(err error) error {
@@ -105,33 +106,45 @@ const readBatch = 1024
 // The slice is reused: fn must copy what it keeps, texts excepted. Damaged
 // segments are skipped whole and become Problems of c; the error is that of fn.
 func ReadRows[T Row](c *Capture, fn func([]T) error) error {
-	t := tableOf[T]()
-	columns := make([]rowColumn, len(t.columns))
-	var rows []T
-	var allowed allowance
-	for _, s := range c.segments[t.name] {
-		err := s.read(func(o *openSegment) error {
-			if err := allowed.take(o); err != nil {
-				return err
-			}
-			for i := range columns {
-				if err := columns[i].read(o, t.columns[i]); err != nil {
-					return err
-				}
-			}
-			for from := 0; from < o.rows; from += readBatch {
-				rows = resize(rows, min(readBatch, o.rows-from))
-				for i, column := range t.columns {
-					assemble(rows, column, &columns[i], from)
-				}
-				if err := fn(rows); err != nil {
-					return stop{err}
-				}
-			}
-			return nil
-		})
-		if err != nil && !isFileError(err) {
+	r := newRowReader[T]()
+	for _, s := range c.segments[r.table.name] {
+		if err := s.read(func(o *openSegment) error { return r.read(o, fn) }); err != nil && !isFileError(err) {
 			return err
+		}
+	}
+	return nil
+}
+
+// rowReader reads segments of one table as rows.
+type rowReader[T Row] struct {
+	table   *table
+	columns []rowColumn
+	rows    []T
+	allowed allowance
+}
+
+func newRowReader[T Row]() *rowReader[T] {
+	t := tableOf[T]()
+	return &rowReader[T]{table: t, columns: make([]rowColumn, len(t.columns))}
+}
+
+// read hands the rows of a segment to fn, whose error it wraps in stop.
+func (r *rowReader[T]) read(o *openSegment, fn func([]T) error) error {
+	if err := r.allowed.take(o); err != nil {
+		return err
+	}
+	for i := range r.columns {
+		if err := r.columns[i].read(o, r.table.columns[i]); err != nil {
+			return err
+		}
+	}
+	for from := 0; from < o.rows; from += readBatch {
+		r.rows = resize(r.rows, min(readBatch, o.rows-from))
+		for i, column := range r.table.columns {
+			assemble(r.rows, column, &r.columns[i], from)
+		}
+		if err := fn(r.rows); err != nil {
+			return stop{err}
 		}
 	}
 	return nil

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"errors"
 	"slices"
 	"sync/atomic"
 	"unsafe"
@@ -72,6 +73,8 @@ type rowSink interface {
 	due(nowNs int64) bool
 	parser(columns []string) (rowParser, error)
 	copySegment(data []byte, rows int64) error
+	countUnwanted(o *openSegment, wanted func(row any) bool) (int64, error)
+	copyWanted(o *openSegment, wanted func(row any) bool) error
 }
 
 func newSink[T Row](w *Writer, order func(*encoder, *batch[T])) *sink[T] {
@@ -217,4 +220,42 @@ func (s *sink[T]) copySegment(data []byte, rows int64) error {
 	s.appended += rows
 	s.sealed.Add(rows)
 	return nil
+}
+
+// countUnwanted says how many rows of a segment, handed over as *T, are not
+// wanted.
+func (s *sink[T]) countUnwanted(o *openSegment, wanted func(row any) bool) (n int64, err error) {
+	err = newRowReader[T]().read(o, func(rows []T) error {
+		for i := range rows {
+			if !wanted(&rows[i]) {
+				n++
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+// copyWanted adds the rows of a segment that are wanted, before the encoder
+// runs.
+func (s *sink[T]) copyWanted(o *openSegment, wanted func(row any) bool) error {
+	err := newRowReader[T]().read(o, func(rows []T) error {
+		kept := rows[:0]
+		for i := range rows {
+			if wanted(&rows[i]) {
+				kept = append(kept, rows[i])
+			}
+		}
+		return s.encodeNow(kept, false)
+	})
+	return errors.Join(err, s.encodeNow(nil, true))
+}
+
+// encodeNow encodes rows before the encoder runs, with seal closing the segment.
+func (s *sink[T]) encodeNow(rows []T, seal bool) error {
+	b := s.take()
+	b.rows = append(b.rows, rows...)
+	b.seal, b.nowNs = seal, s.w.nowNs
+	s.appended += int64(len(rows))
+	return encodeSafely(b, s.w.encoder)
 }

@@ -37,13 +37,14 @@ type validity struct {
 //     losses says that rows of sockets are missing)
 //   - durations, bytes and message counts are not negative
 //   - flags and enums have known values
-//   - times lie within the recording (with 2 s of slack)
+//   - times lie within the recording (with 2 s of slack), of a later part not
+//     after its end
 //   - a loss has a positive count and does not end before it starts
 //
 // The error is one of reading; rules that are broken are not errors.
 func (c *Capture) CheckValid() error {
 	v := &validity{c: c, sockets: map[int64]bool{}}
-	if c.Manifest.Clock.MonotonicNs > 0 {
+	if c.Manifest.Clock.MonotonicNs > 0 && !c.continues() {
 		v.startNs = c.Manifest.Clock.MonotonicNs - clockSlackNs
 	}
 	if c.Final != nil && c.Final.EndNs > 0 {
@@ -65,6 +66,13 @@ func (c *Capture) CheckValid() error {
 		}
 	}
 	return nil
+}
+
+// continues says whether the recording had begun before the capture does: then
+// so may what its rows tell.
+func (c *Capture) continues() bool {
+	r := c.Manifest.Recording
+	return r != nil && (r.Part > 1 || r.SinceNs > 0)
 }
 
 func (v *validity) run() error {

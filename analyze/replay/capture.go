@@ -156,19 +156,9 @@ func (c *Capture) loadSmall() (err error) {
 	if c.Self, err = all[format.Self](c, "self"); err != nil {
 		return err
 	}
-	c.Losses = append(c.Losses, c.file.Unwritten(c.lastSelf())...)
+	c.Losses = append(c.Losses, c.file.Unwritten()...)
 	c.Marks, err = all[format.Mark](c, "marks")
 	return err
-}
-
-// lastSelf is when the recorder last wrote of itself: what it could not write
-// came later, but for tables that it writes more rarely.
-func (c *Capture) lastSelf() int64 {
-	last := c.StartNs
-	for _, s := range c.Self {
-		last = max(last, s.TsNs)
-	}
-	return last
 }
 
 // findRange sets EndNs as the file says, else as the last time it holds, and

@@ -171,11 +171,11 @@ func (c *Capture) described() int {
 	if c.ended {
 		return len(c.segments)
 	}
-	if c.read == 0 || len(c.segments) > 0 && c.segments[0].Offset < c.sockets[0].Offset {
+	if c.read == 0 || len(c.segments) > 0 && c.segments[0].Place < c.sockets[0].Place {
 		return 0
 	}
 	n := c.taken
-	for n < len(c.segments) && c.segments[n].Offset < c.sockets[c.read-1].Offset {
+	for n < len(c.segments) && c.segments[n].Place < c.sockets[c.read-1].Place {
 		n++
 	}
 	return n
