@@ -99,9 +99,21 @@ bench-cost: build ## measure what recording costs, against tcpdump: ROUNDS=9, ne
 	dist/cost -rounds $(ROUNDS) -kmon ./kmon -jsonl dist/cost.jsonl
 
 .PHONY: test-kernels
-test-kernels: build ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12
-	go build -trimpath -o dist/kernels ./cmd/workload/kernels
+test-kernels: build guests ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12
 	dist/kernels $(if $(KERNELS),-kernels $(KERNELS))
+	$(if $(KERNELS),,dist/kernels -kernels 6.12-arm64 -trials best)
+
+.PHONY: test-arm64
+test-arm64: build guests ## try every variant on the arm64 kernels 6.1 and 6.12, in qemu
+	dist/kernels -kernels 6.12-arm64,6.1-arm64
+
+# What runs in guests, built for their machines.
+.PHONY: guests
+guests:
+	go build -trimpath -o dist/kernels ./cmd/workload/kernels
+	@for program in kmon workload workload/kernels; do \
+	  GOARCH=arm64 go build -trimpath -ldflags '$(LDFLAGS)' -o dist/arm64/$${program##*/} ./cmd/$$program || exit 1; \
+	done
 
 .PHONY: cross
 cross: ## build kmon for linux, darwin, windows on amd64, arm64

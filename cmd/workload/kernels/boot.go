@@ -27,19 +27,23 @@ const (
 const consoleName = "console.log"
 
 // boot runs the trials in a guest and takes what it hands out to dir.
-func (o options) boot(ctx context.Context, files kernelFiles, trials []trial, dir string) error {
+func (o options) boot(ctx context.Context, m machine, files kernelFiles, trials []trial, dir string) error {
+	p, err := o.programsFor(m)
+	if err != nil {
+		return err
+	}
 	work, err := os.MkdirTemp("", "kernels-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(work)
 	initramfs, disk, hand := filepath.Join(work, "initramfs"), filepath.Join(work, "disk"), filepath.Join(work, "hand")
-	err = errors.Join(o.writeInitramfs(initramfs, files, trials), makeDisk(disk, diskBytes), makeDisk(hand, handBytes))
+	err = errors.Join(o.writeInitramfs(initramfs, p, files, trials), makeDisk(disk, diskBytes), makeDisk(hand, handBytes))
 	if err != nil {
 		return err
 	}
 	console := filepath.Join(dir, consoleName)
-	ended := o.emulate(ctx, console, "-kernel", files.image, "-initrd", initramfs,
+	ended := o.emulate(ctx, m, console, "-kernel", files.image, "-initrd", initramfs,
 		"-drive", fmt.Sprintf("file=%s,format=raw,if=virtio,throttling.iops-total=%d", disk, diskIOPS),
 		"-drive", "file="+hand+",format=raw,if=virtio")
 	n, err := takeOut(hand, dir)
@@ -53,7 +57,7 @@ func (o options) boot(ctx context.Context, files kernelFiles, trials []trial, di
 }
 
 // emulate runs a guest to its end, its console in a file.
-func (o options) emulate(ctx context.Context, console string, args ...string) error {
+func (o options) emulate(ctx context.Context, m machine, console string, args ...string) error {
 	file, err := os.Create(console)
 	if err != nil {
 		return err
@@ -61,13 +65,13 @@ func (o options) emulate(ctx context.Context, console string, args ...string) er
 	defer file.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("it did not end within %v", o.limit))
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", append([]string{
+	cmd := exec.CommandContext(ctx, m.qemu[0], slices.Concat(m.qemu[1:], []string{
 		// One thread for both CPUs: with one for each, guests of qemu 7.2 run into
 		// breakpoints of kernel code that was patched long ago.
-		"-accel", "tcg,thread=single", "-cpu", "max", "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
+		"-accel", "tcg,thread=single", "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none", "-no-reboot", "-serial", "stdio",
 		// A kernel that panics restarts, which ends qemu.
-		"-append", "console=ttyS0 loglevel=5 panic=-1 oops=panic",
-	}, args...)...)
+		"-append", "console=" + m.console + " loglevel=5 panic=-1 oops=panic",
+	}, args)...)
 	cmd.Stdout, cmd.Stderr = file, file
 	if err := cmd.Run(); err != nil {
 		return errors.Join(context.Cause(ctx), err)

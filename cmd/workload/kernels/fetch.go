@@ -35,12 +35,15 @@ type kernelFiles struct {
 func (k kernel) fetch(ctx context.Context, dir string) (kernelFiles, error) {
 	name, download := k.pinned.name, k.pinned.download
 	if name == "" {
-		var err error
-		if name, err = k.newest(ctx); err != nil {
+		apt, err := k.machine.aptOptions(ctx, dir)
+		if err != nil {
+			return kernelFiles{}, err
+		}
+		if name, err = k.newest(ctx, apt); err != nil {
 			return kernelFiles{}, err
 		}
 		download = func(ctx context.Context, dir string) error {
-			_, err := output(ctx, dir, "apt-get", "download", "-q", name)
+			_, err := output(ctx, dir, "apt-get", append([]string{"download", "-q", name}, apt...)...)
 			return err
 		}
 	}
@@ -61,18 +64,18 @@ func (k kernel) fetch(ctx context.Context, dir string) (kernelFiles, error) {
 
 // newest gives the package that the meta package of a kernel depends on, in
 // the package sources of this machine. apt verifies what it downloads of them.
-func (k kernel) newest(ctx context.Context) (string, error) {
-	text, err := output(ctx, ".", "apt-cache", "depends", k.meta)
+func (k kernel) newest(ctx context.Context, apt []string) (string, error) {
+	text, err := output(ctx, ".", "apt-cache", append([]string{"depends", k.meta}, apt...)...)
 	if err != nil {
 		return "", err
 	}
 	for line := range strings.Lines(text) {
 		name, found := strings.CutPrefix(strings.TrimSpace(line), "Depends: ")
-		if found && strings.HasPrefix(name, "linux-image-"+k.name+".") {
+		if found && strings.HasPrefix(name, "linux-image-"+k.version()+".") {
 			return name, nil
 		}
 	}
-	return "", fmt.Errorf("the package sources have no kernel %s as %s: it is of Debian 12 with security updates, and lists come by apt-get update", k.name, k.meta)
+	return "", fmt.Errorf("the package sources have no kernel %s as %s: it is of Debian 12 with security updates, and lists come by apt-get update", k.version(), k.meta)
 }
 
 // bring downloads a package and unpacks it to a directory, which is there only

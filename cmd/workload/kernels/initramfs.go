@@ -29,7 +29,7 @@ type plan struct {
 
 // writeInitramfs writes the file system that a guest starts from: this program
 // as its first process, kmon, the loads, the kernel's modules and the trials.
-func (o options) writeInitramfs(path string, files kernelFiles, trials []trial) error {
+func (o options) writeInitramfs(path string, p programs, files kernelFiles, trials []trial) error {
 	orders, err := json.Marshal(plan{Trials: trials, TrialLimit: o.limit / 2})
 	if err != nil {
 		return err
@@ -41,9 +41,9 @@ func (o options) writeInitramfs(path string, files kernelFiles, trials []trial) 
 	buffer := bufio.NewWriterSize(file, 1<<20)
 	archive := &cpio{w: buffer}
 	archive.add(planName, orders)
-	archive.copy(initName, o.self)
-	archive.copy(kmonName, o.kmon)
-	archive.copy(workloadName, o.workload)
+	archive.copy(initName, p.self)
+	archive.copy(kmonName, p.kmon)
+	archive.copy(workloadName, p.workload)
 	for _, module := range files.modules {
 		archive.copy(filepath.Base(module), module)
 	}

@@ -49,13 +49,14 @@ func readCPIO(t *testing.T, archive []byte) map[string]string {
 
 func TestInitramfsHoldsWhatAGuestNeeds(t *testing.T) {
 	dir := t.TempDir()
-	o := options{self: filepath.Join(dir, "s"), kmon: filepath.Join(dir, "k"), workload: filepath.Join(dir, "w"), limit: 10}
+	o := options{limit: 10}
+	p := programs{self: filepath.Join(dir, "s"), kmon: filepath.Join(dir, "k"), workload: filepath.Join(dir, "w")}
 	module := filepath.Join(dir, "virtio.ko")
-	for i, path := range []string{o.self, o.kmon, o.workload, module} {
+	for i, path := range []string{p.self, p.kmon, p.workload, module} {
 		check(t, os.WriteFile(path, []byte(strings.Repeat("x", i)), 0o600)) // of all lengths, modulo four
 	}
 	path := filepath.Join(dir, "initramfs")
-	check(t, o.writeInitramfs(path, kernelFiles{modules: []string{module}}, []trial{{Name: "best"}}))
+	check(t, o.writeInitramfs(path, p, kernelFiles{modules: []string{module}}, []trial{{Name: "best"}}))
 	content, err := os.ReadFile(path)
 	check(t, err)
 	want := map[string]string{initName: "", kmonName: "x", workloadName: "xx", "virtio.ko": "xxx", cpioEnd: "",
@@ -63,8 +64,8 @@ func TestInitramfsHoldsWhatAGuestNeeds(t *testing.T) {
 	if got := readCPIO(t, content); !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	o.kmon = filepath.Join(dir, "none")
-	if err := o.writeInitramfs(path, kernelFiles{}, nil); !errors.Is(err, os.ErrNotExist) {
+	p.kmon = filepath.Join(dir, "none")
+	if err := o.writeInitramfs(path, p, kernelFiles{}, nil); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("without kmon: %v", err)
 	}
 }

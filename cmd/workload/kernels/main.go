@@ -64,9 +64,8 @@ func main() {
 type options struct {
 	kernels  []string
 	trials   []string // none: all
-	self     string   // this program
-	kmon     string
-	workload string
+	programs          // for amd64
+	others   string   // directory of those for other machines
 	cache    string
 	out      string
 	limit    time.Duration
@@ -79,13 +78,14 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	}
 	flags := flag.NewFlagSet("kernels", flag.ContinueOnError)
 	var o options
-	names := flags.String("kernels", strings.Join(kernelNames(), ","), "kernels to boot")
+	names := flags.String("kernels", strings.Join(kernelNames(amd64), ","), "kernels to boot, of "+strings.Join(kernelNames(amd64, arm64), ", "))
 	trials := flags.String("trials", "", "run these trials only, separated by commas")
 	flags.StringVar(&o.kmon, "kmon", "./kmon", "the kmon to try, for linux/amd64")
 	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
+	flags.StringVar(&o.others, "others", "dist", "for another machine, the programs kernels, kmon and workload of `DIR`/ARCH")
 	flags.StringVar(&o.cache, "cache", ".tools/kernels", "keep packages in `DIR`")
 	flags.StringVar(&o.out, "out", "dist/trials", "write captures, truths and consoles to `DIR`")
-	flags.DurationVar(&o.limit, "limit", 5*time.Minute, "no boot takes longer, and no trial half of it")
+	flags.DurationVar(&o.limit, "limit", 10*time.Minute, "no boot takes longer, and no trial half of it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -96,16 +96,13 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	if o.self, err = os.Executable(); err != nil {
 		return err
 	}
-	if err := errors.Join(checkStatic(o.self), checkStatic(o.kmon), checkStatic(o.workload)); err != nil {
-		return err
-	}
 	o.kernels = strings.Split(*names, ",")
 	o.trials = strings.FieldsFunc(*trials, func(r rune) bool { return r == ',' })
 	var failed error
 	for _, name := range o.kernels {
 		at := slices.IndexFunc(kernels, func(k kernel) bool { return k.name == name })
 		if at < 0 {
-			return fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(), ", "))
+			return fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(amd64, arm64), ", "))
 		}
 		if err := o.try(ctx, out, kernels[at]); errors.Is(err, errUntrue) {
 			failed = err
@@ -132,7 +129,7 @@ func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
 		return err
 	}
 	began := time.Now()
-	if err := o.boot(ctx, files, trials, dir); err != nil {
+	if err := o.boot(ctx, k.machine, files, trials, dir); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "== %s: %d trials in %.0f s\n", files.release, len(trials), time.Since(began).Seconds())

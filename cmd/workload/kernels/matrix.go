@@ -3,14 +3,16 @@ package main
 import (
 	"maps"
 	"strconv"
+	"strings"
 )
 
 // kernel is one to be booted, with what is tried in it.
 type kernel struct {
-	name   string // its release, to the second number
-	meta   string // Debian's package that depends on the newest of it
-	pinned pinned // the package where this machine's sources have none
-	trials []trial
+	name    string // its release, to the second number, and the machine if it is not amd64
+	machine machine
+	meta    string // Debian's package that depends on the newest of it
+	pinned  pinned // the package where this machine's sources have none
+	trials  []trial
 }
 
 // trial is one run of kmon record in a guest.
@@ -69,19 +71,27 @@ const (
 )
 
 var kernels = []kernel{
-	{name: "6.12", meta: "linux-image-6.12-cloud-amd64", trials: append([]trial{
+	{name: "6.12", machine: amd64, meta: "linux-image-6.12-cloud-amd64", trials: append([]trial{
 		record("best", variants{"send": "tp_btf:sock_send_length", "sweep": sweepStorage, "asker": "tp_btf:block_io_start",
 			"drop": "tp_btf:kfree_skb", "reset-sent": "tp_btf:tcp_send_reset", "retransmit": oldTransmit, "accept-queue": netnsQueues, "calls": "tp_btf:sys_exit"}),
 		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "asker": askerByBio, "accept-queue": netnsQueues + "/sk_drops",
 			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset/2"})),
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
-	{name: "6.1", meta: "linux-image-cloud-amd64", trials: append([]trial{
+	{name: "6.1", machine: amd64, meta: "linux-image-cloud-amd64", trials: append([]trial{
 		record("best", variants{"send": "fexit:tcp_sendmsg", "sweep": sweepStorage, "asker": askerByBio,
 			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset+kfree_skb", "retransmit": oldTransmit, "accept-queue": netnsQueues}),
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
-	{name: "5.10", pinned: debian11, trials: []trial{{Name: "too-old", refusal: "too old"}}},
+	{name: "5.10", machine: amd64, pinned: debian11, trials: []trial{{Name: "too-old", refusal: "too old"}}},
+	{name: "6.12-arm64", machine: arm64, meta: "linux-image-6.12-cloud-arm64", trials: []trial{
+		record("best", variants{"send": "tp_btf:sock_send_length", "sweep": sweepStorage}),
+		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "sweep": sweepStorage})),
+		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
+	}},
+	{name: "6.1-arm64", machine: arm64, meta: "linux-image-cloud-arm64", trials: []trial{
+		record("best", variants{"send": "kprobe:release_sock", "sweep": sweepHash}), // without fexit
+	}},
 }
 
 // debian11 is the last kernel of Debian 11, whose support has ended.
@@ -96,10 +106,21 @@ var debian11 = pinned{
 
 const debian11Path = "pool/updates/main/l/linux-signed-amd64/linux-image-5.10.0-46-cloud-amd64_5.10.262-1_amd64.deb"
 
-func kernelNames() []string {
+// version is the release without the machine.
+func (k kernel) version() string {
+	version, _, _ := strings.Cut(k.name, "-")
+	return version
+}
+
+// kernelNames are those of some machines.
+func kernelNames(of ...machine) []string {
 	var names []string
-	for _, k := range kernels {
-		names = append(names, k.name)
+	for _, m := range of {
+		for _, k := range kernels {
+			if k.machine.arch == m.arch {
+				names = append(names, k.name)
+			}
+		}
 	}
 	return names
 }
