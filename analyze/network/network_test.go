@@ -218,3 +218,37 @@ func TestRTTs(t *testing.T) {
 		t.Errorf("%d processes; cart %d, a stranger %d, nobody %d", len(counts), counts[10], counts[1000], counts[0])
 	}
 }
+
+// A listener is found by its address or by any, as of the time asked for, among
+// as many rows as a long recording lists.
+func TestListenerAtATime(t *testing.T) {
+	var rows []format.Listener
+	add := func(addr string, pid int32, ns int64) {
+		rows = append(rows, format.Listener{TsNs: ns, NetnsID: 1, Addr: addr, Port: 80, PID: pid})
+	}
+	for ns := range int64(1000) {
+		add("10.0.0.9", 9, ns)
+	}
+	add("10.0.0.1", 1, 100)
+	add("0.0.0.0", 2, 200)
+	add("10.0.0.1", 3, 300)
+	add("::", 4, 300) // at the same time, the address itself counts more
+	add("10.0.0.2", 5, 50)
+	o := NewOwners(rows)
+	for _, test := range []struct {
+		addr string
+		ns   int64
+		want int32
+	}{
+		{"10.0.0.1", 0, 1}, {"10.0.0.1", 100, 1}, {"10.0.0.1", 199, 1}, {"10.0.0.1", 200, 2}, {"10.0.0.1", 300, 3},
+		{"10.0.0.2", 0, 5}, {"10.0.0.2", 200, 2}, {"10.0.0.3", 0, 2}, {"10.0.0.3", 250, 2}, {"", 999, 4},
+		{"10.0.0.9", 100, 9},
+	} {
+		if got := o.listening(1, test.addr, 80, test.ns); got != test.want {
+			t.Errorf("%s at %d: process %d, want %d", test.addr, test.ns, got, test.want)
+		}
+	}
+	if got := o.listening(2, "10.0.0.1", 80, 100) + o.listening(1, "10.0.0.1", 81, 100); got != 0 {
+		t.Errorf("elsewhere: process %d, want none", got)
+	}
+}

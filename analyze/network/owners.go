@@ -14,13 +14,14 @@ const maxSockets = 1 << 18
 
 // Owners finds processes that events don't tell.
 type Owners struct {
-	listeners map[place][]format.Listener // by time
+	listeners map[place][]format.Listener // each by time
 	sockets   map[int64]int32             // wanted socket → its process; 0: not seen yet
 }
 
-// place is where listeners of one port are.
+// place is a local end where somebody listens; all addresses are "".
 type place struct {
 	netnsID int64
+	addr    string
 	port    int32
 }
 
@@ -28,7 +29,10 @@ type place struct {
 func NewOwners(listeners []format.Listener) *Owners {
 	o := &Owners{listeners: map[place][]format.Listener{}, sockets: map[int64]int32{}}
 	for _, l := range listeners {
-		at := place{l.NetnsID, l.Port}
+		at := place{l.NetnsID, l.Addr, l.Port}
+		if wildcard(l.Addr) {
+			at.addr = ""
+		}
 		o.listeners[at] = append(o.listeners[at], l)
 	}
 	for _, list := range o.listeners {
@@ -59,19 +63,41 @@ func (o *Owners) See(rows []format.Socket) {
 	}
 }
 
-// listener gives the listener of a local end, by its last row that has begun
-// at a time, else its first; nil when nobody listens there.
+// listener gives the listener of a local end, of its address or of all, by the
+// last row that has begun at a time, else the first; nil when nobody listens
+// there.
 func (o *Owners) listener(netnsID int64, addr string, port int32, ns int64) *format.Listener {
-	var found *format.Listener
-	list := o.listeners[place{netnsID, port}]
-	for i := range list {
-		l := &list[i]
-		if l.Addr != addr && !wildcard(l.Addr) || found != nil && l.TsNs > ns {
-			continue
+	own := at(o.listeners[place{netnsID, addr, port}], ns)
+	all := at(o.listeners[place{netnsID, "", port}], ns)
+	switch {
+	case own == nil:
+		return all
+	case all == nil:
+		return own
+	case own.TsNs > ns: // neither has begun, or only that of all
+		if all.TsNs < own.TsNs {
+			return all
 		}
-		found = l
+		return own
+	case all.TsNs <= ns && all.TsNs > own.TsNs:
+		return all
 	}
-	return found
+	return own
+}
+
+// at gives the last row that has begun at a time, else the first, of rows by
+// time; nil when there is none.
+func at(rows []format.Listener, ns int64) *format.Listener {
+	if len(rows) == 0 {
+		return nil
+	}
+	after, _ := slices.BinarySearchFunc(rows, ns, func(l format.Listener, ns int64) int {
+		if l.TsNs <= ns {
+			return -1
+		}
+		return 1
+	})
+	return &rows[max(after-1, 0)]
 }
 
 // ofEvent gives the process an event happened to, 0 when none is known.
