@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // Problem is something wrong with a capture that did not keep it from being
@@ -51,7 +52,7 @@ type Capture struct {
 	Manifest Manifest
 	Final    *Final // nil: the recording did not end in order, or the file was cut
 
-	f        *os.File
+	f        source
 	entries  []entry // in file order
 	segments map[string][]Segment
 	parts    []*Capture // by time; nil: the capture is one file, and f is it
@@ -63,6 +64,12 @@ type Capture struct {
 	worst    bool // one of those is damage
 
 	hash func() (string, error) // of the file, computed once
+}
+
+// source is where the bytes of a capture are.
+type source interface {
+	io.ReaderAt
+	io.Closer
 }
 
 // Segment is one sealed part of a table. Segments are read independently.
@@ -84,11 +91,23 @@ type Segment struct {
 // ErrNotCapture when the file is something else and ErrTooNew when this kmon
 // is too old for it.
 func Open(path string) (*Capture, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for a writer
 	if err != nil {
 		return nil, err
 	}
-	c := &Capture{Path: path, f: f, segments: map[string][]Segment{}}
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.Join(refuse(path, "is no regular file"), f.Close())
+	}
+	return openSource(path, f, info.Size())
+}
+
+// openSource opens the capture whose bytes are in f, which it then owns.
+func openSource(path string, f source, size int64) (*Capture, error) {
+	c := &Capture{Path: path, Size: size, f: f, segments: map[string][]Segment{}}
 	c.hash = sync.OnceValues(c.computeHash)
 	if err := c.open(); err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -97,22 +116,15 @@ func Open(path string) (*Capture, error) {
 }
 
 func (c *Capture) open() error {
-	info, err := c.f.Stat()
-	if err != nil {
-		return err
-	}
-	if !info.Mode().IsRegular() {
-		return c.refuse("is no regular file")
-	}
-	c.Size = info.Size()
 	var found []finding
+	var err error
 	c.entries, found, err = readDirectory(c.f, c.Size)
 	if err != nil {
 		c.entries, found = scan(c.f, c.Size)
 		c.noteDirectory(err)
 	}
 	if len(c.entries) == 0 {
-		return c.refuse("no entry can be read")
+		return refuse(c.Path, "no entry can be read")
 	}
 	for _, f := range found {
 		c.damage(f.name, f.offset, f.err)
@@ -126,8 +138,8 @@ func (c *Capture) open() error {
 }
 
 // refuse is the error for a file that is no capture.
-func (c *Capture) refuse(why string) error {
-	return &FileError{File: c.Path, Offset: -1, Err: fmt.Errorf("%w (%s): record one with kmon record", ErrNotCapture, why)}
+func refuse(path, why string) error {
+	return &FileError{File: path, Offset: -1, Err: fmt.Errorf("%w (%s): record one with kmon record", ErrNotCapture, why)}
 }
 
 // noteDirectory states that the file had to be scanned, and why.
@@ -147,7 +159,7 @@ func (c *Capture) readManifest() error {
 	data, err := c.readJSON(manifestName)
 	if err != nil {
 		if !slices.ContainsFunc(c.entries, func(e entry) bool { return segmentName.MatchString(e.name) }) {
-			return c.refuse("it has neither a manifest nor segments")
+			return refuse(c.Path, "it has neither a manifest nor segments")
 		}
 		c.problem(Problem{Entry: manifestName, Offset: -1, Damage: true, Mend: c.mend(),
 			What: "host, clock and collectors are not known: " + err.Error()})

@@ -131,7 +131,9 @@ func (w *Writer) giveName() error {
 	if err != nil {
 		return err
 	}
-	syncDirectory(w.dir)
+	if !w.options.NoSync {
+		syncDirectory(w.dir)
+	}
 	return nil
 }
 

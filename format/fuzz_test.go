@@ -10,52 +10,67 @@ import (
 	"testing"
 )
 
+// memory is the bytes of a capture that is in no file.
+type memory struct{ *bytes.Reader }
+
+func (memory) Close() error { return nil }
+
+func openBytes(data []byte) (*Capture, error) {
+	return openSource("x.kmon", memory{bytes.NewReader(data)}, int64(len(data)))
+}
+
 // FuzzOpen holds that no file makes the reader panic, and that every refusal
 // is one of the sentinel errors.
 func FuzzOpen(f *testing.F) {
-	_, data := writeSegmented(f)
-	f.Add(data)
+	manifest := manifestJSON(f, nil)
+	f.Add(new(buildZip).add(manifestName, manifest).bytes())
+	data := new(buildZip).add(manifestName, manifest).
+		add("events/marks/000001.parquet", parquetOf(f, []Mark{{TsNs: 1, Kind: "user", Text: "x"}})).
+		add("events/marks/000002.parquet", nil).
+		add(finalName, []byte(`{"end_ns":2,"rows":{"marks":1}}`)).bytes()
+	f.Add(data) // small: the fuzzer finds its way through it sooner
 	f.Add(data[:len(data)/2])
-	f.Add(new(buildZip).add(manifestName, manifestJSON(f, nil)).bytes())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		path := rewrite(t, data)
-		c, err := Open(path)
+		c, err := openBytes(data)
 		if err != nil {
-			if !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrTooNew) {
-				t.Fatalf("refused with %v", err)
-			}
+			refusedInOrder(t, err)
 			return
 		}
-		defer c.Close()
 		readEverything(t, c)
 		must(t, WriteText(io.Discard, c))
-		if _, err := Verify(path); err != nil {
-			t.Fatalf("Verify: %v", err)
-		}
+		_, err = c.verify()
+		must(t, err)
 	})
 }
 
-// FuzzSegment feeds a segment whose checksum is right to the decoders, which
-// FuzzOpen hardly gets past the CRC to do.
-func FuzzSegment(f *testing.F) {
-	path, _ := writeSegmented(f)
-	c := open(f, path)
-	for _, table := range c.Tables() {
-		s := c.Segments(table)[0]
-		data, err := c.readEntry(s.entry, nil)
-		must(f, err)
-		f.Add(table == "exchanges", data)
+// refusedInOrder holds that an error is one of those that Open promises.
+func refusedInOrder(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrTooNew) {
+		t.Fatalf("refused with %v", err)
 	}
-	f.Fuzz(func(t *testing.T, exchanges bool, data []byte) {
-		name := "events/marks/000001.parquet"
-		if exchanges {
-			name = "events/exchanges/000001.parquet"
+}
+
+// FuzzSegment feeds a segment of any table, whose checksum is right, to the
+// decoders, which FuzzOpen hardly gets past the CRC to do.
+func FuzzSegment(f *testing.F) {
+	c := open(f, writeSample(f, 5))
+	for number, table := range tables {
+		for _, s := range c.Segments(table.name) {
+			data, err := c.readEntry(s.entry, nil)
+			must(f, err)
+			f.Add(uint8(number), data)
 		}
-		z := new(buildZip).add(manifestName, manifestJSON(t, nil)).add(name, data)
-		c, err := Open(rewrite(t, z.bytes()))
+	}
+	manifest := manifestJSON(f, nil)
+	f.Fuzz(func(t *testing.T, number uint8, data []byte) {
+		table := tables[int(number)%len(tables)]
+		z := new(buildZip).add(manifestName, manifest).add(table.dir+"/"+table.name+"/000001.parquet", data)
+		c, err := openBytes(z.bytes())
 		must(t, err)
-		defer c.Close()
 		readEverything(t, c)
+		must(t, WriteText(io.Discard, c))
+		must(t, c.CheckValid())
 	})
 }
 
@@ -69,26 +84,23 @@ func FuzzManifest(f *testing.F) {
 		[]byte(`{"end_ns":-1,"rows":{"marks":9223372036854775807,"":-1}}`))
 	f.Add([]byte(`{"format":"kmon.capture","version":1e400,"host":[],"options":{"a":1}}`), []byte(`[[[[`))
 	marks := parquetOf(f, []Mark{{TsNs: 1, Kind: "user", Text: "x"}})
+	mended := filepath.Join(f.TempDir(), "mended.kmon")
 	f.Fuzz(func(t *testing.T, manifest, final []byte) {
 		z := new(buildZip).add(manifestName, manifest).add("events/marks/000001.parquet", marks).add(finalName, final)
-		path := rewrite(t, z.bytes())
-		c, err := Open(path)
+		c, err := openBytes(z.bytes())
 		if err != nil {
-			if !errors.Is(err, ErrNotCapture) && !errors.Is(err, ErrTooNew) {
-				t.Fatalf("refused with %v", err)
-			}
+			refusedInOrder(t, err)
 			return
 		}
-		defer c.Close()
 		must(t, WriteText(io.Discard, c))
-		_, err = Verify(path)
+		_, err = c.verify()
 		must(t, err)
-		mended := filepath.Join(t.TempDir(), "mended.kmon")
-		_, err = repair(path, mended, WriterOptions{NoSync: true})
+		_, err = c.repair(mended, WriterOptions{NoSync: true})
 		must(t, err)
 		if rows, err := All[Mark](open(t, mended)); err != nil || len(rows) != 2 {
 			t.Fatalf("the mended capture has %d marks, %v; want that of the original and one of repair", len(rows), err)
 		}
+		must(t, os.Remove(mended))
 	})
 }
 
@@ -99,9 +111,9 @@ func FuzzText(f *testing.F) {
 	must(f, WriteText(&text, open(f, writeSample(f, 20))))
 	f.Add(text.Bytes())
 	f.Add([]byte(textHeader + "\nmanifest {}\ntable marks ts_ns kind text\n1 a \"b c\"\nfinal {}\n"))
+	dir := f.TempDir()
+	first, second := filepath.Join(dir, "first.kmon"), filepath.Join(dir, "second.kmon")
 	f.Fuzz(func(t *testing.T, data []byte) {
-		dir := t.TempDir()
-		first := filepath.Join(dir, "first.kmon")
 		if ReadText(bytes.NewReader(data), first) != nil {
 			if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
 				t.Fatalf("a refused text left %v", left)
@@ -109,11 +121,11 @@ func FuzzText(f *testing.F) {
 			return
 		}
 		one := textOf(t, first)
-		second := filepath.Join(dir, "second.kmon")
 		must(t, ReadText(bytes.NewReader(one), second))
 		if two := textOf(t, second); !bytes.Equal(one, two) {
 			t.Errorf("text changed on its way through a capture:\n%s\n%s", one, two)
 		}
+		must(t, errors.Join(os.Remove(first), os.Remove(second)))
 	})
 }
 

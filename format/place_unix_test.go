@@ -175,3 +175,12 @@ func TestOpenRegular(t *testing.T) {
 		}
 	}
 }
+
+// A pipe in the place of a capture is refused, and nobody waits for its writer.
+func TestPipeIsNoCapture(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "x.kmon")
+	must(t, syscall.Mkfifo(pipe, 0o600))
+	if _, err := Open(pipe); !errors.Is(err, ErrNotCapture) {
+		t.Errorf("got %v, want %v", err, ErrNotCapture)
+	}
+}

@@ -16,14 +16,16 @@ import (
 // Error says what was missing, and a mark "repair" stands in the capture. Rows
 // that the original's summary counts and nobody can read become Loss rows with
 // cause LossDamage. The report has the problems of src and the rows of dst.
-func Repair(src, dst string) (Report, error) { return repair(src, dst, WriterOptions{}) }
-
-func repair(src, dst string, o WriterOptions) (Report, error) {
+func Repair(src, dst string) (Report, error) {
 	c, err := Open(src)
 	if err != nil {
 		return Report{}, err
 	}
 	defer c.Close()
+	return c.repair(dst, WriterOptions{})
+}
+
+func (c *Capture) repair(dst string, o WriterOptions) (Report, error) {
 	manifest, err := c.manifestForRepair()
 	if err != nil {
 		return Report{}, err
@@ -42,7 +44,7 @@ func repair(src, dst string, o WriterOptions) (Report, error) {
 		Append(w, Mark{TsNs: final.EndNs, Kind: "repair", Text: final.Error}),
 		Append(w, c.lossesForRepair(w.Rows())...),
 		w.Close(final))
-	r := Report{File: src, Size: c.Size, Entries: len(c.entries), Rows: w.Rows(), Problems: c.Problems()}
+	r := Report{File: c.Path, Size: c.Size, Entries: len(c.entries), Rows: w.Rows(), Problems: c.Problems()}
 	maps.Copy(r.Rows, w.copied)
 	return r, err
 }

@@ -31,7 +31,11 @@ func Verify(path string) (Report, error) {
 		return Report{}, err
 	}
 	defer c.Close()
-	r := Report{File: path, Size: c.Size, Entries: len(c.entries), Rows: map[string]int64{}}
+	return c.verify()
+}
+
+func (c *Capture) verify() (Report, error) {
+	r := Report{File: c.Path, Size: c.Size, Entries: len(c.entries), Rows: map[string]int64{}}
 	for _, e := range c.entries {
 		if segmentName.MatchString(e.name) || e.size > maxEntryBytes {
 			continue

@@ -174,20 +174,3 @@ func TestEveryLossHasAName(t *testing.T) {
 		}
 	}
 }
-
-func FuzzDecode(f *testing.F) {
-	f.Add(bytesOf(&bpf.KmonExchangeRecord{Kind: 1}))
-	f.Add(bytesOf(&bpf.KmonSocketRecord{Kind: 2}))
-	f.Add(bytesOf(&bpf.KmonListenerRecord{Kind: 3}))
-	f.Add(bytesOf(&bpf.KmonProcRecord{Kind: 4, ExeLen: 1 << 31, ArgsLen: 1 << 31}))
-	f.Add(bytesOf(&bpf.KmonIoRecord{Kind: 8, Major: 1 << 31, Status: 1 << 15}))
-	f.Fuzz(func(_ *testing.T, record []byte) {
-		// Records are 8-byte aligned in a ring.
-		aligned := make([]uint64, len(record)/8+1)
-		b := unsafe.Slice((*byte)(unsafe.Pointer(&aligned[0])), len(record))
-		copy(b, record)
-		var d Decoder
-		d.Data(&Data{}, b)
-		d.Control(b)
-	})
-}

@@ -29,7 +29,7 @@ type node struct {
 	want string
 }
 
-func readNode(t *testing.T, file string) node {
+func readNode(t testing.TB, file string) node {
 	t.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -38,7 +38,7 @@ func readNode(t *testing.T, file string) node {
 	return parseNode(t, string(text))
 }
 
-func parseNode(t *testing.T, text string) node {
+func parseNode(t testing.TB, text string) node {
 	t.Helper()
 	n := node{root: fstest.MapFS{"proc": {Mode: fs.ModeDir | 0o555}}}
 	var into func(line string)
@@ -103,7 +103,7 @@ func eachID(do func(short, long string), text *string) string {
 	return *text
 }
 
-func (n node) addProcess(t *testing.T, line string) {
+func (n node) addProcess(t testing.TB, line string) {
 	t.Helper()
 	line, args, _ := strings.Cut(strings.TrimSpace(line), " args:")
 	args = strings.TrimSpace(args)
@@ -186,7 +186,7 @@ func (f faulty) ReadLink(name string) (string, error) {
 }
 
 // newProvider makes a provider of a tree; a test fails when it cannot.
-func newProvider(t *testing.T, root fs.FS, config string) *Provider {
+func newProvider(t testing.TB, root fs.FS, config string) *Provider {
 	t.Helper()
 	c, err := ParseConfig("test.yaml", []byte(config))
 	if err != nil {
