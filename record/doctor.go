@@ -6,6 +6,7 @@ import (
 	"os"
 
 	"kmon/format"
+	"kmon/record/hostfs"
 	"kmon/record/probe"
 	"kmon/record/provider"
 )
@@ -93,14 +94,17 @@ const doctorSchema = "kmon.doctor/v1"
 // process may, the programs are loaded into the kernel, attached to nothing, and
 // unloaded; empty ones are attached for a moment, as [probe.ReadFacts] does. It
 // needs no privileges, and tells what it could not see without. version is
-// kmon's own.
-func Doctor(version string) (Checkup, error) {
-	root := os.DirFS("/")
-	p, err := provider.New(provider.Options{Root: root})
+// kmon's own; hostRoot is as in [Options].
+func Doctor(version, hostRoot string) (Checkup, error) {
+	root, err := hostfs.Find(hostRoot)
 	if err != nil {
 		return Checkup{}, err
 	}
-	s := subject{version: version, root: root, host: p.Host(), room: roomIn("."), uid: os.Geteuid()}
+	p, err := provider.New(provider.Options{Root: root.FS, OwnPID: os.Getpid()})
+	if err != nil {
+		return Checkup{}, err
+	}
+	s := subject{version: version, root: os.DirFS("/"), hostRoot: root, host: p.Host(), room: roomIn("."), uid: os.Geteuid()}
 	s.facts, s.factsErr = probe.ReadFacts(false)
 	s.load = func(plan probe.Plan) error {
 		return probe.TryLoad(plan, probe.Options{DataRingBytes: DefaultDataRingBytes, ControlRingBytes: controlRingBytes, CgroupV1: s.host.CgroupHierarchy != "v2"})
@@ -111,7 +115,8 @@ func Doctor(version string) (Checkup, error) {
 // subject is a machine as the doctor sees it: all that a Checkup is made of.
 type subject struct {
 	version  string
-	root     fs.FS
+	root     fs.FS       // of this process
+	hostRoot hostfs.Root // of the host
 	host     format.Host
 	facts    probe.Facts
 	factsErr error // why there are none

@@ -52,6 +52,7 @@ func (s subject) checks() []Check {
 		{"kprobes", subject.checkKprobes},
 		{"cgroups", subject.checkCgroups},
 		{"pid namespace", subject.checkPIDNamespace},
+		{"host root", subject.checkHostRoot},
 		{"memlock", subject.checkMemlock},
 		{"room", subject.checkRoom},
 		{"iostats", subject.checkIOStats},
@@ -186,6 +187,18 @@ func (s subject) mounted(kind string) []string {
 	return dirs
 }
 
+// mountedOnHost says whether a file system of a type is mounted where names are
+// looked up.
+func (s subject) mountedOnHost(kind string) bool {
+	for _, pid := range []string{"1", "self"} {
+		text, err := fs.ReadFile(s.hostRoot.FS, "proc/"+pid+"/mountinfo")
+		if err == nil && len(text) > 0 {
+			return strings.Contains(string(text), " - "+kind+" ")
+		}
+	}
+	return false
+}
+
 func (s subject) checkTracefs() Check {
 	const use = "names given to --count"
 	dirs := s.mounted("tracefs")
@@ -207,26 +220,31 @@ func (s subject) checkKprobes() Check {
 
 func (s subject) checkCgroups() Check {
 	switch {
-	case s.host.CgroupHierarchy == "v2" && len(s.mounted("cgroup2")) > 0:
+	case s.host.CgroupHierarchy == "v2" && s.mountedOnHost("cgroup2"):
 		return Check{State: CheckOK, Found: "v2"}
-	case s.host.CgroupHierarchy != "v2" && s.host.CgroupHierarchy != "" && len(s.mounted("cgroup")) > 0:
+	case s.host.CgroupHierarchy != "v2" && s.host.CgroupHierarchy != "" && s.mountedOnHost("cgroup"):
 		return Check{State: CheckOK, Found: "v1, by hierarchy " + s.host.CgroupHierarchy}
 	}
 	return Check{State: CheckNote, Found: "no hierarchy is mounted here: cgroups cannot be selected, nor containers told apart", Mends: []string{"mount -t cgroup2 none /sys/fs/cgroup, or the host's /sys/fs/cgroup into the container"}}
 }
 
-// hostPIDs is how the kernel names the first pid namespace
-// (PROC_PID_INIT_INO, include/linux/proc_ns.h).
-const hostPIDs = "pid:[4026531836]"
-
 func (s subject) checkPIDNamespace() Check {
-	switch link, err := fs.ReadLink(s.root, "proc/self/ns/pid"); {
-	case err != nil:
-		return Check{State: CheckUnknown, Found: "cannot be read"}
-	case link != hostPIDs:
-		return Check{State: CheckMissing, Found: "not the host's: pids of events stand for other processes here, so none has a name", Mends: []string{"run in the host's pid namespace (docker --pid=host, Kubernetes hostPID: true)"}}
+	if s.hostRoot.OwnPIDs {
+		return Check{State: CheckMissing, Found: "not the host's: nothing is known of threads and connections that are older than the recording", Mends: []string{"run in the host's pid namespace (docker --pid=host, Kubernetes hostPID: true)"}}
 	}
 	return Check{State: CheckOK, Found: "the host's"}
+}
+
+// checkHostRoot tells where names come from.
+func (s subject) checkHostRoot() Check {
+	const mend = "mount the host's / and name it with --host-root (docker -v /:/host:ro,rslave)"
+	switch {
+	case s.hostRoot.Proc == "":
+		return Check{State: CheckMissing, Found: "the host's /proc is not within reach: processes have no names but those that they begin with, services none", Mends: []string{"run in the host's pid namespace (docker --pid=host, Kubernetes hostPID: true), or " + mend}}
+	case !s.hostRoot.Files:
+		return Check{State: CheckMissing, Found: "the host's files are not within reach: the host, its pods and containers have no names", Mends: []string{"give kmon CAP_SYS_PTRACE, or " + mend}}
+	}
+	return Check{State: CheckOK, Found: s.hostRoot.Dir}
 }
 
 // checkMemlock reads a line of proc_pid_limits(5): name, soft, hard, unit.

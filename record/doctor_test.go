@@ -13,6 +13,7 @@ import (
 	"testing/fstest"
 
 	"kmon/format"
+	"kmon/record/hostfs"
 	"kmon/record/probe"
 )
 
@@ -32,7 +33,6 @@ func nodeFiles() fstest.MapFS {
 		"proc/self/uid_map":                         file("         0          0 4294967295"),
 		"proc/self/limits":                          file("Max locked memory         8388608              8388608              bytes     "),
 		"proc/self/mountinfo":                       file("30 1 0:1 / /sys/kernel/tracing rw - tracefs tracefs rw\n31 1 0:2 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw"),
-		"proc/self/ns/pid":                          {Data: []byte(hostPIDs), Mode: fs.ModeSymlink},
 		"proc/sys/kernel/unprivileged_bpf_disabled": file("2"),
 		"proc/sys/kernel/perf_event_paranoid":       file("2"),
 		"proc/sys/kernel/kptr_restrict":             file("1"),
@@ -43,8 +43,9 @@ func nodeFiles() fstest.MapFS {
 func newest() subject {
 	facts := probe.Everything()
 	delete(facts.Functions, "tcp_sendpage") // since 6.5
+	root := nodeFiles()
 	return subject{
-		version: "1.0", root: nodeFiles(), facts: facts, room: captureRoom{freeBytes: 5 << 30},
+		version: "1.0", root: root, hostRoot: hostfs.Root{Dir: "/", Proc: "/proc", Files: true, FS: root}, facts: facts, room: captureRoom{freeBytes: 5 << 30},
 		host: format.Host{Name: "not-told", OS: "Debian GNU/Linux 13 (trixie)", Kernel: "6.18.4", Arch: "amd64", CgroupHierarchy: "v2"},
 		load: func(probe.Plan) error { return nil },
 	}
@@ -116,7 +117,8 @@ func checkups() map[string]subject {
 	kprobes.host.Arch = "arm64"
 	kprobes.facts.Fentry, kprobes.facts.Reasons["fentry"] = probe.NotSupported, "not supported"
 	container := newest()
-	container.root.(fstest.MapFS)["proc/self/ns/pid"] = &fstest.MapFile{Data: []byte("pid:[4026532201]"), Mode: fs.ModeSymlink}
+	container.hostRoot = hostfs.Root{Dir: "/", FS: container.root, OwnPIDs: true}
+	container.facts.Listing, container.facts.Reasons["listing"] = probe.NotSupported, "kmon runs in a pid namespace of its own"
 	container = container.with("proc/self/mountinfo", "31 1 0:2 / /data rw - ext4 /dev/sda rw\n")
 	container.room = captureRoom{err: errors.New("read-only file system")}
 	return map[string]subject{
@@ -231,7 +233,7 @@ func TestChecks(t *testing.T) {
 func TestDoctorLeavesNothing(t *testing.T) {
 	requireBPF(t)
 	before := kernelObjects(t)
-	c, err := Doctor("test")
+	c, err := Doctor("test", "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,7 +72,7 @@ func (r *recorder) warnings() []string {
 	if r.providerStuck {
 		return []string{"a look at /proc did not end: processes may be missing"}
 	}
-	return r.provider.Warnings()
+	return append(r.root.Warnings(), r.provider.Warnings()...)
 }
 
 // lastSnapshot is a last look at /proc.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"kmon/format"
+	"kmon/record/hostfs"
 	"kmon/record/probe"
 	"kmon/record/provider"
 	"kmon/record/secret"
@@ -52,6 +53,9 @@ type Options struct {
 	Ports    []uint16
 	// ConfigPath is a YAML file, watched while recording; "": none.
 	ConfigPath string
+	// HostRoot is the root directory of the host; "": it is looked for, see
+	// [hostfs.Find]. Output and ConfigPath are paths of this process.
+	HostRoot string
 	// Command is run once recording has begun, and recording ends with it. It
 	// has this process's standard streams.
 	Command []string
@@ -138,7 +142,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 
 // start does all that can fail before anything is recorded, then begins.
 func start(ctx context.Context, o Options) (_ *recorder, err error) {
-	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]bool{}, losses: map[string]int64{}, stacks: newStackNamer()}
+	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]bool{}, losses: map[string]int64{}}
+	if r.root, err = hostfs.Find(o.HostRoot); err != nil {
+		return nil, err
+	}
+	r.stacks = newStackNamer(r.root)
 	ctx, r.stopSources = context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -152,7 +160,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 		return nil, err
 	}
 	r.provider, err = provider.New(provider.Options{
-		Root: os.DirFS("/"), Config: r.config.Config,
+		Root: r.root.FS, OwnPID: os.Getpid(), Config: r.config.Config,
 		Selectors: provider.Selectors{PIDs: o.PIDs, Services: o.Services, Cgroups: o.Cgroups, Ports: o.Ports},
 	})
 	if err != nil {
@@ -168,6 +176,9 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	}
 	settings := o.settings()
 	settings["drop"] = facts.Words.Settings()
+	if !r.root.Here() {
+		settings["proc"] = map[string]string{"host_root": r.root.Dir}
+	}
 	settings[callsCollector] = o.callSettings(calls)
 	plan, err := probe.NewPlan(facts, probe.Request{
 		Collectors: r.running, Asked: len(o.Collectors) > 0, Force: o.Variants,
@@ -224,7 +235,7 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 	if r.config.Number > 0 {
 		errs = append(errs, format.Append(r.writer, r.config.Row(nowNs)))
 	}
-	for _, warning := range r.provider.Warnings() {
+	for _, warning := range append(r.root.Warnings(), r.provider.Warnings()...) {
 		errs = append(errs, r.mark(nowNs, "warning", warning))
 	}
 	return errors.Join(append(errs, r.appendSnapshot(first))...)
@@ -327,6 +338,7 @@ func (o Options) stored() map[string]string {
 			all[name] = value
 		}
 	}
+	set("host_root", o.HostRoot, o.HostRoot != "")
 	set("duration", o.Duration.String(), o.Duration != 0)
 	set("max_size_bytes", fmt.Sprint(o.MaxSizeBytes), o.MaxSizeBytes != 0)
 	set("min_free_bytes", fmt.Sprint(max(0, o.MinFreeBytes)), o.MinFreeBytes != 0)

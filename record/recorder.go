@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kmon/format"
+	"kmon/record/hostfs"
 	"kmon/record/probe"
 	"kmon/record/provider"
 )
@@ -37,6 +38,7 @@ type recorder struct {
 	running     []string // collectors
 	path        string
 	startNs     int64
+	root        hostfs.Root
 	provider    *provider.Provider
 	session     *probe.Session
 	writer      *format.Writer

@@ -1,12 +1,15 @@
 package record
 
 import (
+	"cmp"
 	"errors"
+	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"kmon/format"
+	"kmon/record/hostfs"
 	"kmon/record/probe"
 	"kmon/record/symbol"
 )
@@ -28,7 +31,7 @@ type stackNamer struct {
 	waiting bool  // a naming has not answered yet
 	nextNs  int64 // when all stacks are due next
 	dropped int64 // stacks already counted as lost
-	mntnsID int64 // ours
+	mntnsID int64 // in which the files are that are read; 0: not known, or nobody's
 }
 
 // naming is what is to be named: the stacks of processes, which may end, or
@@ -44,9 +47,9 @@ type namedStacks struct {
 	frames []format.Frame
 }
 
-func newStackNamer() stackNamer {
+func newStackNamer(root hostfs.Root) stackNamer {
 	return stackNamer{
-		symbols: symbol.New(symbol.Options{}), mntnsID: ownMntnsID(),
+		symbols: symbol.New(symbol.Options{Proc: cmp.Or(root.Proc, noProc), Root: root.Dir, Kallsyms: "/proc/kallsyms"}), mntnsID: mntnsOf(root),
 		due: make(chan naming, 1), named: make(chan namedStacks, 1),
 	}
 }
@@ -133,6 +136,9 @@ func (n *stackNamer) lost() []probe.Lost {
 // container leads to another file here, or to none; a container shows by its
 // pid namespace until the Provider knows more.
 func (n *stackNamer) tellEvents(procs []format.Proc) {
+	if n.mntnsID == 0 {
+		return
+	}
 	for _, p := range procs {
 		if p.Event == format.ProcExec && p.Exe != "" && p.PidnsPID == p.PID {
 			n.symbols.Executed(p.PID, p.Exe)
@@ -153,11 +159,17 @@ func (n *stackNamer) tellProcesses(processes []format.Process) {
 	}
 }
 
-// ownMntnsID is the mount namespace in which this process opens files; 0: not
-// known.
-func ownMntnsID() int64 {
+// noProc stands for the proc of the host where none is within reach.
+const noProc = "/proc/self/task/none"
+
+// mntnsOf is the mount namespace whose files lie below root.
+func mntnsOf(root hostfs.Root) int64 {
+	first := "self" // which shares it
+	if !root.Here() {
+		first = "1"
+	}
 	var st unix.Stat_t
-	if err := unix.Stat("/proc/self/ns/mnt", &st); err != nil {
+	if err := unix.Stat(path.Join(root.Proc, first, "ns/mnt"), &st); err != nil || !root.Files {
 		return 0
 	}
 	return int64(st.Ino)

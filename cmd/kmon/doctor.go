@@ -4,6 +4,12 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// registerHostRoot declares the flag that record and doctor have in common.
+func registerHostRoot(cmd *cobra.Command, dir *string) {
+	cmd.Flags().StringVar(dir, "host-root", "", "the host's / is mounted at `DIR`, as in a container (default: found where possible)")
+	must(cmd.MarkFlagDirname("host-root"))
+}
+
 // The forms of doctor's answer.
 const (
 	formText = "text"
@@ -11,7 +17,7 @@ const (
 )
 
 func newDoctor() *cobra.Command {
-	form := formText
+	form, hostRoot := formText, ""
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Say what can be recorded on this machine, and what to change (Linux)",
@@ -38,10 +44,11 @@ missing; 2 nothing can be recorded by this process, or a usage error.`,
 			if form != formText && form != formJSON {
 				return usagef("-o %q is neither text nor json", form)
 			}
-			return runDoctor(cmd, form)
+			return runDoctor(cmd, form, hostRoot)
 		},
 	}
 	cmd.Flags().StringVarP(&form, "output", "o", form, "answer as `FORM`: text, or json (schema kmon.doctor/v1)")
+	registerHostRoot(cmd, &hostRoot)
 	must(cmd.RegisterFlagCompletionFunc("output", completeWords(formText, formJSON)))
 	return cmd
 }

@@ -12,8 +12,8 @@ import (
 )
 
 // runDoctor shows what can be recorded here, and ends with what comes of it.
-func runDoctor(cmd *cobra.Command, form string) error {
-	checkup, err := record.Doctor(readBuild().Version)
+func runDoctor(cmd *cobra.Command, form, hostRoot string) error {
+	checkup, err := record.Doctor(readBuild().Version, hostRoot)
 	if err != nil {
 		return err
 	}

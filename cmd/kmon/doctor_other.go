@@ -10,6 +10,6 @@ import (
 )
 
 // runDoctor tells that there is nothing to look at.
-func runDoctor(*cobra.Command, string) error {
+func runDoctor(*cobra.Command, string, string) error {
 	return fmt.Errorf("recording needs Linux, this is %s; run kmon doctor on the node", runtime.GOOS)
 }

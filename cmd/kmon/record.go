@@ -35,6 +35,7 @@ type recordFlags struct {
 	counts     []string
 	cpu        cpuFlags
 	variants   map[string]string
+	hostRoot   string
 	command    []string // after --
 }
 
@@ -78,6 +79,12 @@ Network faults (-e drop) are TCP segments sent again, resets, and TCP packets
 that the kernel dropped, with its reason and stack. Nothing is paid for them but
 about 60 ns when a connection is closed, and 3 us for a dropped packet.
 
+In a container, record names processes, pods, disks and the host by the host's
+files, below --host-root: by itself it takes the root of the host's first process,
+which it sees in the host's pid namespace with CAP_SYS_PTRACE, or /host. -p takes
+pids as the host counts them; -o and --config are paths of the container. In a
+pid namespace of its own it records less, and says what.
+
 With CMD, record runs it, records while it runs and exits with its code: 126 if
 it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
 		Example: `  $ kmon record -d 60s
@@ -119,6 +126,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.latency, "syscall-latency", false, "measure the time inside system calls too")
 	flags.StringArrayVar(&f.counts, "count", nil, "count a system call, tracepoint or kernel function `NAME`; repeatable")
 	f.cpu.register(cmd, flags)
+	registerHostRoot(cmd, &f.hostRoot)
 	flags.StringToStringVar(&f.variants, "variant", nil, "use this variant of a hook, `INDICATOR=VARIANT`, not the best; for tests of kernels")
 	must(flags.MarkHidden("variant"))
 	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("kmon")))

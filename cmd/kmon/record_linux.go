@@ -102,6 +102,7 @@ func (f *recordFlags) options() (record.Options, error) {
 		SampleHz:       negativeIfZero(f.cpu.sampleHz),
 		UserStacks:     f.cpu.userStacks,
 		Variants:       f.variants,
+		HostRoot:       f.hostRoot,
 		Command:        f.command,
 		Version:        readBuild().Version,
 		CommandLine:    os.Args,

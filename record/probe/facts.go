@@ -11,6 +11,8 @@ import (
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/link"
+
+	"kmon/record/hostfs"
 )
 
 // Answer is what is known of one kernel feature. Only NotSupported steps down
@@ -53,12 +55,18 @@ type Facts struct {
 	// Tracing, Fentry and Kprobe say whether programs of these types may be
 	// loaded and attached here.
 	Tracing, Fentry, Kprobe Answer
+	// Listing says whether the kernel lists the threads of the whole machine, and
+	// their files, to this process: it lists those of its pid namespace.
+	Listing Answer
 	// Reasons explains the answers that are not Available, by field name.
 	Reasons map[string]string
 	// Denied are those names whose answer could not be told for want of
 	// privileges.
 	Denied []string
 }
+
+// ownPIDs is why nothing is listed of what is older than the recording.
+const ownPIDs = "kmon runs in a pid namespace of its own, and the kernel lists only the threads of that"
 
 // ReadFacts asks the running kernel about the hooks that any ladder names.
 // Whether fexit and kprobe work is tried out, by attaching an empty program
@@ -90,6 +98,10 @@ func ReadFacts(trials bool) (Facts, error) {
 	facts.Fields = fieldsIn(spec)
 	facts.readListenDrops()
 	facts.Words = readReasons(spec)
+	facts.Listing = Available
+	if hostfs.OwnPIDs() {
+		facts.Listing, facts.Reasons["listing"] = NotSupported, ownPIDs
+	}
 	facts.answer("tracing", &facts.Tracing, tryTracing("inet_sock_set_state", ebpf.AttachTraceRawTp))
 	if facts.Tracing == Available {
 		if err := checkKernel(); err != nil {

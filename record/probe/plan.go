@@ -40,6 +40,11 @@ type hook struct {
 // attached says whether the program hangs on the kernel's hook by itself.
 func (h hook) attached() bool { return h.kind != kindIterator && h.kind != kindRun }
 
+// lists says whether the program goes through the threads of the machine.
+func (h hook) lists() bool {
+	return h.kind == kindIterator && (h.target == "task" || h.target == "task_file")
+}
+
 // place is where a variant's programs keep the state of a socket.
 type place int
 
@@ -66,6 +71,13 @@ type indicator struct {
 // essential collectors are recorded whole or not at all: an indicator that no
 // variant carries is an error. Of the others the manifest says what is missing.
 var essential = []string{"proc", "tcp"}
+
+// essential says whether a recording without the indicator is none. Sockets can be
+// recorded without a list of older ones, which some may not see.
+func (i indicator) essential() bool {
+	listing := slices.ContainsFunc(i.ladder, func(v variant) bool { return slices.ContainsFunc(v.hooks, hook.lists) })
+	return slices.Contains(essential, i.collector) && !listing
+}
 
 func tracepoint(program, target string) hook {
 	return hook{program: program, kind: kindTracepoint, target: target}
@@ -239,7 +251,7 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 			continue
 		}
 		chosen, err := choose(facts, ind, request.force(ind), placed && ind.collector == "tcp", plan.place)
-		if err != nil && (slices.Contains(essential, ind.collector) || request.Force[ind.name] != "") {
+		if err != nil && (ind.essential() || request.Force[ind.name] != "") {
 			return Plan{}, err
 		}
 		if err != nil {
@@ -352,6 +364,11 @@ func (f Facts) supports(h hook) (Answer, string) {
 			return NotSupported, "no function " + h.target
 		}
 		return f.Kprobe, f.Reasons["kprobe"]
+	case kindIterator:
+		if h.lists() && f.Listing == NotSupported {
+			return f.Listing, f.Reasons["listing"]
+		}
+		return f.Tracing, f.Reasons["tracing"]
 	case kindSample:
 		return f.Sampling, f.Reasons["sampling"]
 	default:

@@ -91,6 +91,10 @@ func (f Facts) mend(h hook) string {
 		return "Linux " + since[h.program] + " or later"
 	}
 	switch h.kind {
+	case kindIterator:
+		if h.lists() && f.Listing == NotSupported {
+			return "run in the host's pid namespace (docker --pid=host, Kubernetes hostPID: true)"
+		}
 	case kindFexit:
 		return "a kernel with CONFIG_DYNAMIC_FTRACE_WITH_DIRECT_CALLS that lets programs hang on its functions"
 	case kindKprobe:
@@ -134,7 +138,7 @@ func Everything() Facts {
 	f := Facts{
 		Tracepoints: map[string]bool{}, Arguments: map[string]int{}, Functions: map[string]int{},
 		Fields: map[string]bool{}, Reasons: map[string]string{},
-		Tracing: Available, Sampling: Available, Fentry: Available, Kprobe: Available,
+		Tracing: Available, Sampling: Available, Listing: Available, Fentry: Available, Kprobe: Available,
 	}
 	for _, field := range allFields() {
 		f.Fields[field] = true

@@ -14,7 +14,10 @@ import (
 type hierarchy struct {
 	name  string // hierarchyV2 or hierarchyV1
 	mount string // its mount point, relative to the root
-	top   string // the cgroup mounted there; "/" unless in a cgroup namespace
+	top   string // the cgroup mounted there; "/" unless a part of the hierarchy is
+	// own is where the reader's cgroup namespace begins, from which the paths of
+	// /proc are told; "/": at the top, "": not known.
+	own string
 }
 
 // The words of Host.CgroupHierarchy.
@@ -25,20 +28,20 @@ const (
 
 // findHierarchy reads the mounts of the first process, else the reader's own;
 // else it looks at the usual places.
-func findHierarchy(f *files) hierarchy {
+func findHierarchy(f *files, ownPID int) hierarchy {
 	for _, pid := range []string{"1", "self"} {
 		text, err := f.read("proc/"+pid+"/mountinfo", 1<<20)
 		if err != nil {
 			continue
 		}
 		if h, ok := hierarchyOf(f.root, string(text)); ok {
-			return h
+			return h.placed(f, ownPID)
 		}
 	}
 	if dir := "sys/fs/cgroup/memory"; exists(f.root, dir+"/cgroup.procs") {
-		return hierarchy{hierarchyV1, dir, "/"}
+		return hierarchy{name: hierarchyV1, mount: dir, top: "/", own: "/"}
 	}
-	return hierarchy{hierarchyV2, "sys/fs/cgroup", "/"}
+	return hierarchy{name: hierarchyV2, mount: "sys/fs/cgroup", top: "/", own: "/"}
 }
 
 // hierarchyOf chooses from the text of a mountinfo file, proc_pid_mountinfo(5).
@@ -78,6 +81,9 @@ func (h hierarchy) dir(cgroup string) string {
 			cgroup = rest
 		}
 	}
+	if above(cgroup) { // above what is mounted: no directory
+		cgroup = "/not/known"
+	}
 	return path.Join(h.mount, path.Clean("/"+cgroup))
 }
 
@@ -103,7 +109,7 @@ func (h hierarchy) parseCgroup(text string) []string {
 		}
 		p := strings.Clone(clean(parts[2])) // a part would keep the whole text in memory
 		if h.name == hierarchyV2 && parts[0] == "0" || h.name == hierarchyV1 && slices.Contains(strings.Split(parts[1], ","), h.name) {
-			paths[0] = p
+			paths[0] = h.absolute(p)
 		} else if p != "/" && !slices.Contains(paths, p) {
 			paths = append(paths, p)
 		}

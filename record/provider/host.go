@@ -24,16 +24,18 @@ func readHost(f *files) format.Host {
 	}
 }
 
+// hostUTS is how the kernel names the first UTS namespace (PROC_UTS_INIT_INO of
+// include/linux/proc_ns.h).
+const hostUTS = 4026531838
+
 // hostName is the kernel's host name, which in a container with its own UTS
 // namespace is the container's: then the host's /etc/hostname is taken.
 func hostName(f *files) string {
 	first, own := f.namespace("proc/1", "uts"), f.namespace("proc/self", "uts")
-	if first != 0 && own != 0 && first != own {
-		if name := f.line("etc/hostname"); name != "" {
-			return name
-		}
+	if own == 0 || own == hostUTS || own == first {
+		return f.line("proc/sys/kernel/hostname")
 	}
-	return f.line("proc/sys/kernel/hostname")
+	return f.line("etc/hostname")
 }
 
 // osName is PRETTY_NAME of os-release(5).

@@ -28,6 +28,7 @@ file usr/lib/os-release
 	NAME="Debian"
 	PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"
 link proc/self/ns/uts uts:[2]
+link proc/1/ns/uts uts:[2]
 dir sys/fs/cgroup 1
 proc 1 comm=systemd exe=/sbin/init args: /sbin/init
 proc 2 parent=0 comm=kthreadd flags=2129984 args:
@@ -47,6 +48,14 @@ func TestHost(t *testing.T) {
 	n.root["proc/1/ns/uts"] = symlink("uts:[1]")
 	if got := newProvider(t, n.root, "").Host().Name; got != "node7" {
 		t.Errorf("in a container: name %q, want node7", got)
+	}
+	// Who may not see the first process's knows the first namespace's number.
+	for uts, want := range map[string]string{"uts:[2]": "node7", "uts:[4026531838]": "pod-7"} {
+		delete(n.root, "proc/1/ns/uts")
+		n.root["proc/self/ns/uts"] = symlink(uts)
+		if got := newProvider(t, n.root, "").Host().Name; got != want {
+			t.Errorf("in %s, the first process's unknown: name %q, want %s", uts, got, want)
+		}
 	}
 	// Nothing is known of a host whose files are missing, and nothing invented.
 	if got := newProvider(t, parseNode(t, "proc 1 comm=x args: x").root, "").Host(); got.Name != "" || got.CPUs != 0 || got.MemoryBytes != 0 || got.OS != "" {

@@ -29,11 +29,13 @@ const (
 
 // Options are what a Provider is made from.
 type Options struct {
-	// Root is the host's root directory: os.DirFS("/"), or os.DirFS("/host")
-	// where a container has it mounted there. It must be able to read
-	// symbolic links (fs.ReadLinkFS), as os.DirFS is. Absolute links below it
-	// lead to where they say, not below it.
+	// Root is the host's root directory: os.DirFS("/"), or what package hostfs
+	// finds. It must be able to read symbolic links (fs.ReadLinkFS). What it
+	// does not show is not known: no process is named by a /proc of others.
 	Root fs.FS
+	// OwnPID is the number of this process in its pid namespace, by which its
+	// cgroup is found in a cgroup namespace; 0: not to be looked for.
+	OwnPID int
 	// Config may be nil: no rules, no targets.
 	Config *Config
 	// Selectors of the command line, added to those of the configuration.
@@ -80,7 +82,7 @@ func New(o Options) (*Provider, error) {
 	f := &files{root: o.Root}
 	p := &Provider{
 		files: f, config: o.Config, selectors: o.Selectors, bootOffset: o.BootOffsetNs,
-		hierarchy: findHierarchy(f), processes: map[int32]*process{},
+		hierarchy: findHierarchy(f, o.OwnPID), processes: map[int32]*process{},
 		containers: newContainers(f), listeners: newListeners(), interfaces: newInterfaces(),
 	}
 	if p.bootOffset == 0 {
@@ -100,19 +102,17 @@ func (p *Provider) Host() format.Host { return p.host }
 // start times of events must be made with the same.
 func (p *Provider) BootOffsetNs() int64 { return p.bootOffset }
 
-// Warnings are reasons not to trust the names of processes, in sentences; nil
-// when there are none.
+// Warnings are what cannot be selected or named, in sentences; nil when there is
+// nothing.
 func (p *Provider) Warnings() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var warnings []string
-	// Kernel threads are in the first pid namespace, and kthreadd is always 2.
-	if stat, err := p.stat(2); err != nil || stat.flags&kernelThread == 0 {
-		warnings = append(warnings, "proc does not show the host's processes, so the pids of events stand for others there; "+
-			"run in the host's pid namespace (Kubernetes: hostPID: true)")
-	}
 	if p.hierarchy.id(p.files.root, "/") == 0 {
 		warnings = append(warnings, fmt.Sprintf("no cgroup hierarchy at /%s, so cgroups cannot be selected", p.hierarchy.mount))
+	}
+	if p.hierarchy.astray() {
+		warnings = append(warnings, "kmon's own cgroup was not found in the host's, so cgroups near it have no names; give kmon the host's cgroup namespace (docker --cgroupns=host)")
 	}
 	return warnings
 }

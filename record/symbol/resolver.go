@@ -12,6 +12,7 @@ import (
 // what a recorder wants.
 type Options struct {
 	Proc       string // the proc file system; "": /proc
+	Kallsyms   string // the kernel's symbols; "": those of Proc
 	Root       string // where programs and /usr/lib/debug lie; "": /
 	MaxStacks  int    // stacks whose ids are remembered; 0: DefaultMaxStacks
 	MaxFrames  int    // frames whose ids are remembered; 0: DefaultMaxFrames
@@ -74,7 +75,7 @@ func New(o Options) *Resolver {
 		seed:    maphash.MakeSeed(),
 		stacks:  map[uint64]int64{},
 		frames:  map[uint64]int64{},
-		kernel:  kernel{path: o.Proc + "/kallsyms"},
+		kernel:  kernel{path: cmp.Or(o.Kallsyms, o.Proc+"/kallsyms")},
 		user:    user{proc: o.Proc, root: o.Root, files: map[fileID]*file{}, buildIDs: map[inode]fileID{}},
 		hidden:  map[int64]hiding{},
 	}
