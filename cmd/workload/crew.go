@@ -29,7 +29,7 @@ func roles() map[string]role {
 		"shop-service": shopService, "shop-loadgen": shopLoadgen,
 		"echo-server": echoServer, "echo-client": echoClient,
 		"stream-server": streamServer, "stream-client": streamClient,
-		"fork-worker": forkWorker,
+		"fork-worker": forkWorker, "idle-holder": idleHolder,
 	}
 }
 

@@ -11,6 +11,9 @@
 //	workload disk    IOs of known sizes, one after the other
 //	workload refused connections to ports that nobody listens on
 //	workload crowd   more clients than a listener's queue takes
+//	workload idle    connections that stay open and do next to nothing
+//	workload scan    connections to one port after the other
+//	workload spawn   processes that end as soon as they begin
 //	workload demo    record the shop with kmon and analyze what was recorded
 //
 // All traffic stays on the loopback interface. Every process ends by itself,
@@ -47,6 +50,9 @@ func verbs() []verb {
 		{"disk", "IOs of known sizes, one after the other", runDisk},
 		{"refused", "connections to ports that nobody listens on", runRefused},
 		{"crowd", "more clients than a listener's queue takes", runCrowd},
+		{"idle", "connections that stay open and do next to nothing", runIdle},
+		{"scan", "connections to one port after the other", runScan},
+		{"spawn", "processes that end as soon as they begin", runSpawn},
 		{"demo", "record the shop with kmon and analyze what was recorded", runDemo},
 	}
 }

@@ -23,7 +23,8 @@ type Truth struct {
 	Disks       []Disk     `json:"disks,omitempty"`
 	Refused     []Refused  `json:"refused,omitempty"`
 	Listeners   []Listener `json:"listeners,omitempty"`
-	Notes       []string   `json:"notes,omitempty"` // what the machine refused, so what is not in the load
+	Spawned     int64      `json:"spawned,omitempty"` // processes that began, ran a program and ended
+	Notes       []string   `json:"notes,omitempty"`   // what the machine refused, so what is not in the load
 }
 
 // Process is one process of the load; its executable carries its name.
