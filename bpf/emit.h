@@ -34,6 +34,7 @@ enum loss_slot {
 	LOSS_IO_RING = 16,
 	LOSS_IO_STATE = 17, /* no memory or no room for an IO under way */
 	LOSS_IO_END = 18,   /* the end of an IO was not seen */
+	LOSS_MESSAGE = 19,  /* a message came on a socket whose state had no room */
 	LOSS_SLOTS = 32,
 };
 

@@ -241,6 +241,7 @@ const (
 	KmonLossSlotLOSS_IO_RING       KmonLossSlot = 16
 	KmonLossSlotLOSS_IO_STATE      KmonLossSlot = 17
 	KmonLossSlotLOSS_IO_END        KmonLossSlot = 18
+	KmonLossSlotLOSS_MESSAGE       KmonLossSlot = 19
 	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 32
 )
 
@@ -446,7 +447,8 @@ type KmonSocketState struct {
 	Closed          uint8
 	Ended           uint8
 	Subflow         uint8
-	Pad             [2]uint8
+	Kept            uint8
+	Pad             [1]uint8
 }
 
 type KmonStackDesk struct {
@@ -628,6 +630,8 @@ const (
 	KmonVarReaderTgid                = "reader_tgid"
 	KmonVarReasonNoSocket            = "reason_no_socket"
 	KmonVarReasonNotSpecified        = "reason_not_specified"
+	KmonVarSocketsKept               = "sockets_kept"
+	KmonVarSocketsMax                = "sockets_max"
 	KmonVarTakeUserStacks            = "take_user_stacks"
 	KmonVarThreadTargets             = "thread_targets"
 	KmonVarUnusedCallCount           = "unused_call_count"
@@ -826,6 +830,8 @@ type KmonVariableSpecs struct {
 	ReaderTgid            *ebpf.VariableSpec `ebpf:"reader_tgid"`
 	ReasonNoSocket        *ebpf.VariableSpec `ebpf:"reason_no_socket"`
 	ReasonNotSpecified    *ebpf.VariableSpec `ebpf:"reason_not_specified"`
+	SocketsKept           *ebpf.VariableSpec `ebpf:"sockets_kept"`
+	SocketsMax            *ebpf.VariableSpec `ebpf:"sockets_max"`
 	TakeUserStacks        *ebpf.VariableSpec `ebpf:"take_user_stacks"`
 	ThreadTargets         *ebpf.VariableSpec `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.VariableSpec `ebpf:"unused_call_count"`
@@ -962,6 +968,8 @@ type KmonVariables struct {
 	ReaderTgid            *ebpf.Variable `ebpf:"reader_tgid"`
 	ReasonNoSocket        *ebpf.Variable `ebpf:"reason_no_socket"`
 	ReasonNotSpecified    *ebpf.Variable `ebpf:"reason_not_specified"`
+	SocketsKept           *ebpf.Variable `ebpf:"sockets_kept"`
+	SocketsMax            *ebpf.Variable `ebpf:"sockets_max"`
 	TakeUserStacks        *ebpf.Variable `ebpf:"take_user_stacks"`
 	ThreadTargets         *ebpf.Variable `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.Variable `ebpf:"unused_call_count"`

@@ -45,17 +45,25 @@ struct socket_state {
 	u8 closed;  /* the reason, once it has */
 	u8 ended;   /* its last socket row was emitted */
 	u8 subflow; /* of an MPTCP connection: no exchanges */
-	u8 pad[2];
+	u8 kept;    /* it counts in sockets_kept */
+	u8 pad[1];
 };
 _Static_assert(sizeof(struct socket_state) == 120, "two cache lines with the kernel's 8 bytes");
 
-/* A socket's state lives and dies with the socket. */
+/* A socket's state lives and dies with the socket. The map has no bound of its
+ * own, so states are counted. */
 struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct socket_state);
 } sockets SEC(".maps");
+
+/* Each state takes some 400 bytes with what the kernel keeps beside it. Set
+ * before loading. */
+#define SOCKETS_MAX (1 << 20)
+const volatile u64 sockets_max = SOCKETS_MAX;
+u64 sockets_kept = 0;
 
 /* The same state by address of the socket, for kernels where sends can only be
  * seen by a kprobe: such programs may not use socket storage. */

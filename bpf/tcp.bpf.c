@@ -77,19 +77,40 @@ static __always_inline void look_probed(struct sock *sk, struct view *v)
 		  BPF_CORE_READ(sk, __sk_common.skc_state));
 }
 
+/* keep_in_storage makes a socket's state if there is room for another. */
+static __always_inline struct socket_state *keep_in_storage(struct sock *sk)
+{
+	struct socket_state *s;
+
+	if (sockets_kept >= sockets_max)
+		return NULL;
+	s = bpf_sk_storage_get(&sockets, sk, NULL, BPF_SK_STORAGE_GET_F_CREATE);
+	if (!s) /* another CPU may have been first */
+		s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	if (s && !s->kept) {
+		s->kept = 1;
+		__sync_fetch_and_add(&sockets_kept, 1);
+	}
+	return s;
+}
+
 static __always_inline struct socket_state *find(struct sock *sk, enum place place, bool create)
 {
 	struct socket_state *s;
 
-	if (place == IN_STORAGE) {
-		s = bpf_sk_storage_get(&sockets, sk, NULL, create ? BPF_SK_STORAGE_GET_F_CREATE : 0);
-		if (!s && create) /* another CPU may have been first */
-			s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
-	} else {
-		s = find_by_address(sk, create);
-	}
-	if (create && !s)
-		count_loss(LOSS_SOCKET_STATE, 1);
+	if (place == BY_ADDRESS)
+		return find_by_address(sk, create);
+	s = bpf_sk_storage_get(&sockets, sk, NULL, 0);
+	return s || !create ? s : keep_in_storage(sk);
+}
+
+/* find_or_lose makes the state, or counts what is lost without it. */
+static __always_inline struct socket_state *find_or_lose(struct sock *sk, enum place place, u32 loss)
+{
+	struct socket_state *s = find(sk, place, true);
+
+	if (!s)
+		count_loss(loss, 1);
 	return s;
 }
 
@@ -351,7 +372,8 @@ static __always_inline int handle_tcp(struct sock *sk, enum place place, bool re
 	if (!s) {
 		if (!listed || v.tcp_state == TCP_SYN_SENT || v.tcp_state == TCP_CLOSE)
 			return 0;
-		s = find(sk, place, true);
+		/* An exchange is about one message received at either end. */
+		s = received ? find_or_lose(sk, place, LOSS_MESSAGE) : find(sk, place, true);
 		if (!s)
 			return 0;
 	}
@@ -461,11 +483,14 @@ static __always_inline void listener_ends(struct sock *sk)
 static __always_inline void connect_begins(struct sock *sk, enum place place)
 {
 	struct socket_state *s;
+	u8 kept;
 
-	s = find(sk, place, true);
+	s = find_or_lose(sk, place, LOSS_SOCKET_STATE);
 	if (!s)
 		return;
+	kept = s->kept;
 	__builtin_memset(s, 0, sizeof(*s)); /* it may have failed to connect before */
+	s->kept = kept;
 	s->role = ROLE_CLIENT;
 	s->role_source = ROLE_SOURCE_CONNECT;
 	s->owner_tgid = bpf_get_current_pid_tgid() >> 32;
@@ -481,7 +506,8 @@ static __always_inline void established(struct sock *sk, struct tcp_sock *tp, en
 	struct socket_state *s;
 	struct view v;
 
-	s = find(sk, place, true);
+	/* That of a client was lost when it began to connect. */
+	s = oldstate == TCP_SYN_SENT ? find(sk, place, true) : find_or_lose(sk, place, LOSS_SOCKET_STATE);
 	if (!s)
 		return;
 	look(sk, tp, &v);
@@ -653,6 +679,10 @@ static __always_inline void handle_destroy(struct sock *sk, enum place place)
 		return;
 	closed(sk, tp, s, CLOSE_OTHER);
 	end_exchange(s, bpf_ktime_get_ns());
+	if (s->kept) {
+		s->kept = 0;
+		__sync_fetch_and_add(&sockets_kept, -1);
+	}
 }
 
 SEC("tp_btf/tcp_destroy_sock")
@@ -687,6 +717,15 @@ static __always_inline struct sock *socket_of(struct file *file)
 	return socket ? socket->sk : NULL;
 }
 
+/* told lets the recorder's read of the walk end after so many records as it has
+ * bytes for: it empties the ring then. */
+static __always_inline void told(struct seq_file *seq)
+{
+	u8 one = 1;
+
+	bpf_seq_write(seq, &one, sizeof(one));
+}
+
 SEC("iter/task_file")
 int existing_listeners(struct bpf_iter__task_file *ctx)
 {
@@ -705,6 +744,7 @@ int existing_listeners(struct bpf_iter__task_file *ctx)
 	if (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP)
 		return 0;
 	listener_begins(sk, task->tgid);
+	told(ctx->meta->seq);
 	return 0;
 }
 
@@ -722,12 +762,13 @@ static __always_inline int existing_socket(struct bpf_iter__task_file *ctx, enum
 	state = sk->__sk_common.skc_state;
 	if (state == TCP_LISTEN || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		return 0;
-	s = find(sk, place, true);
+	s = find_or_lose(sk, place, LOSS_SOCKET_STATE);
 	if (!s || s->cookie)
 		return 0; /* seen opening, or already adopted through another descriptor */
 	look(sk, tp, &v);
 	adopt(sk, s, &v, bpf_get_socket_cookie(sk), task->tgid);
-	decide(sk, s, task->tgid, task);
+	if (decide(sk, s, task->tgid, task))
+		told(ctx->meta->seq);
 	return 0;
 }
 
@@ -766,10 +807,12 @@ static __always_inline void sweep_state(struct socket_state *s)
 SEC("iter/bpf_sk_storage_map")
 int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 {
+	const struct socket_state *seen = ctx->value;
 	struct sock *sk = ctx->sk;
 	struct socket_state *s;
 
-	if (!sk || !ctx->value)
+	/* Most sockets of a host are idle: no more than a look at them. */
+	if (!sk || !seen || !seen->wanted || !in_progress(seen))
 		return 0;
 	s = find(sk, IN_STORAGE, false);
 	if (s)

@@ -76,6 +76,8 @@ type Options struct {
 	UserStacks bool
 	// Variants forces hook variants, by indicator; for tests.
 	Variants map[string]string
+	// room is that of probe.Options; for tests.
+	room map[string]uint32
 	// Version and CommandLine, without secrets, go into the manifest.
 	Version     string
 	CommandLine []string
@@ -248,6 +250,7 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
 		ControlRingBytes: controlRingBytes,
 		CgroupV1:         host.CgroupHierarchy != "v2",
+		Room:             r.options.room,
 		CPU: probe.CPUOptions{
 			OffCPUMinNs: r.options.offCPUMinNs(), SampleHz: r.options.sampleHz(),
 			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
@@ -256,7 +259,13 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 	r.ofTargets.blind = !plan.Has("tcp", "state")
 	r.beginIntervals(provider.Clock().MonotonicNs)
 	r.lastLossNs, r.began = r.startNs, time.Now()
-	return err
+	if err != nil {
+		return err
+	}
+	if err := r.session.ListExisting(r.drainControl); err != nil {
+		return errors.Join(err, r.session.Close())
+	}
+	return nil
 }
 
 // DefaultName is the capture's name when none is given.

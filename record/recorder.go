@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os/exec"
+	"slices"
 	"time"
 
 	"kmon/format"
@@ -62,6 +63,7 @@ type recorder struct {
 	lastLossNs int64
 	losses     map[string]int64
 	lost       int64
+	unseen     unseen
 	targets    provider.Targets
 	ofTargets  targetSockets
 	stopReason string
@@ -158,6 +160,17 @@ func (r *recorder) drain(data bool) (more bool, err error) {
 	return more, r.appendBatches()
 }
 
+// drainControl reads the control ring until nothing is left.
+func (r *recorder) drainControl() error {
+	for more := true; more; {
+		more = r.session.Control().Drain(drainRecords, r.takeControl) == drainRecords
+		if err := r.appendBatches(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // drainAll reads the rings until nothing is left; the hooks must be detached.
 // With an error it goes on: the writer counts what it cannot write.
 func (r *recorder) drainAll() (first error) {
@@ -237,6 +250,7 @@ func (r *recorder) appendListeners(rows []format.Listener) error {
 // appendSnapshot writes what the Provider found new.
 func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 	r.stacks.tellProcesses(s.Processes)
+	r.unseen.lookedThrough(&s)
 	return errors.Join(
 		format.Append(r.writer, s.Processes...),
 		r.appendListeners(s.Listeners),
@@ -315,7 +329,7 @@ func (r *recorder) appendLosses(nowNs int64) error {
 		r.decoder.Undecodable = 0
 		lost = append(lost, probe.Lost{Collector: "tcp", Table: "exchanges", Cause: format.LossDecode, Count: n})
 	}
-	lost = append(lost, r.stacks.lost()...)
+	lost = slices.Concat(lost, r.stacks.lost(), r.unseen.lost())
 	var errs []error
 	for _, l := range lost {
 		r.lost += l.Count

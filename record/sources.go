@@ -114,6 +114,7 @@ func (r *recorder) tellProvider(procs []probe.Proc) {
 	select {
 	case r.toProvider <- append([]probe.Proc(nil), procs...):
 	default:
+		r.unseen.passedOver(procs)
 	}
 }
 

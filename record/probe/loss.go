@@ -2,6 +2,7 @@ package probe
 
 import (
 	"fmt"
+	"slices"
 
 	"kmon/bpf"
 	"kmon/format"
@@ -35,6 +36,7 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_IO_RING:       {blockCollector, "ios", format.LossRingFull, 0},
 	bpf.KmonLossSlotLOSS_IO_STATE:      {blockCollector, "ios", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_IO_END:        {blockCollector, "ios", format.LossMissedHit, 0},
+	bpf.KmonLossSlotLOSS_MESSAGE:       {"tcp", "exchanges", format.LossStateFull, 0},
 }
 
 // Losses returns what was lost since the previous call.
@@ -60,7 +62,7 @@ func (s *Session) Losses() ([]Lost, error) {
 			lost = append(lost, what)
 		}
 	}
-	return append(lost, s.missedRuns()...), nil
+	return slices.Concat(lost, s.missedRuns(), s.lostTargets()), nil
 }
 
 // missedRuns counts runs that the kernel skipped because the same program was

@@ -62,7 +62,7 @@ func (s *Session) findCPUMemory() error {
 	if err != nil {
 		return fmt.Errorf("attach iterator %s: %w", bpf.KmonProgFindCpuMemory, err)
 	}
-	return errors.Join(readIterator(it), it.Close())
+	return errors.Join(walk(it, nil), it.Close())
 }
 
 const queueSize = int(unsafe.Sizeof(bpf.KmonQueueRecord{}))

@@ -3,9 +3,7 @@ package probe
 import (
 	"errors"
 	"fmt"
-	"io"
 	"runtime/debug"
-	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -22,6 +20,9 @@ type Options struct {
 	// CgroupV1 says that cgroup ids are those of the v1 memory hierarchy.
 	CgroupV1 bool
 	CPU      CPUOptions
+	// Room gives maps of the kernel less room than they have, by name, and the
+	// states of sockets ("sockets"); for tests.
+	Room map[string]uint32
 }
 
 // Targets says what to record: everything, or what any of the lists selects.
@@ -39,21 +40,24 @@ type Session struct {
 	collection *ebpf.Collection
 	links      []link.Link
 	sweeper    *link.Iter
+	sweeps     pace
 	queues     *link.Iter
 	data       *Ring
 	control    *Ring
-	targets    Targets
-	value      bpf.KmonControl
-	counted    [bpf.KmonLossSlotLOSS_SLOTS]uint64
-	missed     map[string]uint64
-	iosEndedNs uint64 // 0: not yet
-	counts     callCounts
-	meter      *runMeter
-	threads    threads
+	targets    Targets // those that have room, sorted
+	// homeless targets have none; homelessTold were counted as lost.
+	homeless, homelessTold int
+	value                  bpf.KmonControl
+	counted                [bpf.KmonLossSlotLOSS_SLOTS]uint64
+	missed                 map[string]uint64
+	iosEndedNs             uint64 // 0: not yet
+	counts                 callCounts
+	meter                  *runMeter
+	threads                threads
 }
 
-// Start loads the programs of plan as one collection, attaches them, and lists
-// the sockets that are already there. Records are in the rings from then on.
+// Start loads the programs of plan as one collection and attaches them. Records
+// are in the rings from then on. ListExisting is to be called next.
 func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("lift the limit on locked memory: %w", err)
@@ -101,8 +105,7 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err = s.beginThreads(); err != nil {
 		return nil, err
 	}
-	s.startMeter()
-	return s, s.listExisting()
+	return s, nil
 }
 
 // planned is the collection with the plan's programs and the maps they use.
@@ -127,6 +130,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)
 	spec.Maps[bpf.KmonMapControlRing].MaxEntries = uint32(o.ControlRingBytes)
 	return spec, errors.Join(
+		plan.setRoom(spec, o.Room),
 		setVariable(spec.Variables, bpf.KmonVarCgroupV1, o.CgroupV1),
 		setVariable(spec.Variables, bpf.KmonVarOffCpuMinNs, uint64(o.CPU.OffCPUMinNs)))
 }
@@ -187,36 +191,6 @@ func attach(prog *ebpf.Program, h hook) (link.Link, error) {
 	}
 }
 
-// listExisting announces the sockets older than the session: first those
-// that listen, by which the roles of the others are known.
-func (s *Session) listExisting() error {
-	for _, h := range s.plan.hooks {
-		if h.kind != kindIterator || h.target != "task_file" {
-			continue
-		}
-		it, err := link.AttachIter(link.IterOptions{Program: s.collection.Programs[h.program]})
-		if err != nil {
-			return fmt.Errorf("attach iterator %s: %w", h.program, err)
-		}
-		if err := errors.Join(readIterator(it), it.Close()); err != nil {
-			return fmt.Errorf("list sockets (%s): %w", h.program, err)
-		}
-	}
-	if _, used := s.collection.Variables[bpf.KmonVarListed]; !used {
-		return nil
-	}
-	return errors.Join(s.setVariable(bpf.KmonVarListed, true), s.updateControl())
-}
-
-func readIterator(it *link.Iter) error {
-	reader, err := it.Open()
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, reader)
-	return errors.Join(err, reader.Close())
-}
-
 // Data is the ring of exchanges, Control that of sockets, listeners and
 // processes. Both belong to the session.
 func (s *Session) Data() *Ring { return s.data }
@@ -225,17 +199,12 @@ func (s *Session) Data() *Ring { return s.data }
 func (s *Session) Control() *Ring { return s.control }
 
 // SetTargets changes what is recorded, without touching the programs. Sockets
-// are judged anew when they next move bytes.
+// are judged anew when they next move bytes. The lists are sorted; what of them
+// has no room is left out, and counted in Losses.
 func (s *Session) SetTargets(t Targets) error {
-	maps := s.collection.Maps
-	err := errors.Join(
-		replace(maps[bpf.KmonMapTargetTgids], s.targets.PIDs, t.PIDs),
-		replace(maps[bpf.KmonMapTargetCgroups], s.targets.CgroupIDs, t.CgroupIDs),
-		replace(maps[bpf.KmonMapTargetPorts], s.targets.Ports, t.Ports))
-	if err != nil {
-		return fmt.Errorf("set targets: %w", err)
+	if err := s.replaceTargets(t); err != nil {
+		return err
 	}
-	s.targets = t
 	s.value.Generation++
 	s.value.Flags = uint32(bpf.KmonControlFlagsCONTROL_BY_PROCESS | bpf.KmonControlFlagsCONTROL_BY_PORT)
 	if t.All {
@@ -251,28 +220,11 @@ func (s *Session) updateControl() error {
 	return nil
 }
 
-// replace makes the set in m hold want instead of have.
-func replace[K comparable](m *ebpf.Map, have, want []K) error {
-	for _, key := range want {
-		if err := m.Put(key, uint8(1)); err != nil {
-			return fmt.Errorf("%s: put %v (room for %d): %w", m, key, m.MaxEntries(), err)
-		}
-	}
-	for _, key := range have {
-		if slices.Contains(want, key) {
-			continue
-		}
-		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("%s: delete %v: %w", m, key, err)
-		}
-	}
-	return nil
-}
-
 // Sweep walks over the live sockets and emits the exchanges that have waited
 // long enough, with last all of them, and moves what waits in batches to the
-// ring. After the last sweep nothing more comes from sockets that stay silent;
-// detach first.
+// ring. Where there are so many sockets that walks would take more than a
+// hundredth of a CPU, not every call makes one. After the last sweep nothing
+// more comes from sockets that stay silent; detach first.
 func (s *Session) Sweep(last bool) error {
 	name, m := bpf.KmonProgSweepSockets, s.collection.Maps[bpf.KmonMapSockets]
 	if s.plan.place == byAddress {
@@ -294,10 +246,7 @@ func (s *Session) Sweep(last bool) error {
 		}
 		s.sweeper = it
 	}
-	if err := readIterator(s.sweeper); err != nil {
-		return fmt.Errorf("sweep sockets: %w", err)
-	}
-	return s.fetchBatches()
+	return errors.Join(s.sweep(last), s.fetchBatches())
 }
 
 // fetchBatches moves the exchanges that wait in the CPUs' batches to the ring.

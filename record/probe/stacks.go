@@ -3,6 +3,8 @@ package probe
 import (
 	"slices"
 
+	"github.com/cilium/ebpf"
+
 	"kmon/bpf"
 	"kmon/format"
 	"kmon/record/symbol"
@@ -35,10 +37,11 @@ const askAgain = 0
 const (
 	stackNone     = 0
 	stackNotTaken = ^uint64(0)
-	// trimAt is when the stacks of the recording so far are forgotten: three
-	// quarters of the kernel's tables (STACKS_MAX).
-	trimAt = 12288
 )
+
+// nearlyFull is when the stacks of the recording so far are forgotten: with three
+// quarters of the kernel's table.
+func nearlyFull(m *ebpf.Map, stacks int) bool { return stacks > int(m.MaxEntries())*3/4 }
 
 // NameStacks puts ids in place of the keys of the samples' stacks.
 func (s *Session) NameStacks(samples []format.OnCPU) {
@@ -109,16 +112,17 @@ const stackBuildID = 1
 // trimStacks empties the kernel's tables of stacks before they are full. A stack
 // whose wait has begun and not ended is then not known any more.
 func (s *Session) trimStacks() error {
-	ids := &s.threads.stacks
-	if len(ids.kernel) > trimAt {
+	ids, maps := &s.threads.stacks, s.collection.Maps
+	if m := maps[bpf.KmonMapKernelStacks]; m != nil && nearlyFull(m, len(ids.kernel)) {
 		clear(ids.kernel)
-		if err := takeAll(s.collection.Maps[bpf.KmonMapKernelStacks], func(uint64, bpf.KmonKernelStack) bool { return true }); err != nil {
+		if err := takeAll(m, func(uint64, bpf.KmonKernelStack) bool { return true }); err != nil {
 			return err
 		}
 	}
-	if len(ids.user) <= trimAt {
+	m := maps[bpf.KmonMapUserStacks]
+	if m == nil || !nearlyFull(m, len(ids.user)) {
 		return nil
 	}
 	clear(ids.user)
-	return takeAll(s.collection.Maps[bpf.KmonMapUserStacks], func(uint64, bpf.KmonUserStack) bool { return true })
+	return takeAll(m, func(uint64, bpf.KmonUserStack) bool { return true })
 }

@@ -112,7 +112,7 @@ func readRecords(r io.Reader, size int, take func(record []byte)) error {
 		switch {
 		case errors.Is(err, io.EOF):
 			return nil
-		case err != nil:
+		case err != nil && !restsOnly(err):
 			return fmt.Errorf("read iterator: %w", err)
 		}
 	}

@@ -1,0 +1,116 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
+	"kmon/bpf"
+)
+
+// walk runs an iterator to its end and calls after, if it is not nil, whenever
+// it rested: when its program has written pieceBytes, or the kernel saw a million
+// objects.
+func walk(it *link.Iter, after func() error) error {
+	reader, err := it.Open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(readPieces(reader, after), reader.Close())
+}
+
+// pieceBytes is how much is read of a walk at once. A program that writes one
+// byte for each record it puts into a ring so leaves the ring room: 4096 sockets
+// take a fifth of the control ring.
+const pieceBytes = 4 << 10
+
+// readPieces reads and forgets what there is to the end.
+func readPieces(r io.Reader, after func() error) error {
+	piece := make([]byte, pieceBytes)
+	for {
+		_, err := r.Read(piece)
+		if after != nil {
+			if err := after(); err != nil {
+				return err
+			}
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && !restsOnly(err):
+			return err
+		}
+	}
+}
+
+// restsOnly says that an iterator has seen so many objects without writing
+// anything that the kernel lets go of it for a moment: a million
+// (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c). The next read goes on.
+func restsOnly(err error) bool { return errors.Is(err, unix.EAGAIN) }
+
+// ListExisting announces the sockets older than the session: first those that
+// listen, by which the roles of the others are known. There may be more of them
+// than the control ring holds, so drain is called in between.
+func (s *Session) ListExisting(drain func() error) error {
+	defer s.startMeter() // of what goes on, not of this
+	for _, h := range s.plan.hooks {
+		if h.kind != kindIterator || h.target != "task_file" {
+			continue
+		}
+		it, err := link.AttachIter(link.IterOptions{Program: s.collection.Programs[h.program]})
+		if err != nil {
+			return fmt.Errorf("attach iterator %s: %w", h.program, err)
+		}
+		if err := errors.Join(walk(it, drain), it.Close()); err != nil {
+			return fmt.Errorf("list sockets (%s): %w", h.program, err)
+		}
+	}
+	if _, used := s.collection.Variables[bpf.KmonVarListed]; !used {
+		return nil
+	}
+	return errors.Join(s.setVariable(bpf.KmonVarListed, true), s.updateControl())
+}
+
+// pace keeps what is done again and again to a share of one CPU. The zero value
+// is due at once.
+type pace struct{ next time.Time }
+
+// sparing is how many times as long as a walk took there is none: it takes a
+// hundredth of a CPU at most.
+const sparing = 100
+
+func (p *pace) due(now time.Time) bool { return !now.Before(p.next) }
+
+// spent notes that the work begun at now took this much CPU time.
+func (p *pace) spent(now time.Time, cpu time.Duration) { p.next = now.Add(sparing * cpu) }
+
+// sweep walks over the sockets, unless it did a while ago and there are many:
+// the kernel lets nothing else run on the CPU meanwhile, 0.1 s for a million.
+func (s *Session) sweep(last bool) error {
+	now := time.Now()
+	if !last && !s.sweeps.due(now) {
+		return nil
+	}
+	runtime.LockOSThread() // whose CPU time is asked for
+	defer runtime.UnlockOSThread()
+	before := threadCPU()
+	err := walk(s.sweeper, nil)
+	s.sweeps.spent(now, threadCPU()-before)
+	if err != nil {
+		return fmt.Errorf("sweep sockets: %w", err)
+	}
+	return nil
+}
+
+func threadCPU() time.Duration {
+	var t unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_THREAD_CPUTIME_ID, &t); err != nil {
+		panic(err) // cannot fail with these arguments
+	}
+	return time.Duration(t.Nano())
+}
