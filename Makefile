@@ -14,6 +14,7 @@ GOLANGCI         := .tools/golangci-lint-$(GOLANGCI_VERSION)
 FUZZTIME  ?= 10s
 BENCHTIME ?= 0.3s
 ROUNDS    ?= 9
+STARTS    ?= 500
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # What runs on every platform; the recorder is for Linux.
 PORTABLE  := ./format/... ./analyze/... ./reports/... ./cmd/...
@@ -99,6 +100,10 @@ bench: ## run the Go benchmarks
 bench-cost: build ## measure what recording costs, against tcpdump: ROUNDS=9, needs root
 	go build -o dist/cost ./cmd/workload/cost
 	dist/cost -rounds $(ROUNDS) -kmon ./kmon -jsonl dist/cost.jsonl
+
+.PHONY: soak-starts
+soak-starts: ## start and stop recording STARTS (500) times, and see that nothing is left; needs root
+	KMON_STARTS=$(STARTS) go test ./record -count=1 -v -timeout 60m -run TestStartsLeaveNothing
 
 .PHONY: test-kernels
 test-kernels: build guests ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12

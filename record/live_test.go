@@ -83,6 +83,10 @@ func TestMain(m *testing.M) {
 		makeNetLoad()
 		return
 	}
+	if os.Getenv(recorderMode) != "" {
+		beRecorder()
+		return
+	}
 	dir, err := os.MkdirTemp("", "kmon-record")
 	if err != nil {
 		panic(err)
