@@ -231,7 +231,7 @@ func (r *run) warnings(a *Analysis) []string {
 			}
 		}
 		if drift := max(c.DriftNs, -c.DriftNs); drift > clockWarnNs {
-			warn("%s: the wall clock moved by %s against the monotonic clock; times are those of the clock at the start", file, duration(drift))
+			warn("%s: the wall clock moved by %s against the monotonic clock: it was set, or the machine was suspended; times are those of the clock at the start", file, duration(drift))
 		}
 		if n := c.Sockets.Guessed; n > 0 {
 			warn("%s: which end is the server was guessed by port for %s sockets", file, number(n))

@@ -108,6 +108,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.appendCalls(),
 		r.nameLastStacks(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),
+		r.markClocks(),
 		format.Append(r.writer, r.self(end)),
 	)
 	return errors.Join(errs...)

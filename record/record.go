@@ -258,7 +258,7 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 	}, targetsOf(r.targets))
 	r.ofTargets.blind = !plan.Has("tcp", "state")
 	r.beginIntervals(provider.Clock().MonotonicNs)
-	r.lastLossNs, r.began = r.startNs, time.Now()
+	r.lastLossNs, r.began, r.clocks = r.startNs, time.Now(), readClocks()
 	if err != nil {
 		return err
 	}

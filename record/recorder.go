@@ -50,6 +50,7 @@ type recorder struct {
 	versions <-chan provider.Version
 	sightings
 	marks
+	clocks  clocks // at the last tick
 	command *exec.Cmd
 	ended   chan int // exit code of the command
 
@@ -264,7 +265,10 @@ func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 
 // tick does what is due once a second.
 func (r *recorder) tick() error {
-	clock := provider.Clock()
+	if err := r.markClocks(); err != nil {
+		return err
+	}
+	clock := r.clocks
 	if err := r.session.Sweep(false); err != nil {
 		return err
 	}
@@ -283,7 +287,7 @@ func (r *recorder) tick() error {
 	if err := r.nameStacks(clock.MonotonicNs); err != nil {
 		return err
 	}
-	if err := format.Append(r.writer, r.self(clock)); err != nil {
+	if err := format.Append(r.writer, r.self(clock.ClockPair)); err != nil {
 		return err
 	}
 	if err := r.writer.Tick(clock.MonotonicNs); err != nil {

@@ -158,11 +158,24 @@ func groupLives(snapshots []format.Process, events []format.Proc) []life {
 		l := &lives[i]
 		slices.SortStableFunc(l.snapshots, func(a, b *format.Process) int { return cmp.Compare(a.TsNs, b.TsNs) })
 		slices.SortStableFunc(l.events, func(a, b *format.Proc) int { return cmp.Compare(a.TsNs, b.TsNs) })
+		l.beginBySight()
 	}
 	slices.SortStableFunc(lives, func(a, b life) int {
 		return cmp.Or(cmp.Compare(a.startNs, b.startNs), cmp.Compare(a.pid, b.pid))
 	})
 	return lives
+}
+
+// beginBySight has a life begin no later than it was seen. The start time tells
+// another moment if the machine was suspended while it was recorded: it is of a
+// clock that goes on then.
+func (l *life) beginBySight() {
+	if len(l.events) > 0 {
+		l.startNs = min(l.startNs, l.events[0].TsNs)
+	}
+	if len(l.snapshots) > 0 {
+		l.startNs = min(l.startNs, l.snapshots[0].TsNs)
+	}
 }
 
 // program is a stretch of a life with one program: from the start or an exec

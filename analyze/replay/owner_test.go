@@ -29,6 +29,8 @@ func TestOwners(t *testing.T) {
 		// 40 ran a shell, was seen, then ran a program that nobody saw.
 		snapshot(40, second, 2*second, "sh", "executable", ""),
 		{PID: 70, StartNs: second, TsNs: second, Exe: "/usr/bin/unnamed"},
+		// 80 and 81 started after the machine was suspended for an hour.
+		snapshot(80, 3605*second, 6*second, "late", "executable", ""),
 	}, []format.Proc{
 		event(format.ProcFork, 30, 1, second, second, ""),
 		event(format.ProcExit, 30, 1, second, 4*second, ""),
@@ -38,6 +40,7 @@ func TestOwners(t *testing.T) {
 		event(format.ProcExec, 51, 1, 4*second, 4*second, "/bin/hook"),
 		event(format.ProcFork, 52, 20, 4*second, 4*second, ""),
 		event(format.ProcFork, 60, 999, 4*second, 4*second, ""),
+		event(format.ProcFork, 81, 80, 3607*second, 7*second, ""),
 	})
 	tests := []struct {
 		pid      int32
@@ -62,6 +65,9 @@ func TestOwners(t *testing.T) {
 		{52, 4 * second, "cart", "systemd", "cart.service"},
 		{60, 4 * second, "comm", "executable", ""},
 		{70, 4 * second, "unnamed", "executable", ""},
+		{80, 6 * second, "late", "executable", ""},
+		{81, 8 * second, "late", "executable", ""},
+		{81, 6 * second, "", "", ""},
 		{99, second, "", "", ""},
 	}
 	for _, test := range tests {

@@ -28,7 +28,10 @@ type info struct {
 	Rows       map[string]int64 `json:"rows"`   // per table, as far as it can be read
 	Losses     map[string]int64 `json:"losses"` // collector/cause → count
 	Recorder   recorderCost     `json:"recorder"`
-	Problems   []problem        `json:"problems"`
+	// ClockMovedNs is the largest change of the wall clock against the monotonic
+	// one since the start: it was set, or the machine was suspended.
+	ClockMovedNs int64     `json:"clock_moved_ns"`
+	Problems     []problem `json:"problems"`
 
 	tables []string // the keys of Rows in their usual order
 }
@@ -148,6 +151,7 @@ func (in *info) readSelf(c *format.Capture) error {
 	r := &in.Recorder
 	for _, s := range self {
 		r.BPFRunNs = max(r.BPFRunNs, s.BPFRunNs)
+		in.see(s)
 		if !in.endedInOrder() {
 			in.DurationNs = max(in.DurationNs, s.TsNs-c.Manifest.Clock.MonotonicNs)
 			r.CPUNs, r.MaxRSSBytes, r.Known = max(r.CPUNs, s.CPUNs), max(r.MaxRSSBytes, s.RSSBytes), true
@@ -155,6 +159,20 @@ func (in *info) readSelf(c *format.Capture) error {
 	}
 	return err
 }
+
+// see notes how far the clocks of a row have moved apart.
+func (in *info) see(s format.Self) {
+	clock := in.Manifest.Clock
+	if s.RealtimeNs == 0 || clock.RealtimeNs == 0 {
+		return
+	}
+	if moved := s.RealtimeNs - s.TsNs - (clock.RealtimeNs - clock.MonotonicNs); max(moved, -moved) > max(in.ClockMovedNs, -in.ClockMovedNs) {
+		in.ClockMovedNs = moved
+	}
+}
+
+// clockMovedNs is the least move of the clock that info tells; NTP slews by less.
+const clockMovedNs = 100e6
 
 func percent(part, whole int64) float64 {
 	if whole <= 0 {
@@ -173,6 +191,10 @@ func (in info) write(w io.Writer, p palette) error {
 	line("capture", "%s, %s, format %d, by kmon %s", in.File, reports.BytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
 	line("host", "%s, %s", known(m.Host.Name), hostText(m.Host))
 	line("recorded", "%s", in.when())
+	if moved := max(in.ClockMovedNs, -in.ClockMovedNs); moved >= clockMovedNs {
+		line("clock", "moved by %s while recording: it was set, or the machine was suspended (kmon print %s marks); times are by the clock at the start",
+			reports.DurationText(in.ClockMovedNs), in.File)
+	}
 	line("command", "%s", known(strings.Join(m.CommandLine, " ")))
 	for _, c := range m.Collectors {
 		line("collector", "%s: %s", c.Name, joinMap(c.Variants, ", ", "%s = %s"))

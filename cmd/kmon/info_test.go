@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+
+	"kmon/format"
 )
 
 func TestInfoJSON(t *testing.T) {
@@ -41,6 +43,34 @@ func TestInfoOfRepaired(t *testing.T) {
 	for _, want := range []string{"6.00 s, did not end in order and was repaired", "no loss stands in what is left", "30.0 ms of CPU", "nothing is damaged"} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("got:\n%s\nwant in it: %s", stdout, want)
+		}
+	}
+}
+
+// A clock that was set while recording is told, one that NTP slews is not.
+func TestInfoOfMovedClocks(t *testing.T) {
+	const second = int64(1e9)
+	for _, test := range []struct {
+		name    string
+		movedNs int64
+		want    string // "": no line
+	}{
+		{"slewed", second / 1000, ""},
+		{"set forward", 3600 * second, "clock      moved by 60 min 0 s while recording"},
+		{"set back", -3600 * second, "clock      moved by -60 min 0 s while recording"},
+	} {
+		in := info{File: "x.kmon", Manifest: format.Manifest{Clock: format.ClockPair{MonotonicNs: second, RealtimeNs: 9 * second}}}
+		for ns := range int64(5) {
+			s := format.Self{TsNs: (1 + ns) * second, RealtimeNs: (9 + ns) * second}
+			if ns == 3 { // and back again
+				s.RealtimeNs += test.movedNs
+			}
+			in.see(s)
+		}
+		var text strings.Builder
+		check(t, in.write(&text, palette(false)))
+		if told := strings.Contains(text.String(), "clock "); told != (test.want != "") || !strings.Contains(text.String(), test.want) {
+			t.Errorf("%s: want %q, got\n%s", test.name, test.want, &text)
 		}
 	}
 }

@@ -30,10 +30,10 @@ func simultaneous(clock int32) (mono, other int64) {
 	return mono, other
 }
 
-// bootOffset is CLOCK_BOOTTIME − CLOCK_MONOTONIC: the time the machine was
-// suspended, rounded to the millisecond because the readings are not
+// SuspendedNs is how long the machine was suspended since boot, CLOCK_BOOTTIME −
+// CLOCK_MONOTONIC, rounded to the millisecond because the readings are not
 // simultaneous.
-func bootOffset() int64 {
+func SuspendedNs() int64 {
 	mono, boot := simultaneous(unix.CLOCK_BOOTTIME)
 	return time.Duration(boot - mono).Round(time.Millisecond).Nanoseconds()
 }

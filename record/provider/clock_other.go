@@ -12,4 +12,5 @@ import (
 // monotonic time with.
 func Clock() format.ClockPair { return format.ClockPair{RealtimeNs: time.Now().UnixNano()} }
 
-func bootOffset() int64 { return 0 }
+// SuspendedNs is not known here.
+func SuspendedNs() int64 { return 0 }

@@ -86,7 +86,7 @@ func New(o Options) (*Provider, error) {
 		containers: newContainers(f), listeners: newListeners(), interfaces: newInterfaces(),
 	}
 	if p.bootOffset == 0 {
-		p.bootOffset = bootOffset()
+		p.bootOffset = SuspendedNs()
 	}
 	p.host = readHost(f)
 	p.host.CgroupHierarchy = p.hierarchy.name
