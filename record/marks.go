@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -37,7 +36,7 @@ func (r *recorder) listenForMarks(ctx context.Context) {
 	r.received = make(chan receivedMark, maxMarks)
 	var err error
 	for i := 1; i <= markSockets && r.conn == nil; i++ {
-		name := fmt.Sprint(markSocket, os.Getpid())
+		name := fmt.Sprint(markSocket, r.session.SelfPID())
 		if i > 1 {
 			name += fmt.Sprint(".", i)
 		}

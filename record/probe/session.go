@@ -160,6 +160,10 @@ func (s *Session) findSelf() error {
 	return nil
 }
 
+// SelfPID is the pid of this process as the host counts them, in whatever pid
+// namespace it is.
+func (s *Session) SelfPID() int { return int(s.value.SelfTgid) }
+
 func (s *Session) attach() error {
 	for _, h := range s.plan.hooks {
 		if !h.attached() {

@@ -34,7 +34,12 @@ func findHierarchy(f *files, ownPID int) hierarchy {
 		if err != nil {
 			continue
 		}
-		if h, ok := hierarchyOf(f.root, string(text)); ok {
+		seen := func(dir string) bool { return exists(f.root, dir) }
+		if h, ok := hierarchyOf(string(text), seen); ok {
+			return h.placed(f, ownPID)
+		}
+		// A hierarchy that is out of sight still gives the paths.
+		if h, ok := hierarchyOf(string(text), func(string) bool { return true }); ok {
 			return h.placed(f, ownPID)
 		}
 	}
@@ -44,8 +49,9 @@ func findHierarchy(f *files, ownPID int) hierarchy {
 	return hierarchy{name: hierarchyV2, mount: "sys/fs/cgroup", top: "/", own: "/"}
 }
 
-// hierarchyOf chooses from the text of a mountinfo file, proc_pid_mountinfo(5).
-func hierarchyOf(root fs.FS, mountinfo string) (hierarchy, bool) {
+// hierarchyOf chooses from the text of a mountinfo file, proc_pid_mountinfo(5),
+// among those whose mount point can be seen.
+func hierarchyOf(mountinfo string, seen func(dir string) bool) (hierarchy, bool) {
 	best := hierarchy{}
 	for line := range strings.Lines(mountinfo) {
 		left, right, ok := strings.Cut(line, " - ")
@@ -62,7 +68,7 @@ func hierarchyOf(root fs.FS, mountinfo string) (hierarchy, bool) {
 		default:
 			continue
 		}
-		if best.name != hierarchyV1 && (best.name == "" || h.name == hierarchyV1) && fs.ValidPath(h.mount) && exists(root, h.mount) {
+		if best.name != hierarchyV1 && (best.name == "" || h.name == hierarchyV1) && fs.ValidPath(h.mount) && seen(h.mount) {
 			best = h
 		}
 	}
@@ -76,13 +82,10 @@ func exists(root fs.FS, name string) bool {
 
 // dir returns the directory of a cgroup path, relative to the root.
 func (h hierarchy) dir(cgroup string) string {
-	if h.top != "/" {
+	if h.top != "/" && !above(h.top) {
 		if rest, ok := strings.CutPrefix(cgroup, h.top); ok && (rest == "" || rest[0] == '/') {
 			cgroup = rest
 		}
-	}
-	if above(cgroup) { // above what is mounted: no directory
-		cgroup = "/not/known"
 	}
 	return path.Join(h.mount, path.Clean("/"+cgroup))
 }
@@ -109,7 +112,9 @@ func (h hierarchy) parseCgroup(text string) []string {
 		}
 		p := strings.Clone(clean(parts[2])) // a part would keep the whole text in memory
 		if h.name == hierarchyV2 && parts[0] == "0" || h.name == hierarchyV1 && slices.Contains(strings.Split(parts[1], ","), h.name) {
-			paths[0] = h.absolute(p)
+			if paths[0] = h.absolute(p); paths[0] == "" && above(p) {
+				paths = append(paths, p) // its last parts still name container and unit
+			}
 		} else if p != "/" && !slices.Contains(paths, p) {
 			paths = append(paths, p)
 		}

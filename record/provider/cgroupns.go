@@ -60,17 +60,14 @@ func (h hierarchy) search(f *files, at, below string, ownPID, depth int, looked 
 	return "", false
 }
 
-// absolute turns a path of /proc into one from the top of the hierarchy. One
-// from a place that is not known stays as it is if it leads above that place: its
-// last parts still name containers and units. Below it nothing is known.
+// absolute turns a path of /proc into one from the top of the hierarchy; "": from
+// a place that is not known, and not by way of the top.
 func (h hierarchy) absolute(cgroup string) string {
-	switch {
-	case h.own == "/":
-		return cgroup
-	case h.own != "":
+	if h.own != "" {
 		return path.Join(h.own, cgroup)
-	case above(cgroup):
-		return cgroup
+	}
+	if rest, ok := strings.CutPrefix(cgroup, h.top); ok && (rest == "" || rest[0] == '/') && !above(rest) {
+		return path.Join("/", rest)
 	}
 	return ""
 }

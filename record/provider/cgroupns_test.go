@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"testing"
@@ -79,13 +80,13 @@ func TestCgroupNamespaceUnknown(t *testing.T) {
 	}
 	var got strings.Builder
 	for _, row := range p.Snapshot(1).Processes {
-		fmt.Fprintf(&got, "%d %d %.2s %s %s\n", row.PID, p.cgroups.ids[row.Cgroup], row.ContainerID, row.Service, row.Cgroup)
+		fmt.Fprintf(&got, "%d %d %.2s %s %s\n", row.PID, p.cgroups.ids[row.Cgroup], row.ContainerID, row.Service, cmp.Or(row.Cgroup, "-"))
 	}
-	want := longIDs(`1 1  init /../../..
-7 0  kmon ` + `
-20 3  web /../../../system.slice/web.service
-21 0 b1 side /../cri-containerd-<b1>.scope
-22 0 c1 cart /../../kubepods-pod99999999_2222_3333_4444_555555555555.slice/cri-containerd-<c1>.scope
+	want := longIDs(`1 1  init /
+7 0  kmon -
+20 3  web /system.slice/web.service
+21 0 b1 side -
+22 0 c1 cart -
 `)
 	if got.String() != want {
 		t.Errorf("got:\n%swant:\n%s", got.String(), want)
