@@ -29,6 +29,7 @@ const struct wait_key *unused_wait_key __attribute__((unused));
 const struct wait_sum *unused_wait_sum __attribute__((unused));
 const struct wake_key *unused_wake_key __attribute__((unused));
 const enum collect_mode *unused_collect_mode __attribute__((unused));
+const enum sweep_mode *unused_sweep_mode __attribute__((unused));
 const struct net_event_key *unused_net_event_key __attribute__((unused));
 const struct net_event_sum *unused_net_event_sum __attribute__((unused));
 const enum quiet_limits *unused_quiet_limits __attribute__((unused));

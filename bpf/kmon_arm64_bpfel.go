@@ -457,6 +457,14 @@ type KmonStackDesk struct {
 	User   KmonUserStack
 }
 
+type KmonSweepMode uint32
+
+const (
+	KmonSweepModeSWEEP_WAITING KmonSweepMode = 0
+	KmonSweepModeSWEEP_LAST    KmonSweepMode = 1
+	KmonSweepModeSWEEP_LIST    KmonSweepMode = 2
+)
+
 type KmonThreadState struct {
 	_           structs.HostLayout
 	SleptNs     uint64
@@ -620,7 +628,7 @@ const (
 	KmonVarEpoch                     = "epoch"
 	KmonVarIoByBio                   = "io_by_bio"
 	KmonVarIosEnded                  = "ios_ended"
-	KmonVarLastSweep                 = "last_sweep"
+	KmonVarListNs                    = "list_ns"
 	KmonVarListed                    = "listed"
 	KmonVarListenDrops               = "listen_drops"
 	KmonVarNetEventsByPort           = "net_events_by_port"
@@ -632,6 +640,7 @@ const (
 	KmonVarReasonNotSpecified        = "reason_not_specified"
 	KmonVarSocketsKept               = "sockets_kept"
 	KmonVarSocketsMax                = "sockets_max"
+	KmonVarSweeping                  = "sweeping"
 	KmonVarTakeUserStacks            = "take_user_stacks"
 	KmonVarThreadTargets             = "thread_targets"
 	KmonVarUnusedCallCount           = "unused_call_count"
@@ -663,6 +672,7 @@ const (
 	KmonVarUnusedSample              = "unused_sample"
 	KmonVarUnusedSocket              = "unused_socket"
 	KmonVarUnusedSocketEvent         = "unused_socket_event"
+	KmonVarUnusedSweepMode           = "unused_sweep_mode"
 	KmonVarUnusedThreadStateKind     = "unused_thread_state_kind"
 	KmonVarUnusedUserStack           = "unused_user_stack"
 	KmonVarUnusedWaitKey             = "unused_wait_key"
@@ -820,7 +830,7 @@ type KmonVariableSpecs struct {
 	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
 	IoByBio               *ebpf.VariableSpec `ebpf:"io_by_bio"`
 	IosEnded              *ebpf.VariableSpec `ebpf:"ios_ended"`
-	LastSweep             *ebpf.VariableSpec `ebpf:"last_sweep"`
+	ListNs                *ebpf.VariableSpec `ebpf:"list_ns"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
 	ListenDrops           *ebpf.VariableSpec `ebpf:"listen_drops"`
 	NetEventsByPort       *ebpf.VariableSpec `ebpf:"net_events_by_port"`
@@ -832,6 +842,7 @@ type KmonVariableSpecs struct {
 	ReasonNotSpecified    *ebpf.VariableSpec `ebpf:"reason_not_specified"`
 	SocketsKept           *ebpf.VariableSpec `ebpf:"sockets_kept"`
 	SocketsMax            *ebpf.VariableSpec `ebpf:"sockets_max"`
+	Sweeping              *ebpf.VariableSpec `ebpf:"sweeping"`
 	TakeUserStacks        *ebpf.VariableSpec `ebpf:"take_user_stacks"`
 	ThreadTargets         *ebpf.VariableSpec `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.VariableSpec `ebpf:"unused_call_count"`
@@ -863,6 +874,7 @@ type KmonVariableSpecs struct {
 	UnusedSample          *ebpf.VariableSpec `ebpf:"unused_sample"`
 	UnusedSocket          *ebpf.VariableSpec `ebpf:"unused_socket"`
 	UnusedSocketEvent     *ebpf.VariableSpec `ebpf:"unused_socket_event"`
+	UnusedSweepMode       *ebpf.VariableSpec `ebpf:"unused_sweep_mode"`
 	UnusedThreadStateKind *ebpf.VariableSpec `ebpf:"unused_thread_state_kind"`
 	UnusedUserStack       *ebpf.VariableSpec `ebpf:"unused_user_stack"`
 	UnusedWaitKey         *ebpf.VariableSpec `ebpf:"unused_wait_key"`
@@ -958,7 +970,7 @@ type KmonVariables struct {
 	Epoch                 *ebpf.Variable `ebpf:"epoch"`
 	IoByBio               *ebpf.Variable `ebpf:"io_by_bio"`
 	IosEnded              *ebpf.Variable `ebpf:"ios_ended"`
-	LastSweep             *ebpf.Variable `ebpf:"last_sweep"`
+	ListNs                *ebpf.Variable `ebpf:"list_ns"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
 	ListenDrops           *ebpf.Variable `ebpf:"listen_drops"`
 	NetEventsByPort       *ebpf.Variable `ebpf:"net_events_by_port"`
@@ -970,6 +982,7 @@ type KmonVariables struct {
 	ReasonNotSpecified    *ebpf.Variable `ebpf:"reason_not_specified"`
 	SocketsKept           *ebpf.Variable `ebpf:"sockets_kept"`
 	SocketsMax            *ebpf.Variable `ebpf:"sockets_max"`
+	Sweeping              *ebpf.Variable `ebpf:"sweeping"`
 	TakeUserStacks        *ebpf.Variable `ebpf:"take_user_stacks"`
 	ThreadTargets         *ebpf.Variable `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.Variable `ebpf:"unused_call_count"`
@@ -1001,6 +1014,7 @@ type KmonVariables struct {
 	UnusedSample          *ebpf.Variable `ebpf:"unused_sample"`
 	UnusedSocket          *ebpf.Variable `ebpf:"unused_socket"`
 	UnusedSocketEvent     *ebpf.Variable `ebpf:"unused_socket_event"`
+	UnusedSweepMode       *ebpf.Variable `ebpf:"unused_sweep_mode"`
 	UnusedThreadStateKind *ebpf.Variable `ebpf:"unused_thread_state_kind"`
 	UnusedUserStack       *ebpf.Variable `ebpf:"unused_user_stack"`
 	UnusedWaitKey         *ebpf.Variable `ebpf:"unused_wait_key"`

@@ -114,24 +114,31 @@ static __always_inline struct socket_state *find_or_lose(struct sock *sk, enum p
 	return s;
 }
 
+/* describe_socket fills a record with what a socket is; r is zero. */
+static __always_inline void describe_socket(struct sock *sk, const struct socket_state *s, u8 event, u64 ts_ns,
+					    struct socket_record *r)
+{
+	r->kind = RECORD_SOCKET;
+	r->event = event;
+	r->ts_ns = ts_ns;
+	r->cookie = s->cookie;
+	r->role = s->role;
+	r->role_source = s->role_source;
+	r->tgid = s->owner_tgid;
+	r->netns_id = netns_id(sk);
+	r->family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	r->local_port = local_port(sk);
+	r->remote_port = remote_port(sk);
+	read_addresses(sk, r->family, r->local_addr, r->remote_addr);
+}
+
 static __always_inline void emit_socket(struct sock *sk, const struct socket_state *s, u8 event, u64 ts_ns,
 					u8 close_reason)
 {
 	struct tcp_sock *tp = (struct tcp_sock *)sk;
 	struct socket_record r = {};
 
-	r.kind = RECORD_SOCKET;
-	r.event = event;
-	r.ts_ns = ts_ns;
-	r.cookie = s->cookie;
-	r.role = s->role;
-	r.role_source = s->role_source;
-	r.tgid = s->owner_tgid;
-	r.netns_id = netns_id(sk);
-	r.family = BPF_CORE_READ(sk, __sk_common.skc_family);
-	r.local_port = local_port(sk);
-	r.remote_port = remote_port(sk);
-	read_addresses(sk, r.family, r.local_addr, r.remote_addr);
+	describe_socket(sk, s, event, ts_ns, &r);
 	r.close_reason = close_reason;
 	if (event == SOCKET_CLOSE || event == SOCKET_CONNECT_FAILED) {
 		/* bytes_sent counts what was sent again, too. */
@@ -784,9 +791,29 @@ int existing_sockets_by_address(struct bpf_iter__task_file *ctx)
 	return existing_socket(ctx, BY_ADDRESS);
 }
 
-/* Set by the recorder before it reads a sweep: true for the last one, which
- * empties every state. */
-bool last_sweep = false;
+enum sweep_mode {
+	SWEEP_WAITING = 0, /* emit what has waited long enough */
+	SWEEP_LAST = 1,	   /* emit everything, which empties every state */
+	SWEEP_LIST = 2,	   /* list the sockets that were announced and have not ended */
+};
+
+/* Set by the recorder before it reads a sweep. */
+u32 sweeping = SWEEP_WAITING;
+
+/* A list is of this time: sockets that were established later announce
+ * themselves. */
+u64 list_ns = 0;
+
+/* list_socket writes what a socket is for whoever reads the iterator. */
+static __always_inline void list_socket(struct seq_file *seq, struct sock *sk, const struct socket_state *s)
+{
+	struct socket_record r = {};
+
+	if (!s->announced || s->open_ns >= list_ns || (s->ended && !in_progress(s)))
+		return;
+	describe_socket(sk, s, SOCKET_EXISTING, list_ns, &r);
+	bpf_seq_write(seq, &r, sizeof(r));
+}
 
 static __always_inline void sweep_state(struct socket_state *s)
 {
@@ -794,11 +821,9 @@ static __always_inline void sweep_state(struct socket_state *s)
 	u64 now_ns = bpf_ktime_get_ns();
 	bool filled;
 
-	if (!s->wanted)
-		return;
 	if (!lock(s))
 		return;
-	filled = sweep(s, last_sweep, now_ns, &out);
+	filled = sweep(s, sweeping == SWEEP_LAST, now_ns, &out);
 	unlock(s);
 	if (filled)
 		emit_exchange(&out);
@@ -811,8 +836,14 @@ int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct socket_state *s;
 
+	if (!sk || !seen || !seen->wanted)
+		return 0;
+	if (sweeping == SWEEP_LIST) {
+		list_socket(ctx->meta->seq, sk, seen);
+		return 0;
+	}
 	/* Most sockets of a host are idle: no more than a look at them. */
-	if (!sk || !seen || !seen->wanted || !in_progress(seen))
+	if (!in_progress(seen))
 		return 0;
 	s = find(sk, IN_STORAGE, false);
 	if (s)
@@ -831,7 +862,11 @@ int sweep_sockets_by_address(struct bpf_iter__bpf_map_elem *ctx)
 		return 0;
 	key = *address;
 	s = bpf_map_lookup_elem(&sockets_by_address, &key);
-	if (s)
+	if (!s || !s->wanted)
+		return 0;
+	if (sweeping == SWEEP_LIST)
+		list_socket(ctx->meta->seq, (struct sock *)key, s);
+	else
 		sweep_state(s);
 	return 0;
 }

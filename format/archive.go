@@ -25,17 +25,18 @@ type file interface {
 
 // archive appends stored entries to a ZIP file. After each append the file is
 // a valid ZIP, because entry, directory and end record go out in one write that
-// starts where the old directory started. One goroutine owns it, except size.
+// starts where the old directory started. One goroutine owns it, except size and
+// maxBytes.
 type archive struct {
 	f         file
 	end       int64        // where the next entry begins
 	size      atomic.Int64 // of the file
 	directory []byte       // central headers of the entries before end
 	count     int
-	dirNs     int64 // when the directory was last written, monotonic
-	dirStale  bool  // the file lacks the directory of its last entries
-	maxBytes  int64 // what size must not exceed; 0: no limit
-	reserved  int64 // up to here the file has room on the disk for sure
+	dirNs     int64        // when the directory was last written, monotonic
+	dirStale  bool         // the file lacks the directory of its last entries
+	maxBytes  atomic.Int64 // what size must not exceed; 0: no limit
+	reserved  int64        // up to here the file has room on the disk for sure
 }
 
 // entryBuffer returns buf emptied but for room for the local header of name.

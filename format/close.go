@@ -139,11 +139,10 @@ func (w *Writer) giveName() error {
 
 // checkPart sees whether the name still is that of the file that was written.
 func (w *Writer) checkPart() error {
-	written, ok := w.archive.f.(interface{ Stat() (fs.FileInfo, error) })
-	if !ok { // in memory
+	mine, err := w.Stat()
+	if errors.Is(err, errors.ErrUnsupported) {
 		return nil
 	}
-	mine, err := written.Stat()
 	if err != nil {
 		return err
 	}

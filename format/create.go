@@ -12,12 +12,31 @@ import (
 // its manifest. Format and Version of m are filled in. It is an error if path
 // or path+".part" exists: a capture is never overwritten.
 func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
-	m.Format, m.Version = formatName, Version
-	manifest, err := json.MarshalIndent(m, "", "  ")
+	dir, name, err := OpenDir(path)
 	if err != nil {
 		return nil, err
 	}
-	w, err := createWriter(path, append(manifest, '\n'), o)
+	return start(dir, name, path, m, o)
+}
+
+// CreateIn is Create for a name in a directory that is open, as by [OpenDir],
+// and stays the caller's. path is what the file is called in errors.
+func CreateIn(dir *os.Root, name, path string, m Manifest, o WriterOptions) (*Writer, error) {
+	dir, err := dir.OpenRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	return start(dir, name, path, m, o)
+}
+
+// start starts a Writer that closes dir.
+func start(dir *os.Root, name, path string, m Manifest, o WriterOptions) (*Writer, error) {
+	m.Format, m.Version = formatName, Version
+	manifest, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	w, err := createOwning(dir, name, path, append(manifest, '\n'), o)
 	if err != nil {
 		return nil, err
 	}
@@ -34,6 +53,11 @@ func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error
 	if err != nil {
 		return nil, err
 	}
+	return createOwning(dir, name, path, manifest, o)
+}
+
+// createOwning is createIn for a directory that the Writer is to close.
+func createOwning(dir *os.Root, name, path string, manifest []byte, o WriterOptions) (*Writer, error) {
 	w, err := createIn(dir, name, path, manifest, o)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
@@ -80,11 +104,12 @@ func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, 
 	w := &Writer{
 		path:    path,
 		options: o,
-		archive: &archive{f: f, maxBytes: o.MaxBytes},
+		archive: &archive{f: f},
 		queue:   make(chan work, queueBatches),
 		encoded: make(chan struct{}),
 		copied:  map[string]int64{},
 	}
+	w.archive.maxBytes.Store(o.MaxBytes)
 	var err error
 	if w.encoder, err = newEncoder(w.archive); err != nil {
 		return nil, err

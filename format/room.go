@@ -41,7 +41,8 @@ func (a *archive) makeRoom(size int64, last bool) error {
 	if !last {
 		size += finalRoom
 	}
-	if a.maxBytes > 0 && size > a.maxBytes {
+	maxBytes := a.maxBytes.Load()
+	if maxBytes > 0 && size > maxBytes {
 		return errNoRoom
 	}
 	f, ok := a.f.(reserver)
@@ -49,8 +50,8 @@ func (a *archive) makeRoom(size int64, last bool) error {
 		return nil
 	}
 	to := size + reserveStep
-	if a.maxBytes > 0 {
-		to = min(to, a.maxBytes)
+	if maxBytes > 0 {
+		to = min(to, maxBytes)
 	}
 	from := max(a.reserved, a.size.Load())
 	err := f.Reserve(from, to)
@@ -85,6 +86,10 @@ func (a *archive) release() error {
 	}
 	return a.truncate(a.size.Load())
 }
+
+// SetMaxBytes changes WriterOptions.MaxBytes. It must not be less than the file
+// has already, and from a limit it may not go to none.
+func (w *Writer) SetMaxBytes(maxBytes int64) { w.archive.maxBytes.Store(maxBytes) }
 
 // Pending estimates how many bytes the appended rows that are not in the file
 // yet will take there: as many a row as those of their table took so far. For

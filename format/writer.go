@@ -3,6 +3,7 @@ package format
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"sync"
 	"sync/atomic"
@@ -235,3 +236,12 @@ func (w *Writer) Unwritten() map[string]int64 {
 
 // Size is the size of the file in bytes. Any goroutine may ask.
 func (w *Writer) Size() int64 { return w.archive.size.Load() }
+
+// Stat tells which file is written, whatever has become of its name.
+func (w *Writer) Stat() (fs.FileInfo, error) {
+	f, ok := w.archive.f.(interface{ Stat() (fs.FileInfo, error) })
+	if !ok { // in memory
+		return nil, errors.ErrUnsupported
+	}
+	return f.Stat()
+}

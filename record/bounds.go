@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"kmon/format"
 	"kmon/record/provider"
 )
 
@@ -42,7 +43,13 @@ func (r *recorder) beginBounds(path string) error {
 	if o.MaxSizeBytes != 0 && o.MaxSizeBytes < MinMaxSizeBytes {
 		return fmt.Errorf("a limit of %d bytes is too small for a capture, it is at least %s", o.MaxSizeBytes, mib(MinMaxSizeBytes))
 	}
+	if err := o.Rotate.check(o.MaxSizeBytes); err != nil {
+		return err
+	}
 	b := bounds{maxBytes: o.MaxSizeBytes, dir: filepath.Dir(path)}
+	if o.Rotate.on() {
+		b.maxBytes = 0 // parts are removed instead
+	}
 	free, total := space(b.dir)
 	b.free, b.minFree = free, o.minFreeBytes(total)
 	if b.nearlyFull(0) {
@@ -87,10 +94,10 @@ func (b *bounds) nearlyFull(pendingBytes int64) bool {
 	return b.minFree > 0 && b.free >= 0 && b.free-pendingBytes-endBytes(b.minFree) < b.minFree
 }
 
-// nearlyLarge says whether a capture of sizeBytes would be larger than maxBytes
-// once pendingBytes and what ends the recording are in it.
-func (b *bounds) nearlyLarge(sizeBytes, pendingBytes int64) bool {
-	return b.maxBytes > 0 && sizeBytes+pendingBytes+endBytes(b.maxBytes) > b.maxBytes
+// nearlyLarge says whether a capture of sizeBytes would be larger than maxBytes,
+// 0: no limit, once pendingBytes and what ends it are in it.
+func nearlyLarge(maxBytes, sizeBytes, pendingBytes int64) bool {
+	return maxBytes > 0 && sizeBytes+pendingBytes+endBytes(maxBytes) > maxBytes
 }
 
 // endBytes is kept under a bound for the end of the recording.
@@ -100,8 +107,11 @@ func endBytes(bound int64) int64 { return min(max(bound/8, minEndBytes), maxEndB
 func (r *recorder) outOfRoom() bool {
 	b := &r.bounds
 	pending := r.writer.Pending()
+	if r.parts != nil && r.parts.ending != nil && r.parts.ending.closed == nil {
+		pending += r.parts.ending.writer.Pending()
+	}
 	switch {
-	case b.nearlyLarge(r.writer.Size(), pending):
+	case nearlyLarge(b.maxBytes, r.writer.Size(), pending):
 		b.reason, b.why = "size", fmt.Sprintf("the recording ended before the capture exceeds %s (--max-size)", mib(b.maxBytes))
 	case b.nearlyFull(pending):
 		b.reason, b.why = "disk", fmt.Sprintf("the recording ended before less than %s are free on the file system of %s (--min-free)", mib(b.minFree), b.dir)
@@ -129,15 +139,24 @@ func (b *bounds) sentences() []string {
 
 func mib(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
 
-// written is how many rows of each table are in the file, once it is closed.
-func (r *recorder) written() map[string]int64 {
-	rows := r.writer.Rows()
-	for table, n := range r.writer.Unwritten() {
+// writtenRows is how many rows of each table are in a file that is closed.
+func writtenRows(w *format.Writer) map[string]int64 {
+	rows := w.Rows()
+	for table, n := range w.Unwritten() {
 		if rows[table] -= n; rows[table] == 0 {
 			delete(rows, table)
 		}
 	}
 	return rows
+}
+
+// unwritten counts, as losses, the rows that a closed file does not have.
+func unwritten(w *format.Writer) map[string]int64 {
+	losses := map[string]int64{}
+	for table, n := range w.Unwritten() {
+		losses[table+"/"+format.LossWrite.String()] = n
+	}
+	return losses
 }
 
 // diskError is a recording that its disk ended: the first error, and where what

@@ -47,7 +47,7 @@ func TestBounds(t *testing.T) {
 		{"already beyond", bounds{maxBytes: mb, minFree: mb, free: 0}, 2 * mb, 0, true, true},
 		{"free is not known", bounds{minFree: mb, free: -1}, 0, mb, false, false},
 	} {
-		if got := c.b.nearlyLarge(c.size, c.pending); got != c.large {
+		if got := nearlyLarge(c.b.maxBytes, c.size, c.pending); got != c.large {
 			t.Errorf("%s: nearly large is %v", c.name, got)
 		}
 		if got := c.b.nearlyFull(c.pending); got != c.full {

@@ -19,11 +19,11 @@ func (r *recorder) finish(cause error) (Result, error) {
 	r.stopCommand()
 	err = errors.Join(err, r.lastMarks())
 	r.stopSources()
-	err = errors.Join(err, r.waitForProvider(end.MonotonicNs, providerWait), r.empty(end))
+	err = errors.Join(err, r.endLastPart(), r.waitForProvider(end.MonotonicNs, providerWait), r.empty(end))
 	cpuNs, maxRSS := usage()
 	final := format.Final{
 		EndNs: end.MonotonicNs, EndUnixNs: end.RealtimeNs, StopReason: r.stopReason,
-		Losses: r.losses, CPUNs: cpuNs, MaxRSSBytes: maxRSS,
+		Losses: r.losses, CPUNs: cpuNs - r.before.cpuNs, MaxRSSBytes: maxRSS,
 	}
 	if err != nil {
 		final.StopReason, final.Error = "error", distinct(err).Error()
@@ -35,20 +35,19 @@ func (r *recorder) finish(cause error) (Result, error) {
 	closed := r.writer.Close(final)
 	err = distinct(errors.Join(closed, err, r.session.Close()))
 	cpuNs, maxRSS = usage()
-	for table, n := range r.writer.Unwritten() {
-		r.losses[table+"/"+format.LossWrite.String()] += n
-	}
-	if format.DiskFailed(closed) {
+	if format.DiskFailed(closed) || r.parts.diskFailed() {
 		final.StopReason, err = "disk", &diskError{r.writer.Path(), err}
 	} else if err != nil {
 		final.StopReason = "error"
 	}
-	return Result{
-		Path: r.writer.Path(), Rows: r.written(), SizeBytes: r.writer.Size(), Losses: r.losses,
+	result := Result{
+		Path: r.writer.Path(), Rows: writtenRows(r.writer), SizeBytes: r.size(), Losses: sum(r.losses, unwritten(r.writer)),
 		CPUNs: cpuNs, MaxRSSBytes: maxRSS, BPFRunNs: runTime.Nanoseconds(), DurationNs: end.MonotonicNs - r.startNs,
 		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
 		Warnings: append(r.warnings(), r.bounds.sentences()...),
-	}, err
+	}
+	r.parts.tell(&result)
+	return result, errors.Join(err, r.parts.close())
 }
 
 // providerWait is how long the end of a recording waits for a look at /proc. A
@@ -80,7 +79,11 @@ func (r *recorder) lastSnapshot(nowNs int64) error {
 	if r.providerStuck {
 		return nil
 	}
-	return r.appendSnapshot(r.provider.Snapshot(nowNs))
+	var err error
+	if r.parts != nil && !r.parts.restating.IsZero() {
+		err = r.appendSnapshot(r.provider.Restate(r.parts.current.startNs))
+	}
+	return errors.Join(err, r.appendSnapshot(r.provider.Snapshot(nowNs)))
 }
 
 // empty brings the exchanges still in the kernel, the last records of the
@@ -90,6 +93,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 	for {
 		select {
 		case s := <-r.found:
+			r.noteRestated(s)
 			errs = append(errs, r.appendSnapshot(s.snapshot))
 			continue
 		default:
@@ -100,7 +104,7 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.drainAll(),
 		r.session.Sweep(true),
 		r.drainAll(),
-		r.turn(end.MonotonicNs, true),
+		r.turnInterval(end.MonotonicNs, true),
 		r.lastSnapshot(end.MonotonicNs),
 		r.appendNetEvents(end.MonotonicNs, true),
 		r.appendQueues(),

@@ -37,12 +37,12 @@ func (r *recorder) endInterval() error {
 	if r.interval.next.Before(now) { // it was late by more than an interval
 		r.interval.next = now.Add(r.options.interval())
 	}
-	return r.turn(provider.Clock().MonotonicNs, false)
+	return r.turnInterval(provider.Clock().MonotonicNs, false)
 }
 
-// turn writes what threads did in the interval that endNs ends, and has calls
+// turnInterval writes what threads did in the interval that endNs ends, and has calls
 // counted anew: appendCalls writes the counts.
-func (r *recorder) turn(endNs int64, last bool) error {
+func (r *recorder) turnInterval(endNs int64, last bool) error {
 	startNs := r.interval.startNs
 	t, err := r.session.CollectThreads(startNs, endNs, last)
 	r.decoder.IntervalBeforeNs, r.decoder.IntervalStartNs = startNs, endNs
@@ -64,7 +64,13 @@ func (r *recorder) appendSettledCalls(nowNs int64) error {
 	return r.appendCalls()
 }
 
+// appendCalls writes the counts of the interval that ended last, to the part
+// that ended with it.
 func (r *recorder) appendCalls() error {
 	rows, err := r.session.Calls()
-	return errors.Join(err, format.Append(r.writer, rows...))
+	w := r.writer
+	if r.parts != nil && r.parts.ending != nil && r.parts.ending.calls {
+		w, r.parts.ending.calls = r.parts.ending.writer, false
+	}
+	return errors.Join(err, format.Append(w, rows...))
 }

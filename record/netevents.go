@@ -65,7 +65,7 @@ func (s *targetSockets) see(rows []format.Socket) {
 }
 
 // places are those where targets listen.
-func (s *targetSockets) places(listeners map[format.Listener]bool, pids []int32) map[listenPlace]bool {
+func (s *targetSockets) places(listeners map[format.Listener]int, pids []int32) map[listenPlace]bool {
 	places := map[listenPlace]bool{}
 	for l := range listeners {
 		if s.pids[l.PID] || slices.Contains(pids, l.PID) {

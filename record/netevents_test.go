@@ -14,8 +14,8 @@ func TestTargetSockets(t *testing.T) {
 	}
 	s.see([]format.Socket{{SocketID: 1, Event: format.SocketOpen, PID: 70}, {SocketID: 2, Event: format.SocketExisting}})
 	s.see([]format.Socket{{SocketID: 2, Event: format.SocketClose, TsNs: 10 * second}, {SocketID: 3, Event: format.SocketConnectFailed, TsNs: 12 * second}})
-	places := s.places(map[format.Listener]bool{
-		{NetnsID: 1, Port: 443, PID: 7}: true, {NetnsID: 1, Port: 8080, PID: 70}: true, {NetnsID: 1, Port: 9090, PID: 8}: true,
+	places := s.places(map[format.Listener]int{
+		{NetnsID: 1, Port: 443, PID: 7}: 1, {NetnsID: 1, Port: 8080, PID: 70}: 1, {NetnsID: 1, Port: 9090, PID: 8}: 1,
 	}, []int32{7})
 	wants := func(row *format.NetEvent) bool { return s.wants(row, []uint16{80}, places) }
 	for port, want := range map[int32]bool{443: true, 8080: true, 9090: false} {

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"kmon/format"
@@ -27,8 +28,11 @@ type Options struct {
 	// Duration ends the recording; 0: only the context or Command does.
 	Duration time.Duration
 	// MaxSizeBytes is what the capture must not exceed, at least MinMaxSizeBytes;
-	// 0: no limit. The recording ends before.
+	// 0: no limit. The recording ends before. With Rotate it is what all parts
+	// must not exceed together, twice as much at least: the oldest are removed.
 	MaxSizeBytes int64
+	// Rotate divides the recording into several files.
+	Rotate Rotation
 	// MinFreeBytes ends the recording before the file system that holds the
 	// capture has less free; 0: DefaultMinFreeBytes, or a hundredth of a file
 	// system where that is less; negative: not looked at.
@@ -84,21 +88,42 @@ type Options struct {
 	// Status, if not nil, gets the state of the recording when it has begun and
 	// about once a second; a value is dropped when nobody takes it.
 	Status chan<- Status
+	// Writing, if not nil, always knows the file that is written.
+	Writing *Writing
+}
+
+// Writing knows which file a recording writes. Any goroutine may ask.
+type Writing struct{ path atomic.Pointer[string] }
+
+// Path is the name that the file has at present; "": there is none yet.
+func (w *Writing) Path() string {
+	if path := w.path.Load(); path != nil {
+		return *path
+	}
+	return ""
+}
+
+func (w *Writing) set(path string) {
+	if w != nil {
+		w.path.Store(&path)
+	}
 }
 
 // Status is how a recording is doing.
 type Status struct {
 	Elapsed   time.Duration
 	Rows      int64
-	SizeBytes int64
+	SizeBytes int64 // of all parts that are there
 	Lost      int64
+	Part      int // that is written, from 1; 0: the recording is one file
 }
 
 // Result is a finished recording.
 type Result struct {
-	Path        string           // ends in .part if the file could not be given its name
-	Rows        map[string]int64 // per table, in the file
-	SizeBytes   int64
+	Path        string           // ends in .part if the file could not be given its name; of several, the last
+	Parts       *Parts           // nil: the recording is one file
+	Rows        map[string]int64 // per table, in the file, in all parts, those that were removed among them
+	SizeBytes   int64            // of all parts that are there
 	Losses      map[string]int64 // "collector/cause" → events; "table/write" → rows that could not be written
 	CPUNs       int64            // of the recorder
 	BPFRunNs    int64            // of its programs in the kernel, an estimate; 0: not measured
@@ -110,6 +135,13 @@ type Result struct {
 	ExitCode   int      // of Command; 128+n when signal n ended it
 	Unresolved []string // selectors that stood for nothing at the end
 	Warnings   []string // why names of processes may be wrong, which bound ended the recording; sentences
+}
+
+// Parts are the files of a recording with Options.Rotate.
+type Parts struct {
+	Count   int    // that were written
+	Removed int    // of these; the oldest
+	First   string // path of the oldest that is there
 }
 
 const (
@@ -144,7 +176,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 
 // start does all that can fail before anything is recorded, then begins.
 func start(ctx context.Context, o Options) (_ *recorder, err error) {
-	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]bool{}, losses: map[string]int64{}}
+	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]int{}, losses: map[string]int64{}}
 	if r.root, err = hostfs.Find(o.HostRoot); err != nil {
 		return nil, err
 	}
@@ -194,7 +226,7 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	}
 	r.startProvider(ctx)
 	r.listenForMarks(ctx)
-	go nameStacksDue(r.stacks.symbols, r.stacks.due, r.stacks.named)
+	go nameStacksDue(r.stacks.symbols, r.stacks.due)
 	return r, nil
 }
 
@@ -215,18 +247,18 @@ func (r *recorder) begin(plan probe.Plan) error {
 	if err := r.beginBounds(path); err != nil {
 		return err
 	}
-	writer, err := format.Create(path, r.manifest(plan, host, clock), format.WriterOptions{MaxBytes: r.options.MaxSizeBytes})
-	if err != nil {
+	if err := r.createFirst(path, r.manifest(plan, host, clock)); err != nil {
 		return err
 	}
-	r.path, r.writer, r.startNs = path, writer, clock.MonotonicNs
+	r.startNs = clock.MonotonicNs
+	r.options.Writing.set(r.writer.Path())
 	// Programs last: what fails before has none to detach.
-	err = r.appendFirst(clock.MonotonicNs, first)
+	err := r.appendFirst(clock.MonotonicNs, first)
 	if err == nil {
 		err = r.startPrograms(plan, host)
 	}
 	if err != nil {
-		return errors.Join(err, writer.Discard())
+		return errors.Join(err, r.writer.Discard(), r.parts.close())
 	}
 	return nil
 }
@@ -237,7 +269,8 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 	if r.config.Number > 0 {
 		errs = append(errs, format.Append(r.writer, r.config.Row(nowNs)))
 	}
-	for _, warning := range append(r.root.Warnings(), r.provider.Warnings()...) {
+	r.warned = append(r.root.Warnings(), r.provider.Warnings()...)
+	for _, warning := range r.warned {
 		errs = append(errs, r.mark(nowNs, "warning", warning))
 	}
 	return errors.Join(append(errs, r.appendSnapshot(first))...)
@@ -351,6 +384,9 @@ func (o Options) stored() map[string]string {
 	set("duration", o.Duration.String(), o.Duration != 0)
 	set("max_size_bytes", fmt.Sprint(o.MaxSizeBytes), o.MaxSizeBytes != 0)
 	set("min_free_bytes", fmt.Sprint(max(0, o.MinFreeBytes)), o.MinFreeBytes != 0)
+	set("rotate_bytes", fmt.Sprint(o.Rotate.SizeBytes), o.Rotate.SizeBytes != 0)
+	set("rotate_every", o.Rotate.Every.String(), o.Rotate.Every != 0)
+	set("rotate_count", fmt.Sprint(o.Rotate.Count), o.Rotate.Count != 0)
 	set("collectors", strings.Join(o.Collectors, ","), len(o.Collectors) > 0)
 	set("syscalls", strings.Join(o.Syscalls, ","), len(o.Syscalls) > 0)
 	set("syscall_latency", "yes", o.SyscallLatency)

@@ -43,10 +43,13 @@ type recorder struct {
 	provider    *provider.Provider
 	session     *probe.Session
 	writer      *format.Writer
+	parts       *parts // nil: the recording is one file
+	before      cost   // of the parts before this one
 	decoder     probe.Decoder
 	stopSources context.CancelFunc
 
-	config   provider.Version
+	config   provider.Version // in force
+	warned   []string         // at the start
 	versions <-chan provider.Version
 	sightings
 	marks
@@ -60,9 +63,9 @@ type recorder struct {
 	procs      []format.Proc
 	toLookAt   []probe.Proc // procs, as the Provider is to be told
 	stacks     stackNamer
-	listeners  map[format.Listener]bool // seen, to write each once
+	listeners  map[format.Listener]int // seen → part they were written to, to write each once
 	lastLossNs int64
-	losses     map[string]int64
+	losses     map[string]int64 // of this capture
 	lost       int64
 	unseen     unseen
 	targets    provider.Targets
@@ -91,9 +94,12 @@ func (r *recorder) loop(ctx context.Context) error {
 		}
 		r.session.Measure()
 		dataDue := busy || time.Now().After(nextData)
-		more, err := r.drain(dataDue)
-		if err != nil {
-			return err
+		more := false
+		if !r.held() {
+			var err error
+			if more, err = r.drain(dataDue); err != nil {
+				return err
+			}
 		}
 		if more {
 			pause = 0
@@ -112,7 +118,7 @@ func (r *recorder) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := r.endInterval(); err != nil {
+		if err := errors.Join(r.endInterval(), r.rotate()); err != nil {
 			return err
 		}
 		if r.shouldStop(ctx) {
@@ -236,13 +242,13 @@ func (r *recorder) appendListeners(rows []format.Listener) error {
 	for _, row := range rows {
 		key := row
 		key.TsNs, key.Backlog = 0, 0
-		if r.listeners[key] {
+		if r.listeners[key] == r.part() {
 			continue
 		}
 		if len(r.listeners) >= maxListenersSeen {
 			clear(r.listeners)
 		}
-		r.listeners[key] = true
+		r.listeners[key] = r.part()
 		fresh = append(fresh, row)
 	}
 	return format.Append(r.writer, fresh...)
@@ -308,7 +314,7 @@ func (r *recorder) report() {
 	if r.options.Status == nil {
 		return
 	}
-	status := Status{Elapsed: time.Since(r.began), Rows: r.rows(), SizeBytes: r.writer.Size(), Lost: r.lost}
+	status := Status{Elapsed: time.Since(r.began), Rows: r.rows(), SizeBytes: r.size(), Lost: r.lost, Part: r.partNumber()}
 	select {
 	case r.options.Status <- status:
 	default:
@@ -316,8 +322,22 @@ func (r *recorder) report() {
 }
 
 func (r *recorder) rows() int64 {
+	n := rowsOf(r.writer)
+	if p := r.parts; p != nil {
+		if p.ending != nil {
+			n += rowsOf(p.ending.writer)
+		}
+		for _, rows := range p.rows {
+			n += rows
+		}
+	}
+	return n
+}
+
+// rowsOf is how many rows a capture was given.
+func rowsOf(w *format.Writer) int64 {
 	var n int64
-	for _, rows := range r.writer.Rows() {
+	for _, rows := range w.Rows() {
 		n += rows
 	}
 	return n

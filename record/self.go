@@ -10,14 +10,14 @@ import (
 	"kmon/format"
 )
 
-// self is what recording has cost so far.
+// self is what recording into this capture has cost so far.
 func (r *recorder) self(clock format.ClockPair) format.Self {
 	cpuNs, _ := usage()
 	runTime, _ := r.session.RunTime()
 	return format.Self{
 		TsNs: clock.MonotonicNs, RealtimeNs: clock.RealtimeNs,
-		CPUNs: cpuNs, RSSBytes: rssBytes(), BPFRunNs: runTime.Nanoseconds(),
-		Events:       r.rows(),
+		CPUNs: cpuNs - r.before.cpuNs, RSSBytes: rssBytes(), BPFRunNs: runTime.Nanoseconds() - r.before.bpfRunNs,
+		Events:       rowsOf(r.writer),
 		BacklogBytes: max(r.session.Data().BacklogBytes(), r.session.Control().BacklogBytes()),
 	}
 }

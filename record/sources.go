@@ -28,6 +28,7 @@ type sightings struct {
 	closedQueues []format.AcceptQueue // of listeners that ended
 	toProvider   chan []probe.Proc
 	newConfig    chan *provider.Config
+	restated     chan int64 // the time for which all is to be told again
 	found        chan sighting
 	providerDone chan struct{}
 	// providerStuck: the Provider did not end, and none of its methods would.
@@ -38,6 +39,9 @@ type sightings struct {
 type sighting struct {
 	snapshot provider.Snapshot
 	targets  *provider.Targets // nil: unchanged
+	// restatedNs: these are all rows that are known, for the part that began
+	// then; 0: those that are new.
+	restatedNs int64
 }
 
 // openConfig reads the configuration, if there is one, and begins to watch it.
@@ -57,6 +61,7 @@ func (r *recorder) openConfig(ctx context.Context) error {
 func (r *recorder) startProvider(ctx context.Context) {
 	r.toProvider = make(chan []probe.Proc, procBatches)
 	r.newConfig = make(chan *provider.Config, 1)
+	r.restated = make(chan int64, 1)
 	r.found = make(chan sighting, 16)
 	r.providerDone = make(chan struct{})
 	go r.runProvider(ctx)
@@ -80,6 +85,8 @@ func (r *recorder) runProvider(ctx context.Context) {
 		case config := <-r.newConfig:
 			r.provider.SetConfig(config)
 			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
+		case s.restatedNs = <-r.restated:
+			s.snapshot = r.provider.Restate(s.restatedNs)
 		case <-scan.C:
 			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
 		}
@@ -148,7 +155,15 @@ func (r *recorder) takeSighting(s sighting) error {
 			return err
 		}
 	}
+	r.noteRestated(s)
 	return r.appendSnapshot(s.snapshot)
+}
+
+// noteRestated sees whether a part has got the rows that it was to begin with.
+func (r *recorder) noteRestated(s sighting) {
+	if r.parts != nil && s.restatedNs == r.parts.current.startNs {
+		r.parts.restating = time.Time{}
+	}
 }
 
 // takeConfig puts a version in force, good or bad, and marks the moment.
@@ -163,6 +178,7 @@ func (r *recorder) takeConfig(v provider.Version) error {
 		default:
 		}
 		r.newConfig <- v.Config
+		r.config = v
 		if wanted := v.Config.Collectors; len(wanted) > 0 && !slices.Equal(wanted, r.running) {
 			text += "; its collectors are for the next recording"
 		}

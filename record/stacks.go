@@ -27,19 +27,26 @@ const allNamesEvery = 15 * time.Second
 type stackNamer struct {
 	symbols *symbol.Resolver
 	due     chan naming
-	named   chan namedStacks
-	waiting bool  // a naming has not answered yet
-	nextNs  int64 // when all stacks are due next
-	dropped int64 // stacks already counted as lost
-	mntnsID int64 // in which the files are that are read; 0: not known, or nobody's
+	named   chan namedStacks // of the capture that is written
+	waiting bool             // a naming has not answered yet
+	nextNs  int64            // when all stacks are due next
+	dropped int64            // stacks already counted as lost
+	mntnsID int64            // in which the files are that are read; 0: not known, or nobody's
 }
 
-// naming is what is to be named: the stacks of processes, which may end, or
-// all, which costs a pass over the kernel's symbols.
+// naming is what is to be named, and for whom.
 type naming struct {
-	tsNs int64 // the time the rows are to bear
-	all  bool
+	stacks symbol.Unnamed
+	tsNs   int64 // the time the rows are to bear
+	to     chan<- namedStacks
 }
+
+// maxNamings is how many may wait: what was asked for by this capture, and by the
+// one before at its end.
+const maxNamings = 4
+
+// stacksWithoutNames is the mark of a capture that did not get its last names.
+const stacksWithoutNames = "the last stacks have no frames: reading the files of their programs took too long"
 
 // namedStacks is one delivery.
 type namedStacks struct {
@@ -50,21 +57,45 @@ type namedStacks struct {
 func newStackNamer(root hostfs.Root) stackNamer {
 	return stackNamer{
 		symbols: symbol.New(symbol.Options{Proc: cmp.Or(root.Proc, noProc), Root: root.Dir, Kallsyms: "/proc/kallsyms"}), mntnsID: mntnsOf(root),
-		due: make(chan naming, 1), named: make(chan namedStacks, 1),
+		due: make(chan naming, maxNamings), named: newNamed(),
 	}
 }
 
+// newNamed has room for all that a capture asks for at a time, so that nobody
+// waits for one that has given up.
+func newNamed() chan namedStacks { return make(chan namedStacks, 2) }
+
 // nameStacksDue names what is due until that is closed.
-func nameStacksDue(symbols *symbol.Resolver, due <-chan naming, named chan<- namedStacks) {
+func nameStacksDue(symbols *symbol.Resolver, due <-chan naming) {
 	for d := range due {
 		var n namedStacks
-		if d.all {
-			n.stacks, n.frames = symbols.Rows(d.tsNs)
-		} else {
-			n.stacks, n.frames = symbols.UserRows(d.tsNs)
-		}
-		named <- n
+		n.stacks, n.frames = symbols.Name(d.stacks, d.tsNs)
+		d.to <- n
 	}
+}
+
+// ask has stacks named for the capture that is written; false: too many wait.
+func (n *stackNamer) ask(stacks symbol.Unnamed, nowNs int64) bool {
+	select {
+	case n.due <- naming{stacks, nowNs, n.named}:
+		return true
+	default:
+		return false
+	}
+}
+
+// turn has all stacks so far named, and those from now on for another capture.
+// It returns where the names come, and in how many deliveries.
+func (n *stackNamer) turn(nowNs int64) (named <-chan namedStacks, deliveries int) {
+	if n.waiting {
+		deliveries++
+	}
+	if n.ask(n.symbols.TakeLast(), nowNs) {
+		deliveries++
+	}
+	named = n.named
+	n.named, n.waiting = newNamed(), false
+	return named, deliveries
 }
 
 // nameStacks writes what was named and has the new named: once a second those
@@ -74,20 +105,19 @@ func (r *recorder) nameStacks(nowNs int64) error {
 	select {
 	case named := <-n.named:
 		n.waiting = false
-		if err := r.appendStacks(named); err != nil {
+		if err := appendStacks(r.writer, named); err != nil {
 			return err
 		}
 	default:
 	}
-	if n.waiting {
+	if n.waiting || len(n.due) > 0 { // it is behind
 		return nil
 	}
-	due := naming{tsNs: nowNs, all: nowNs >= n.nextNs}
-	if due.all {
+	all := nowNs >= n.nextNs
+	if all {
 		n.nextNs = nowNs + allNamesEvery.Nanoseconds()
 	}
-	n.waiting = true
-	n.due <- due
+	n.waiting = n.ask(n.symbols.Take(all), nowNs)
 	return nil
 }
 
@@ -102,24 +132,22 @@ func (r *recorder) nameLastStacks(nowNs int64) error {
 			if last {
 				return nil
 			}
-			last, n.waiting = true, true
-			n.due <- naming{tsNs: nowNs, all: true}
+			last, n.waiting = true, n.ask(n.symbols.Take(true), nowNs)
 		}
 		select {
 		case named := <-n.named:
 			n.waiting = false
-			if err := r.appendStacks(named); err != nil {
+			if err := appendStacks(r.writer, named); err != nil {
 				return err
 			}
 		case <-deadline:
-			return r.mark(nowNs, "warning",
-				"the last stacks have no frames: reading the files of their programs took longer than "+namesWait.String())
+			return r.mark(nowNs, "warning", stacksWithoutNames)
 		}
 	}
 }
 
-func (r *recorder) appendStacks(named namedStacks) error {
-	return errors.Join(format.Append(r.writer, named.frames...), format.Append(r.writer, named.stacks...))
+func appendStacks(w *format.Writer, named namedStacks) error {
+	return errors.Join(format.Append(w, named.frames...), format.Append(w, named.stacks...))
 }
 
 // lost is how many stacks found no room since the last time.

@@ -238,10 +238,12 @@ func (s *Session) Sweep(last bool) error {
 	if prog == nil {
 		return nil // collector tcp is not planned
 	}
+	mode := bpf.KmonSweepModeSWEEP_WAITING
 	if last {
-		if err := s.setVariable(bpf.KmonVarLastSweep, true); err != nil {
-			return err
-		}
+		mode = bpf.KmonSweepModeSWEEP_LAST
+	}
+	if err := s.setVariable(bpf.KmonVarSweeping, uint32(mode)); err != nil {
+		return err
 	}
 	if s.sweeper == nil {
 		it, err := link.AttachIter(link.IterOptions{Program: prog, Map: m})

@@ -126,3 +126,15 @@ func (s *Session) trimStacks() error {
 	clear(ids.user)
 	return takeAll(m, func(uint64, bpf.KmonUserStack) bool { return true })
 }
+
+// ForgetStacks has every stack that is met from now on told to the Resolver
+// again. What the kernel's tables hold stays, and is still counted.
+func (s *Session) ForgetStacks() {
+	ids := &s.threads.stacks
+	for key := range ids.kernel {
+		ids.kernel[key] = askAgain
+	}
+	for at := range ids.user {
+		ids.user[at] = askAgain
+	}
+}

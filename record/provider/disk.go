@@ -3,6 +3,7 @@ package provider
 import (
 	"cmp"
 	"hash/maphash"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -51,6 +52,9 @@ func (d *disks) scan(f *files, mounts *mounts, scans int) {
 	}
 	d.sent = sent
 }
+
+// restate has take return all rows.
+func (d *disks) restate() { d.fresh = slices.Collect(maps.Values(d.sent)) }
 
 // take returns the rows that are new or have changed.
 func (d *disks) take(tsNs int64) []format.Disk {

@@ -70,6 +70,9 @@ func listed(rows []format.Mount) []format.Mount {
 	return rows[:min(len(rows), maxMounts)]
 }
 
+// restate has take return all of them.
+func (m *mounts) restate() { m.fresh = listed(m.rows) }
+
 // take returns the mounts that are new.
 func (m *mounts) take(tsNs int64) []format.Mount {
 	rows := m.fresh

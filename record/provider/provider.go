@@ -147,13 +147,47 @@ func (p *Provider) Snapshot(tsNs int64) Snapshot {
 	spaces := namespaces(sorted)
 	p.listeners.scan(p.files, spaces, p.scans)
 	p.interfaces.scan(p.files, spaces, p.scans)
-	s := Snapshot{Live: len(sorted), Skipped: p.skipped}
+	p.mounts.scan(p.files)
+	p.disks.scan(p.files, &p.mounts, p.scans)
+	s := p.take(tsNs, sorted)
+	s.Live, s.Skipped = len(sorted), p.skipped
 	p.skipped = 0
 	for _, e := range sorted {
-		p.name(e)
 		if e.unreadable() {
 			s.Unreadable++
 		}
+	}
+	s.Memory = p.memory(tsNs, sorted)
+	return s
+}
+
+// Restate returns all rows that are known, for a file that has none of them. It
+// does not look at the host: memory is left out.
+func (p *Provider) Restate(tsNs int64) Snapshot {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range p.processes {
+		e.sent = false
+	}
+	for _, k := range p.containers.byID {
+		k.sent = false
+	}
+	for _, l := range p.listeners.byKey {
+		l.sent = false
+	}
+	for _, i := range p.interfaces.rows {
+		i.sent = false
+	}
+	p.disks.restate()
+	p.mounts.restate()
+	return p.take(tsNs, p.sorted())
+}
+
+// take returns the rows that are new or have changed.
+func (p *Provider) take(tsNs int64, sorted []*process) Snapshot {
+	var s Snapshot
+	for _, e := range sorted {
+		p.name(e)
 		if row, changed := e.take(tsNs); changed {
 			s.Processes = append(s.Processes, row)
 		}
@@ -161,10 +195,7 @@ func (p *Provider) Snapshot(tsNs int64) Snapshot {
 	s.Containers = p.takeContainers(tsNs)
 	s.Listeners = p.listeners.take(tsNs)
 	s.Interfaces = p.interfaces.take(tsNs)
-	p.mounts.scan(p.files)
-	p.disks.scan(p.files, &p.mounts, p.scans)
 	s.Disks, s.Mounts = p.disks.take(tsNs), p.mounts.take(tsNs)
-	s.Memory = p.memory(tsNs, sorted)
 	return s
 }
 

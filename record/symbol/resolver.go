@@ -3,6 +3,7 @@ package symbol
 import (
 	"cmp"
 	"hash/maphash"
+	"maps"
 	"sync"
 
 	"kmon/format"
@@ -153,36 +154,65 @@ func (r *Resolver) Dropped() int64 {
 	return r.dropped
 }
 
-// Rows names the stacks that are new since the last call and returns their
-// rows, which are the caller's: frames by id, stacks by id and depth, those of
-// processes first. tsNs is the time they are written with.
-func (r *Resolver) Rows(tsNs int64) ([]format.Stack, []format.Frame) {
+// Unnamed are stacks that wait for their rows, out of the Resolver.
+type Unnamed struct {
+	all                 bool
+	ofKernel, ofProcess pending
+	lastFrame           int64 // of TakeLast: frames up to this id are not met again
+}
+
+// Take takes out the stacks that are new since the last call: those of
+// processes, which may end, or with all the kernel's too, whose naming costs a
+// pass over its symbols.
+func (r *Resolver) Take(all bool) Unnamed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	u := Unnamed{all: all, ofProcess: r.ofProcess}
+	r.ofProcess = pending{}
+	if all {
+		u.ofKernel, r.ofKernel = r.ofKernel, pending{}
+	}
+	return u
+}
+
+// TakeLast is Take of all, and has every stack that is met from now on be a new
+// one: those that are known get other ids.
+func (r *Resolver) TakeLast() Unnamed {
+	u := r.Take(true)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clear(r.stacks)
+	clear(r.frames)
+	u.lastFrame = r.frameID
+	return u
+}
+
+// Name returns the rows of stacks that were taken out, which are the caller's:
+// frames by id, stacks by id and depth, those of processes first. tsNs is the
+// time they are written with.
+func (r *Resolver) Name(u Unnamed, tsNs int64) ([]format.Stack, []format.Frame) {
 	r.rows.Lock()
 	defer r.rows.Unlock()
-	stacks, frames := r.userRows(tsNs)
+	frames := u.ofProcess.frameRows(tsNs)
+	r.user.name(frames, u.ofProcess.frames)
+	stacks := r.stackRows(tsNs, u.ofProcess)
+	if !u.all {
+		return stacks, frames
+	}
 	r.forgetChanged()
-	p := r.take(&r.ofKernel)
-	rows := p.frameRows(tsNs)
+	rows := u.ofKernel.frameRows(tsNs)
 	r.kernel.name(rows)
 	for _, f := range rows {
 		r.noteHidden(f)
 	}
-	return append(stacks, r.stackRows(tsNs, p)...), append(frames, rows...)
+	stacks = append(stacks, r.stackRows(tsNs, u.ofKernel)...)
+	maps.DeleteFunc(r.hidden, func(frame int64, _ hiding) bool { return frame <= u.lastFrame })
+	return stacks, append(frames, rows...)
 }
 
-// UserRows is Rows for the stacks of processes alone. Called often, it finds
-// more of them alive, and spares the pass over the kernel's symbols.
-func (r *Resolver) UserRows(tsNs int64) ([]format.Stack, []format.Frame) {
-	r.rows.Lock()
-	defer r.rows.Unlock()
-	return r.userRows(tsNs)
-}
-
-func (r *Resolver) userRows(tsNs int64) ([]format.Stack, []format.Frame) {
-	p := r.take(&r.ofProcess)
-	rows := p.frameRows(tsNs)
-	r.user.name(rows, p.frames)
-	return r.stackRows(tsNs, p), rows
+// Rows takes out all stacks and names them.
+func (r *Resolver) Rows(tsNs int64) ([]format.Stack, []format.Frame) {
+	return r.Name(r.Take(true), tsNs)
 }
 
 // frameRows are the rows of the frames in p, yet without names.

@@ -114,13 +114,13 @@ func BenchmarkKnownStack(b *testing.B) {
 	}
 }
 
-// TestUserRows: stacks of the kernel wait for Rows.
-func TestUserRows(t *testing.T) {
+// TestTakeOfProcesses: stacks of the kernel wait until all are taken.
+func TestTakeOfProcesses(t *testing.T) {
 	r := New(Options{Proc: t.TempDir()})
 	r.KernelStack([]uint64{1, 5})
 	r.UserStack(5, []UserFrame{{IP: 3}})
 	for i, want := range []int{1, 0} {
-		if stacks, frames := r.UserRows(1); len(stacks) != want || len(frames) != want {
+		if stacks, frames := r.Name(r.Take(false), 1); len(stacks) != want || len(frames) != want {
 			t.Errorf("call %d gives %v, %v, want %d of each", i, stacks, frames, want)
 		}
 	}
@@ -128,6 +128,47 @@ func TestUserRows(t *testing.T) {
 	stacks, frames := r.Rows(2)
 	if len(stacks) != 3 || len(frames) != 3 || stacks[0].StackID != 3 || stacks[1].StackID != 1 {
 		t.Errorf("then %v, %v", stacks, frames)
+	}
+}
+
+// TestTakeLast: what was named for one file is named again for the next, under
+// other ids; what is taken out does not mix with what comes later.
+func TestTakeLast(t *testing.T) {
+	r := New(Options{Proc: t.TempDir()})
+	meet := func() (kernel, user int64) {
+		return r.KernelStack([]uint64{1, 5}), r.UserStack(5, []UserFrame{{IP: 4096}})
+	}
+	r.hidden[1] = hidesProgram
+	kernel, user := meet()
+	first := r.TakeLast()
+	nextKernel, nextUser := meet()
+	if kernel == nextKernel || user == nextUser {
+		t.Errorf("ids %d and %d are given again", kernel, user)
+	}
+	for i, want := range []struct {
+		stacks       Unnamed
+		kernel, user int64
+	}{{first, kernel, user}, {r.TakeLast(), nextKernel, nextUser}, {r.TakeLast(), 0, 0}} {
+		stacks, frames := r.Name(want.stacks, 1)
+		known := map[int64]bool{}
+		for _, f := range frames {
+			known[f.FrameID] = true
+		}
+		ids := map[int64]bool{}
+		for _, s := range stacks {
+			if ids[s.StackID] = true; !known[s.FrameID] {
+				t.Errorf("file %d: stack %d has frame %d, which is not in it", i+1, s.StackID, s.FrameID)
+			}
+		}
+		if want.kernel == 0 && len(ids) == 0 {
+			continue
+		}
+		if len(ids) != 2 || !ids[want.kernel] || !ids[want.user] {
+			t.Errorf("file %d has stacks %v, want %d and %d", i+1, ids, want.kernel, want.user)
+		}
+	}
+	if len(r.hidden) != 0 {
+		t.Errorf("frames %v of files that are complete are still remembered", r.hidden)
 	}
 }
 
@@ -183,7 +224,7 @@ func TestConcurrent(t *testing.T) {
 			more = false
 		default:
 		}
-		stacks, _ := r.UserRows(1)
+		stacks, _ := r.Name(r.Take(false), 1)
 		rows += len(stacks)
 		stacks, _ = r.Rows(1)
 		rows += len(stacks)

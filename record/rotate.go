@@ -1,0 +1,358 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"kmon/format"
+	"kmon/record/probe"
+	"kmon/record/provider"
+)
+
+const (
+	// backlogPacking is how many times smaller records of the rings are as rows
+	// in a file, at least.
+	backlogPacking = 4
+	// settleRounds bounds how long records of before the turn are looked for:
+	// those that are left are in the next part.
+	settleRounds = 256
+	// restateWait is how long a part lasts, at least, for want of the processes
+	// that are to be in it: the Provider may be stuck.
+	restateWait = 5 * time.Second
+	// A part that is full after fullAtOnce held nothing but what begins each
+	// part: there is no load that writes a MiB so fast. So many in a row end the
+	// recording.
+	fullAtOnce    = 200 * time.Millisecond
+	maxFullAtOnce = 3
+)
+
+// endingPart is a part after its time: rows of it are still to come, then it is
+// closed in the background.
+type endingPart struct {
+	file       partFile
+	writer     *format.Writer // of the loop, until closed is set
+	final      format.Final
+	calls      bool // the last counts of calls are still in the kernel
+	names      <-chan namedStacks
+	namings    int // that have not answered
+	giveUp     time.Time
+	closed     chan error // nil: not begun
+	firstError error
+}
+
+// cost is what recording took of the CPUs.
+type cost struct{ cpuNs, bpfRunNs int64 }
+
+// createFirst opens the capture, or the first part of it.
+func (r *recorder) createFirst(path string, m format.Manifest) error {
+	if !r.options.Rotate.on() {
+		w, err := format.Create(path, m, format.WriterOptions{MaxBytes: r.options.MaxSizeBytes})
+		r.path, r.writer = path, w
+		return err
+	}
+	p, err := newParts(path, r.options, m)
+	if err != nil {
+		return err
+	}
+	w, file, err := p.create(m.Clock)
+	if err != nil {
+		return errors.Join(err, p.dir.Close())
+	}
+	p.current, p.began, p.next = file, r.began, r.began.Add(p.rotation.Every)
+	r.parts, r.path, r.writer = p, p.path(file.number), w
+	return nil
+}
+
+// rotate ends the part that is written and begins another, if that is due.
+func (r *recorder) rotate() error {
+	p := r.parts
+	if p == nil {
+		return nil
+	}
+	if err := errors.Join(r.moveEnding(false), r.widen()); err != nil {
+		return err
+	}
+	now := time.Now()
+	full := r.partFull()
+	switch {
+	case p.ending != nil: // at most one is being closed
+		return nil
+	case full:
+		if p.filled++; now.Sub(p.began) >= fullAtOnce {
+			p.filled = 0
+		} else if p.filled >= maxFullAtOnce {
+			return fmt.Errorf("parts of %s are too small here: what is known of the processes and connections of this node fills them", mib(p.partBytes))
+		}
+	case p.rotation.Every == 0 || now.Before(p.next):
+		return nil
+	case !p.restating.IsZero() && now.Sub(p.restating) < restateWait:
+		return nil
+	}
+	return r.turn()
+}
+
+// partFull says whether a part would be larger than it may be, once what is on
+// its way and what ends it are in it.
+func (r *recorder) partFull() bool {
+	p := r.parts
+	return p != nil && nearlyLarge(p.partBytes, r.writer.Size(), r.onTheWay())
+}
+
+// onTheWay is how large the rows will be that are not in the file yet.
+func (r *recorder) onTheWay() int64 {
+	return r.writer.Pending() + (r.session.Data().BacklogBytes()+r.session.Control().BacklogBytes())/backlogPacking
+}
+
+// held says whether records stay in the rings because the part is full and the
+// one before is still being closed.
+func (r *recorder) held() bool { return r.parts != nil && r.parts.ending != nil && r.partFull() }
+
+// widen removes the oldest parts while the current one needs their room.
+func (r *recorder) widen() error {
+	p := r.parts
+	for p.totalBytes > 0 && p.current.bytes < p.partBytes && len(p.complete) > 0 &&
+		nearlyLarge(p.current.bytes, r.writer.Size(), r.onTheWay()) {
+		if err := p.removeOldest(p.tooMuch()); err != nil {
+			return err
+		}
+		p.current.bytes += p.room()
+		p.current.bytes = min(p.current.bytes, p.partBytes)
+		r.writer.SetMaxBytes(p.current.bytes)
+	}
+	return r.markRemoved(provider.Clock().MonotonicNs)
+}
+
+// markRemoved writes which parts are not there any more.
+func (r *recorder) markRemoved(nowNs int64) error {
+	var errs []error
+	for _, text := range r.parts.said {
+		errs = append(errs, r.mark(nowNs, "rotate", text))
+	}
+	r.parts.said = nil
+	return errors.Join(errs...)
+}
+
+// turn ends the part that is written and begins the next. What is under way then
+// (an exchange, an IO, a wait) is in the next, whole. No other part may be being
+// closed.
+func (r *recorder) turn() error {
+	p := r.parts
+	if p.totalBytes > 0 { // from now on it only takes its end
+		p.current.bytes = min(p.current.bytes, r.writer.Size()+r.onTheWay()+endBytes(p.partBytes))
+		r.writer.SetMaxBytes(p.current.bytes)
+	}
+	if err := errors.Join(p.makeRoom(provider.Clock().MonotonicNs), r.settleRings()); err != nil {
+		return err
+	}
+	clock := provider.Clock()
+	next, file, err := p.create(clock)
+	if err != nil {
+		p.failed(err)
+		return err
+	}
+	if err := r.endAccounts(clock); err != nil {
+		return errors.Join(err, next.Discard())
+	}
+	r.handOver(next, file, clock)
+	return r.restate(clock)
+}
+
+// settleRings takes what the kernel has told so far. The rows of sockets come
+// before and after the exchanges, so that those which began or ended meanwhile
+// are in the same part as theirs.
+func (r *recorder) settleRings() error {
+	take := func(ring *probe.Ring, fn func([]byte)) error {
+		for range settleRounds {
+			more := ring.Drain(drainRecords, fn) == drainRecords
+			if err := r.appendBatches(); err != nil || !more {
+				return err
+			}
+		}
+		return nil
+	}
+	return errors.Join(
+		take(r.session.Control(), r.takeControl),
+		r.session.Sweep(false),
+		take(r.session.Data(), r.takeData),
+		take(r.session.Control(), r.takeControl))
+}
+
+// endAccounts writes what is added up over time until clock.
+func (r *recorder) endAccounts(clock format.ClockPair) error {
+	now := clock.MonotonicNs
+	r.interval.next = time.Now().Add(r.options.interval())
+	return errors.Join(
+		r.appendQueues(),
+		r.appendNetEvents(now, false),
+		r.turnInterval(now, false),
+		r.appendLosses(now),
+		format.Append(r.writer, r.self(clock)))
+}
+
+// handOver lets the part that is written come to its end, and writes to next from
+// now on.
+func (r *recorder) handOver(next *format.Writer, file partFile, clock format.ClockPair) {
+	p := r.parts
+	cpuNs, maxRSS := usage()
+	runTime, _ := r.session.RunTime()
+	e := &endingPart{
+		file: p.current, writer: r.writer, giveUp: time.Now().Add(namesWait),
+		calls: slices.Contains(r.running, callsCollector),
+		final: format.Final{
+			EndNs: clock.MonotonicNs, EndUnixNs: clock.RealtimeNs, StopReason: "rotate",
+			Losses: r.losses, CPUNs: cpuNs - r.before.cpuNs, MaxRSSBytes: maxRSS,
+		},
+	}
+	e.file.endNs = clock.MonotonicNs
+	e.names, e.namings = r.stacks.turn(clock.MonotonicNs)
+	r.session.ForgetStacks()
+	p.ending, p.current, p.began = e, file, time.Now()
+	for p.rotation.Every > 0 && !p.next.After(p.began) {
+		p.next = p.next.Add(p.rotation.Every)
+	}
+	r.writer, r.path, r.losses = next, p.path(file.number), map[string]int64{}
+	r.before = cost{cpuNs, runTime.Nanoseconds()}
+	r.options.Writing.set(r.writer.Path())
+}
+
+// restate writes into a part that begins what is known of the node: without it
+// its events could not be read.
+func (r *recorder) restate(clock format.ClockPair) error {
+	now := clock.MonotonicNs
+	r.restateProvider(now)
+	errs := []error{format.Append(r.writer, r.self(clock)), r.markRemoved(now)}
+	if r.config.Number > 0 {
+		errs = append(errs, format.Append(r.writer, r.config.Row(now)))
+	}
+	for _, warning := range r.warned {
+		errs = append(errs, r.mark(now, "warning", warning))
+	}
+	errs = append(errs, r.session.ListSockets(now, func(rows []format.Socket) error {
+		err := format.Append(r.writer, rows...)
+		if err == nil && r.busy() {
+			_, err = r.drain(true)
+		}
+		return err
+	}))
+	return errors.Join(errs...)
+}
+
+// restateProvider asks for all rows of the Provider. A request that it has not
+// come to is for a part that is over.
+func (r *recorder) restateProvider(nowNs int64) {
+	select {
+	case <-r.restated:
+	default:
+	}
+	r.restated <- nowNs
+	r.parts.restating = time.Now()
+}
+
+// moveEnding brings the part before to its end, a step at a time; with last the
+// programs have ended, and it waits until it is complete.
+func (r *recorder) moveEnding(last bool) error {
+	e := r.parts.ending
+	if e == nil {
+		return nil
+	}
+	if last || e.calls && provider.Clock().MonotonicNs-e.file.endNs >= callsSettle.Nanoseconds() {
+		e.note(r.appendCalls())
+	}
+	e.takeNames(last)
+	if e.closed == nil && (e.firstError != nil || !e.calls && e.namings == 0) {
+		e.closed = make(chan error, 1)
+		go func() { e.closed <- e.writer.Close(e.final) }()
+	}
+	if e.closed == nil {
+		return nil
+	}
+	if last {
+		return r.complete(<-e.closed)
+	}
+	select {
+	case err := <-e.closed:
+		return r.complete(err)
+	default:
+		return nil
+	}
+}
+
+func (e *endingPart) note(err error) {
+	if e.firstError == nil {
+		e.firstError = err
+	}
+}
+
+// takeNames writes the names that have come; with last it waits for them.
+func (e *endingPart) takeNames(last bool) {
+	for e.closed == nil && e.namings > 0 {
+		patience := time.Duration(0)
+		if last {
+			patience = time.Until(e.giveUp)
+		}
+		select {
+		case named := <-e.names:
+			e.namings--
+			e.note(appendStacks(e.writer, named))
+		case <-time.After(patience):
+			if time.Now().Before(e.giveUp) {
+				return
+			}
+			e.namings = 0
+			e.note(format.Append(e.writer, format.Mark{TsNs: e.file.endNs, Kind: "warning", Text: stacksWithoutNames}))
+		}
+	}
+}
+
+// complete notes what has become of the part before.
+func (r *recorder) complete(closed error) error {
+	p := r.parts
+	e := p.ending
+	p.ending = nil
+	err := distinct(errors.Join(closed, e.firstError))
+	for table, n := range writtenRows(e.writer) {
+		p.rows[table] += n
+	}
+	add(p.losses, e.final.Losses)
+	add(p.losses, unwritten(e.writer))
+	if err != nil {
+		p.failed(err)
+		return fmt.Errorf("part %d: %w", e.file.number, err)
+	}
+	e.file.bytes = e.writer.Size()
+	p.keep(e.file)
+	return nil
+}
+
+// endLastPart completes the part before, once the programs have ended.
+func (r *recorder) endLastPart() error {
+	if r.parts == nil {
+		return nil
+	}
+	return r.moveEnding(true)
+}
+
+// size is what all files have that are there.
+func (r *recorder) size() int64 {
+	n := r.writer.Size()
+	if p := r.parts; p != nil {
+		n += p.bytes
+		if p.ending != nil {
+			n += p.ending.writer.Size()
+		}
+	}
+	return n
+}
+
+// part is the number of the part that is written; of the only file it is 1.
+func (r *recorder) part() int { return max(1, r.partNumber()) }
+
+// partNumber is the number of the part that is written; 0: there are no parts.
+func (r *recorder) partNumber() int {
+	if r.parts == nil {
+		return 0
+	}
+	return r.parts.current.number
+}
