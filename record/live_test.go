@@ -79,6 +79,10 @@ func TestMain(m *testing.M) {
 		makeCalls()
 		return
 	}
+	if os.Getenv(spinnerMode) != "" {
+		spin()
+		return
+	}
 	if os.Getenv(netLoadMode) != "" {
 		makeNetLoad()
 		return

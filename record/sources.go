@@ -73,6 +73,7 @@ func (r *recorder) runProvider(ctx context.Context) {
 	defer close(r.providerDone)
 	scan := time.NewTicker(scanEvery)
 	defer scan.Stop()
+	again := make(chan struct{}, 1) // a scan that completes what was restated
 	for {
 		var s sighting
 		retarget := true
@@ -87,6 +88,13 @@ func (r *recorder) runProvider(ctx context.Context) {
 			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
 		case s.restatedNs = <-r.restated:
 			s.snapshot = r.provider.Restate(s.restatedNs)
+			select {
+			case again <- struct{}{}:
+			default:
+			}
+		case <-again:
+			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
+			scan.Reset(scanEvery)
 		case <-scan.C:
 			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
 		}

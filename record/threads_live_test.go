@@ -32,6 +32,7 @@ type truthThread struct {
 // knownRecording is a recording of the load "known", and what /proc said of its
 // threads while they still were there.
 type knownRecording struct {
+	result  Result
 	capture *format.Capture
 	pid     int32
 	threads map[string]truthThread
@@ -74,7 +75,7 @@ func recordKnown(t *testing.T, o Options, command ...string) knownRecording {
 		t.Errorf("the threads went on: %+v, then %+v", r.proc, after)
 	}
 	checkLosses(t, result, "cpu")
-	r.capture = opened(t, result.Path)
+	r.result, r.capture = result, opened(t, result.Path)
 	return r
 }
 
@@ -137,16 +138,10 @@ func near(t *testing.T, what string, got, want int64) {
 	}
 }
 
-func TestThreadsEqualProc(t *testing.T) {
-	r := recordKnown(t, Options{Collectors: []string{"cpu"}})
-	sums, intervals := map[int32]format.Interval{}, map[int32]int{}
-	for _, row := range all[format.Interval](t, r.capture) {
-		if row.OnCPUNs < 0 || row.RunQueueNs < 0 || row.Voluntary < 0 || row.Involuntary < 0 || row.EndNs <= row.StartNs {
-			t.Errorf("makes no sense: %+v", row)
-		}
-		if row.PID == int32(os.Getpid()) {
-			t.Errorf("the recorder recorded itself: %+v", row)
-		}
+// sumByThread adds rows up by tid.
+func sumByThread(rows []format.Interval) map[int32]format.Interval {
+	sums := map[int32]format.Interval{}
+	for _, row := range rows {
 		sum := sums[row.TID]
 		sum.OnCPUNs += row.OnCPUNs
 		sum.RunQueueNs += row.RunQueueNs
@@ -154,6 +149,21 @@ func TestThreadsEqualProc(t *testing.T) {
 		sum.Voluntary += row.Voluntary
 		sum.Involuntary += row.Involuntary
 		sums[row.TID] = sum
+	}
+	return sums
+}
+
+func TestThreadsEqualProc(t *testing.T) {
+	r := recordKnown(t, Options{Collectors: []string{"cpu"}})
+	intervals := map[int32]int{}
+	sums := sumByThread(all[format.Interval](t, r.capture))
+	for _, row := range all[format.Interval](t, r.capture) {
+		if row.OnCPUNs < 0 || row.RunQueueNs < 0 || row.Voluntary < 0 || row.Involuntary < 0 || row.EndNs <= row.StartNs {
+			t.Errorf("makes no sense: %+v", row)
+		}
+		if row.PID == int32(os.Getpid()) {
+			t.Errorf("the recorder recorded itself: %+v", row)
+		}
 		if row.PID == r.pid {
 			intervals[row.TID]++
 		}
