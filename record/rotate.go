@@ -159,24 +159,38 @@ func (r *recorder) turn() error {
 	return r.restate(clock)
 }
 
-// settleRings takes what the kernel has told so far. The rows of sockets come
-// before and after the exchanges, so that those which began or ended meanwhile
-// are in the same part as theirs.
+// settleRings takes what the kernel has told so far. An exchange is told after
+// its socket begins and before it ends, on another way. So those that began while
+// the exchanges were taken belong to this part, with theirs, and those that ended
+// meanwhile to the next.
 func (r *recorder) settleRings() error {
-	take := func(ring *probe.Ring, fn func([]byte)) error {
+	take := func(ring *probe.Ring, fn func([]byte), batch func()) error {
 		for range settleRounds {
 			more := ring.Drain(drainRecords, fn) == drainRecords
+			batch()
 			if err := r.appendBatches(); err != nil || !more {
 				return err
 			}
 		}
 		return nil
 	}
+	all := func() {}
 	return errors.Join(
-		take(r.session.Control(), r.takeControl),
+		take(r.session.Control(), r.takeControl, all),
 		r.session.Sweep(false),
-		take(r.session.Data(), r.takeData),
-		take(r.session.Control(), r.takeControl))
+		take(r.session.Data(), r.takeData, all),
+		take(r.session.Control(), r.takeControl, r.putEndedOff))
+}
+
+// putEndedOff leaves the sockets that ended to the next part.
+func (r *recorder) putEndedOff() {
+	r.sockets = slices.DeleteFunc(r.sockets, func(s format.Socket) bool {
+		ended := s.Event == format.SocketClose || s.Event == format.SocketConnectFailed
+		if ended {
+			r.parts.ended = append(r.parts.ended, s)
+		}
+		return ended
+	})
 }
 
 // endAccounts writes what is added up over time until clock.
@@ -222,6 +236,7 @@ func (r *recorder) handOver(next *format.Writer, file partFile, clock format.Clo
 func (r *recorder) restate(clock format.ClockPair) error {
 	now := clock.MonotonicNs
 	r.restateProvider(now)
+	r.sockets, r.parts.ended = append(r.sockets, r.parts.ended...), nil
 	errs := []error{format.Append(r.writer, r.self(clock)), r.markRemoved(now)}
 	if r.config.Number > 0 {
 		errs = append(errs, format.Append(r.writer, r.config.Row(now)))
