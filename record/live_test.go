@@ -91,6 +91,10 @@ func TestMain(m *testing.M) {
 		beRecorder()
 		return
 	}
+	if os.Getenv(filesMode) != "" {
+		openManyFiles()
+		return
+	}
 	dir, err := os.MkdirTemp("", "kmon-record")
 	if err != nil {
 		panic(err)

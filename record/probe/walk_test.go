@@ -75,4 +75,3 @@ func TestTargetsBeyondTheirRoomAreCounted(t *testing.T) {
 		}
 	}
 }
-
