@@ -197,6 +197,10 @@ func holdFiles() error {
 		if err := child.Start(); err != nil {
 			return err
 		}
+		defer func() {
+			_ = child.Process.Kill()
+			_ = child.Wait() // killed
+		}()
 	}
 	fmt.Println("open")
 	_, err = io.Copy(io.Discard, os.Stdin) // its end is the end
