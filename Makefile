@@ -105,6 +105,10 @@ bench-cost: build ## measure what recording costs, against tcpdump: ROUNDS=9, ne
 soak-starts: ## start and stop recording STARTS (500) times, and see that nothing is left; needs root
 	KMON_STARTS=$(STARTS) go test ./record -count=1 -v -timeout 60m -run TestStartsLeaveNothing
 
+.PHONY: storms
+storms: ## record a million sockets, a hundred thousand processes, a port scan: minutes, 8 GB of memory, needs root
+	KMON_STORMS=1 go test ./record -count=1 -v -timeout 30m -run TestStorms
+
 .PHONY: test-kernels
 test-kernels: build guests ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12
 	dist/kernels $(if $(KERNELS),-kernels $(KERNELS))

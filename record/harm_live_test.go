@@ -25,8 +25,8 @@ func TestTwoRecordersAtOnce(t *testing.T) {
 	requireBPF(t)
 	dir := t.TempDir()
 	paths := []string{filepath.Join(dir, "first.kmon"), filepath.Join(dir, "second.kmon")}
-	first, endFirst := startRecorder(t, paths[0])
-	second, endSecond := startRecorder(t, paths[1])
+	first, endFirst := startRecorder(t, "all:"+paths[0])
+	second, endSecond := startRecorder(t, "all:"+paths[1])
 	pids := []int{first.Process.Pid, second.Process.Pid}
 
 	_, wait := startLoad(t, "echo", "-connections", "4", "-requests", "4000")
@@ -93,7 +93,7 @@ func TestKilledRecorderLeavesNothing(t *testing.T) {
 	load, _ := startLoad(t, "echo", "-connections", "8", "-requests", "100000000", "-limit", "2m")
 	defer func() { _ = load.Wait() }() // it was killed
 	defer load.Process.Kill()          //nolint:errcheck // as above
-	recorder, _ := startRecorder(t, path)
+	recorder, _ := startRecorder(t, "all:"+path)
 	part := path + ".part"
 	waitUntil(t, "exchanges are in the file", func() bool {
 		capture, err := format.Open(part)

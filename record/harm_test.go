@@ -3,6 +3,7 @@ package record
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -17,8 +18,9 @@ import (
 	"github.com/cilium/ebpf/link"
 )
 
-// recorderMode makes the test binary a recorder of everything, in a process of
-// its own. Its value is the capture's name. It ends with its standard input.
+// recorderMode makes the test binary a recorder in a process of its own. Its
+// value is the capture's name, behind "all:" where all collectors are to run as
+// they cost most. It ends with its standard input, and tells its Result.
 const recorderMode = "KMON_RECORD_TEST_RECORDER"
 
 func beRecorder() {
@@ -32,9 +34,14 @@ func beRecorder() {
 		<-status
 		fmt.Println("records")
 	}()
-	o := everything(os.Getenv(recorderMode))
+	path, all := strings.CutPrefix(os.Getenv(recorderMode), "all:")
+	o := Options{Output: path}
+	if all {
+		o = everything(path)
+	}
 	o.Status = status
-	if _, err := Run(ctx, o); err != nil {
+	result, err := Run(ctx, o)
+	if err := errors.Join(err, json.NewEncoder(os.Stdout).Encode(result)); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -48,8 +55,9 @@ func everything(output string) Options {
 	}
 }
 
-// startRecorder starts a recorder and waits until it records.
-func startRecorder(t *testing.T, output string) (cmd *exec.Cmd, end func()) {
+// startRecorder starts a recorder and waits until it records; output is the value
+// of recorderMode.
+func startRecorder(t *testing.T, output string) (cmd *exec.Cmd, end func() Result) {
 	t.Helper()
 	requireBPF(t)
 	cmd = exec.Command(os.Args[0])
@@ -67,15 +75,18 @@ func startRecorder(t *testing.T, output string) (cmd *exec.Cmd, end func()) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill() }) // if it still runs
-	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+	lines := bufio.NewReader(out)
+	if line, err := lines.ReadString('\n'); err != nil {
 		t.Fatalf("the recorder did not begin: %v (%q)", err, line)
 	}
-	return cmd, func() {
+	return cmd, func() (result Result) {
 		t.Helper()
 		_ = leash.Close() // it may have ended
-		if err := cmd.Wait(); err != nil {
+		err := json.NewDecoder(lines).Decode(&result)
+		if err := errors.Join(err, cmd.Wait()); err != nil {
 			t.Errorf("the recorder: %v", err)
 		}
+		return result
 	}
 }
 

@@ -38,27 +38,39 @@ func recordStorm(t *testing.T, o Options, loads ...string) (*format.Capture, []s
 	t.Helper()
 	requireBPF(t)
 	dir := t.TempDir()
-	script := "ip link set lo up"
-	for i, load := range loads {
-		script += fmt.Sprintf(" && %s %s -truth %s/%d.json", workloadBinary, load, dir, i)
-	}
 	o.Output = filepath.Join(dir, "storm.kmon")
-	o.Command = []string{"unshare", "--net", "sh", "-c", script}
+	o.Command = stormCommand(dir, loads...)
 	result, err := Run(t.Context(), o)
 	if err != nil || result.ExitCode != 0 {
 		t.Fatalf("%v; the loads ended with %d", err, result.ExitCode)
 	}
 	truths := make([]stormTruth, len(loads))
 	for i := range truths {
-		text, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("%d.json", i)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(text, &truths[i]); err != nil {
-			t.Fatal(err)
-		}
+		truths[i] = readStorm(t, dir, i)
 	}
 	return opened(t, result.Path), truths
+}
+
+// stormCommand runs loads one after the other in a network namespace of their
+// own; their truths are files of dir.
+func stormCommand(dir string, loads ...string) []string {
+	script := "ip link set lo up"
+	for i, load := range loads {
+		script += fmt.Sprintf(" && %s %s -truth %s/%d.json", workloadBinary, load, dir, i)
+	}
+	return []string{"unshare", "--net", "sh", "-c", script}
+}
+
+func readStorm(t *testing.T, dir string, i int) (truth stormTruth) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("%d.json", i)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &truth); err != nil {
+		t.Fatal(err)
+	}
+	return truth
 }
 
 // stormTruth is the part of cmd/workload's truth that these tests compare.
@@ -67,6 +79,14 @@ type stormTruth struct {
 	Edges     []struct{ Connections, Requests int64 }
 	Refused   []struct{ Connects int64 }
 	Spawned   int64
+}
+
+func (s stormTruth) pids() map[int32]bool {
+	pids := map[int32]bool{}
+	for _, p := range s.Processes {
+		pids[p.PID] = true
+	}
+	return pids
 }
 
 // sockets is how many sockets the load opened: both ends of its connections.

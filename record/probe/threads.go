@@ -219,10 +219,23 @@ func takeAll[K, V any](m *ebpf.Map, take func(K, V) bool) error {
 			break
 		}
 	}
-	for _, key := range taken {
-		if err := m.Delete(key); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
-			return fmt.Errorf("empty %s: %w", m, err)
+	if err := deleteAll(m, taken); err != nil {
+		return fmt.Errorf("empty %s: %w", m, err)
+	}
+	return nil
+}
+
+// deleteAll deletes keys, passing over those that are not there: the kernel
+// stops at each.
+func deleteAll[K any](m *ebpf.Map, keys []K) error {
+	for len(keys) > 0 {
+		n, err := m.BatchDelete(keys, nil)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			n++
+		} else if err != nil {
+			return err
 		}
+		keys = keys[min(n, len(keys)):]
 	}
 	return nil
 }

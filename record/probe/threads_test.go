@@ -3,10 +3,14 @@ package probe
 import (
 	"bytes"
 	"io"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
 	"unsafe"
+
+	"github.com/cilium/ebpf"
 
 	"kmon/bpf"
 	"kmon/format"
@@ -128,5 +132,34 @@ func TestUserFrames(t *testing.T) {
 	}
 	if f := frames[1]; f.HasBuildID || f.IP != 0x7fff_0000_1234 || f.Offset != 0 {
 		t.Errorf("a frame without build id: %+v", f)
+	}
+}
+
+// The kernel stops where a key is not there; the others are to go all the same.
+func TestDeleteAllPassesOverWhatIsGone(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("maps need root")
+	}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	for key := range uint32(6) {
+		if err := m.Put(key, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := deleteAll(m, []uint32{90, 0, 1, 91, 92, 4, 93}); err != nil {
+		t.Fatal(err)
+	}
+	var key, value uint32
+	var left []uint32
+	for under := m.Iterate(); under.Next(&key, &value); {
+		left = append(left, key)
+	}
+	slices.Sort(left)
+	if want := []uint32{2, 3, 5}; !slices.Equal(left, want) {
+		t.Errorf("left are %v, want %v", left, want)
 	}
 }
