@@ -18,7 +18,7 @@ type capability struct {
 var symbolsCapability = capability{"CAP_SYSLOG", unix.CAP_SYSLOG, "the names of the kernel's functions"}
 
 // capabilities are all that recording uses. CAP_SYS_ADMIN stands in for those
-// that it cannot do without.
+// that it cannot do without, CAP_DAC_OVERRIDE for CAP_DAC_READ_SEARCH.
 var capabilities = []capability{
 	{"CAP_BPF", unix.CAP_BPF, ""},
 	{"CAP_PERFMON", unix.CAP_PERFMON, ""},
@@ -35,24 +35,33 @@ func (c capability) mend() string {
 	return "give kmon " + c.name + ", which root has, for " + c.use
 }
 
-// effective is the set of capabilities of this process.
-func (s subject) effective() (set uint64, known bool) {
-	for line := range strings.Lines(s.read("proc/self/status")) {
-		if text, ok := strings.CutPrefix(line, "CapEff:"); ok {
-			set, err := strconv.ParseUint(strings.TrimSpace(text), 16, 64)
-			return set, err == nil
+// parseCapabilities reads a set as proc_pid_status(5) has it.
+func parseCapabilities(hex string) (set uint64, ok bool) {
+	set, err := strconv.ParseUint(strings.TrimSpace(hex), 16, 64)
+	return set, err == nil
+}
+
+// lackingFrom lists the capabilities that are not in set, nor any that stands in
+// for them.
+func lackingFrom(set uint64) (all []capability) {
+	for _, c := range capabilities {
+		has := set&(1<<c.number) != 0
+		switch {
+		case c.use == "":
+			has = has || set&(1<<unix.CAP_SYS_ADMIN) != 0
+		case c.number == unix.CAP_DAC_READ_SEARCH:
+			has = has || set&(1<<unix.CAP_DAC_OVERRIDE) != 0
+		}
+		if !has {
+			all = append(all, c)
 		}
 	}
-	return 0, false
+	return all
 }
 
 // lacking lists the capabilities that are not in set, and what gives them.
 func lacking(set uint64) (names, mends []string) {
-	for _, c := range capabilities {
-		admin := c.use == "" && set&(1<<unix.CAP_SYS_ADMIN) != 0
-		if set&(1<<c.number) != 0 || admin {
-			continue
-		}
+	for _, c := range lackingFrom(set) {
 		names = append(names, c.name)
 		if mend := c.mend(); !slices.Contains(mends, mend) {
 			mends = append(mends, mend)
@@ -69,7 +78,7 @@ func (s subject) inHostUsers() bool {
 }
 
 func (s subject) checkPrivileges() Check {
-	set, known := s.effective()
+	set, known := effectiveIn(s.root)
 	if !known {
 		return Check{State: CheckUnknown, Found: "capabilities cannot be read from /proc/self/status"}
 	}

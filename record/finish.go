@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"kmon/format"
@@ -71,7 +72,7 @@ func (r *recorder) warnings() []string {
 	if r.providerStuck {
 		return []string{"a look at /proc did not end: processes may be missing"}
 	}
-	return append(r.root.Warnings(), r.provider.Warnings()...)
+	return slices.Concat(r.root.Warnings(), r.lacks, r.provider.Warnings())
 }
 
 // lastSnapshot is a last look at /proc.

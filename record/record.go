@@ -237,6 +237,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 	clock := provider.Clock()
 	first := r.provider.Snapshot(clock.MonotonicNs)
 	r.targets = r.provider.Targets()
+	r.lacks = r.shortfalls(first)
 	if err := r.checkTargets(r.targets); err != nil {
 		return err
 	}
@@ -269,7 +270,7 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 	if r.config.Number > 0 {
 		errs = append(errs, format.Append(r.writer, r.config.Row(nowNs)))
 	}
-	r.warned = append(r.root.Warnings(), r.provider.Warnings()...)
+	r.warned = slices.Concat(r.root.Warnings(), r.lacks, r.provider.Warnings())
 	for _, warning := range r.warned {
 		errs = append(errs, r.mark(nowNs, "warning", warning))
 	}

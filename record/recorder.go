@@ -40,6 +40,7 @@ type recorder struct {
 	path        string
 	startNs     int64
 	root        hostfs.Root
+	lacks       []string // what is not seen for want of privileges
 	provider    *provider.Provider
 	session     *probe.Session
 	writer      *format.Writer

@@ -13,7 +13,16 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"kmon/analyze"
+)
+
+// The capabilities that recording cannot do without, and those with which it sees
+// all that root sees.
+var (
+	leastCaps = []uintptr{unix.CAP_BPF, unix.CAP_PERFMON}
+	smallCaps = append([]uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH, unix.CAP_SYSLOG}, leastCaps...)
 )
 
 // Ids that no runtime of this machine gives.
@@ -226,6 +235,19 @@ func (r recorded) named(t *testing.T, pids []int) []string {
 	return slices.Compact(all)
 }
 
+// counts tells what was counted of the load's connections, whatever they are
+// called.
+func (r recorded) counts() string {
+	var all []string
+	for _, e := range r.Edges {
+		if e.Requests == loadRequests {
+			all = append(all, fmt.Sprintf("%d connections, %d bytes sent, %d received\n", e.Connections, e.BytesSent, e.BytesReceived))
+		}
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
+}
+
 // childrenOf lists the processes below a process, itself included.
 func childrenOf(t *testing.T, pid int) []int {
 	t.Helper()
@@ -334,7 +356,10 @@ func TestRecordInContainers(t *testing.T) {
 		"hostPID": n.inContainer(t, "d1", container{flags: ofItsOwn}),
 		// nothing but the host's / at /host
 		"ownPIDs": n.inContainer(t, "d2", container{Host: true, flags: ofItsOwn | syscall.CLONE_NEWPID}, "--host-root", "/host"),
-		"blind":   n.inContainer(t, "d3", container{flags: ofItsOwn | syscall.CLONE_NEWPID}),
+		// hostPID: true, / at /host, a user with what the README lists
+		"small": n.inContainer(t, "d4", container{Host: true, flags: ofItsOwn, credential: credential{65534, smallCaps}}),
+		"least": n.inContainer(t, "d5", container{Host: true, flags: ofItsOwn, credential: credential{65534, leastCaps}}),
+		"blind": n.inContainer(t, "d3", container{flags: ofItsOwn | syscall.CLONE_NEWPID}),
 	}
 	pids := slices.Concat(outside.pids, inside.pids)
 	outside.pass(t, "ask", "answer")
@@ -357,7 +382,7 @@ func TestRecordInContainers(t *testing.T) {
 	traceable := canTrace(t)
 	for name, r := range got {
 		t.Run(name, func(t *testing.T) {
-			same := name == "host" || name == "debug" || name == "hostPID" && traceable
+			same := name == "host" || name == "debug" || name == "small" || name == "hostPID" && traceable
 			if lines := r.named(t, pids); same && !slices.Equal(lines, want) {
 				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(lines, "\n"), text)
 			}
@@ -369,6 +394,14 @@ func TestRecordInContainers(t *testing.T) {
 			}
 			r.contradicts(t, host, append(pids, 1, 2, os.Getpid()))
 		})
+	}
+	if a, b := got["least"].counts(), host.counts(); a != b || strings.Count(b, "\n") != 2 {
+		t.Errorf("with the least capabilities: got\n%swant\n%s", a, b)
+	}
+	for _, c := range []string{"CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH", "CAP_SYSLOG"} {
+		if said := got["least"].said; !strings.Contains(said, c) {
+			t.Errorf("nothing is said of %s: %s", c, said)
+		}
 	}
 	for name, missing := range map[string]string{"ownPIDs": "tcp existing", "blind": "cpu intervals"} {
 		if stdout, _, _ := kmon("info", got[name].capture); !strings.Contains(stdout, "pid namespace of its own") {
