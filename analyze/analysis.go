@@ -17,6 +17,10 @@ type Analysis struct {
 	Verdict  string    `json:"verdict"` // one sentence, what to know first
 	Services []Service `json:"services"`
 	Edges    []Edge    `json:"edges"`
+	// NotRecorded is what of the analyzed time no capture recorded, by time:
+	// rates leave it out, and series have no points there. Absent: it was
+	// recorded throughout.
+	NotRecorded []Span `json:"not_recorded,omitempty"`
 	// From here to Losses: absent when no capture recorded them.
 	Threads      []Thread       `json:"threads,omitzero"`  // busiest first, at most 50
 	Wakes        []WakePair     `json:"wakes,omitzero"`    // most frequent first, at most 50
@@ -46,10 +50,27 @@ type Filter struct {
 	Services []string `json:"services,omitempty"`
 }
 
-// Capture is one input file.
+// RecordedNs is how much of the analyzed time was recorded.
+func (a *Analysis) RecordedNs() int64 {
+	ns := a.EndNs - a.StartNs
+	for _, s := range a.NotRecorded {
+		ns -= s.EndNs - s.StartNs
+	}
+	return ns
+}
+
+// Span is a time.
+type Span struct {
+	StartNs int64 `json:"start_ns"`
+	EndNs   int64 `json:"end_ns"`
+}
+
+// Capture is one recording: an input file, or several that are its parts.
 type Capture struct {
-	File        string           `json:"file"`
-	SHA256      string           `json:"sha256"`
+	File        string           `json:"file"`            // of parts the first
+	SHA256      string           `json:"sha256"`          // of parts, that of all one after the other
+	Parts       []Part           `json:"parts,omitempty"` // absent: the file is the whole recording, or one part
+	Gaps        []Gap            `json:"gaps,omitempty"`  // parts that are missing
 	Host        string           `json:"host"`
 	Kernel      string           `json:"kernel"`
 	OS          string           `json:"os"`
@@ -65,6 +86,21 @@ type Capture struct {
 	Problems    []string         `json:"problems"` // damage found while reading
 	Rows        map[string]int64 `json:"rows"`
 	Recorder    Recorder         `json:"recorder"`
+}
+
+// Part is one file of a recording of several.
+type Part struct {
+	File   string `json:"file"`
+	Part   int    `json:"part"` // from 1; the first that the file has
+	SHA256 string `json:"sha256"`
+}
+
+// Gap is a time of a recording that the files at hand lack.
+type Gap struct {
+	After   int   `json:"after_part"`         // 0: there is nothing before
+	Before  int   `json:"before_part"`        // parts between the two are missing; without any, the end of the first is
+	StartNs int64 `json:"start_ns,omitempty"` // absent: not known, the recording began earlier
+	EndNs   int64 `json:"end_ns"`
 }
 
 // Collector is a collector of a capture with the hook variants it used.
@@ -188,10 +224,10 @@ type Edge struct {
 }
 
 // Point is one window of a series. A window without requests has Requests 0
-// and no latency (Latency.Count 0).
+// and no latency (Latency.Count 0); one that was not recorded has no point.
 type Point struct {
 	StartNs  int64 `json:"start_ns"`
-	Partial  bool  `json:"partial,omitempty"` // first or last window, not fully recorded
+	Partial  bool  `json:"partial,omitempty"` // not fully recorded: the first or last window, or one beside a gap
 	Requests int64 `json:"requests"`
 	Errors   int64 `json:"errors"` // resets and unanswered
 	P50      int64 `json:"p50"`

@@ -84,6 +84,7 @@ func (r *run) assemble() *Analysis {
 // conclude adds what is known once every table was read.
 func (r *run) conclude(a *Analysis) {
 	a.Captures = r.describeCaptures(r.coverage())
+	a.NotRecorded = r.listUnrecorded()
 	a.Losses = r.losses()
 	a.Marks = r.marks()
 	a.Warnings = r.warnings(a)

@@ -69,16 +69,17 @@ func (s *cpuSums) cpu(account *cpu.Account, requests int64, own bool, captures m
 }
 
 func (s *cpuSums) cpuSeries(c *cpuService, lost []int64) []CPUPoint {
-	points := make([]CPUPoint, s.frame.Windows)
+	windows := s.seriesWindows(c.captures)
+	points := make([]CPUPoint, len(windows))
 	for i := range points {
 		p := &points[i]
-		p.StartNs, p.Partial = s.windowStart(i)
+		p.StartNs, p.Partial = windows[i].startNs, windows[i].partial
 		p.Lost = lost[i]
 		if w := c.windows[int32(i)]; w != nil {
 			p.OnCPUNs, p.RunQueueNs = w.OnCPUNs, w.RunQueueNs
 		}
 	}
-	return points
+	return withoutDark(points, windows, func(p *CPUPoint) bool { return p.OnCPUNs == 0 && p.RunQueueNs == 0 && p.Lost == 0 })
 }
 
 // waits lists the classes that were waited for.

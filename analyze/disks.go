@@ -49,7 +49,7 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 			a.Disks = []Disk{}
 		}
 		for _, id := range diskIDs(total, trees[i], i) {
-			d := r.disk(total.Disk(blockio.Key{Capture: i, Device: id}), trees[i], id)
+			d := r.disk(total.Disk(blockio.Key{Capture: i, Device: id}), trees[i], i, id)
 			d.Capture, d.Coverage = r.label(c), ofTable(cover[i], "ios")
 			a.Disks = append(a.Disks, d)
 		}
@@ -108,7 +108,7 @@ func diskIDs(total *blockio.Partial, tree *blockio.Tree, capture int) []int64 {
 }
 
 // disk makes a Disk of its sums.
-func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
+func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64) Disk {
 	d := Disk{
 		Name: tree.Name(id), Mounts: append([]string{}, tree.Mounts(id)...), Below: []string{},
 		IOs: s.IOs, RatePerS: r.rate(s.IOs),
@@ -116,7 +116,7 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
 		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
 		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges, Open: s.Open,
 		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
-		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s),
+		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s, capture),
 	}
 	d.MeanInFlight = r.rate(1) / 1e9 * float64(d.Latency.Mean) * float64(d.Latency.Count)
 	for _, below := range tree.Below(id) {
@@ -175,22 +175,24 @@ func diskUsers(s *blockio.Disk) []DiskUser {
 	return list
 }
 
-// diskSeries gives a point for each window; none for a disk that did nothing.
-func (r *run) diskSeries(s *blockio.Disk) []DiskPoint {
+// diskSeries gives a point for each window that was recorded; none for a disk
+// that did nothing.
+func (r *run) diskSeries(s *blockio.Disk, capture int) []DiskPoint {
 	if s.IOs == 0 {
 		return []DiskPoint{}
 	}
-	points := make([]DiskPoint, r.frame.Windows)
+	windows := r.seriesWindows(map[int32]bool{int32(capture): true})
+	points := make([]DiskPoint, len(windows))
 	for i := range points {
 		p := &points[i]
-		p.StartNs, p.Partial = r.windowStart(i)
+		p.StartNs, p.Partial = windows[i].startNs, windows[i].partial
 		if w := s.Windows[int32(i)]; w != nil {
 			p.IOs, p.ReadBytes, p.WriteBytes = w.IOs, w.ReadBytes, w.WriteBytes
 			p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
 			p.P50, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.99)
 		}
 	}
-	return points
+	return withoutDark(points, windows, func(p *DiskPoint) bool { return p.IOs == 0 })
 }
 
 // listUsers lists the services that did IO, those with most first.

@@ -118,7 +118,7 @@ func (r *run) describeCaptures(coverage coverages) []Capture {
 	for i, c := range r.captures {
 		host := c.Manifest.Host
 		out := Capture{
-			File: r.label(c), SHA256: r.hashes[i],
+			File: r.label(c), SHA256: r.hashes[i], Parts: r.partFiles[i], Gaps: gaps(c),
 			Host: host.Name, Kernel: host.Kernel, OS: host.OS, Arch: host.Arch, CPUs: host.CPUs,
 			KmonVersion: c.Manifest.KmonVersion,
 			StartNs:     c.StartNs + c.OffsetNs, DurationNs: c.EndNs - c.StartNs,
@@ -160,13 +160,23 @@ func clock(c *replay.Capture) Clock {
 	return out
 }
 
-func recorder(c *replay.Capture) Recorder {
-	var out Recorder
-	for _, s := range c.Self {
-		out.CPUNs = max(out.CPUNs, s.CPUNs)
-		out.MaxRSSBytes = max(out.MaxRSSBytes, s.RSSBytes)
-		out.BPFRunNs = max(out.BPFRunNs, s.BPFRunNs)
+// gaps lists the gaps of a capture.
+func gaps(c *replay.Capture) []Gap {
+	var list []Gap
+	for _, g := range c.Gaps {
+		out := Gap{After: g.After, Before: g.Before, EndNs: g.EndNs + c.OffsetNs}
+		if g.After > 0 {
+			out.StartNs = g.StartNs + c.OffsetNs
+		}
+		list = append(list, out)
 	}
+	return list
+}
+
+// recorder gives what recording cost in the time of the capture.
+func recorder(c *replay.Capture) Recorder {
+	cost := format.CostOf(c.Self, c.Manifest.Recording)
+	out := Recorder{CPUNs: cost.CPUNs, MaxRSSBytes: cost.RSSBytes, BPFRunNs: cost.BPFRunNs}
 	if c.Final != nil {
 		out.CPUNs = max(out.CPUNs, c.Final.CPUNs)
 		out.MaxRSSBytes = max(out.MaxRSSBytes, c.Final.MaxRSSBytes)

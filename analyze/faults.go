@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kmon/analyze/network"
 	"kmon/analyze/replay"
@@ -15,6 +16,8 @@ import (
 const (
 	// maxDrops is how many drops are listed, the most frequent.
 	maxDrops = 200
+	// maxDropStacks is how many stacks of a drop are compared, the most frequent.
+	maxDropStacks = 64
 	// maxFaulty is how many services have their network faults listed.
 	maxFaulty = 256
 	// maxQueues is how many accept queues are listed, the fullest.
@@ -197,11 +200,11 @@ func (r *run) drops(total *network.Partial) ([]Drop, error) {
 	keys = keys[:min(len(keys), maxDrops)]
 	stacks := make([]map[int64]bool, len(r.captures))
 	for _, key := range keys {
-		if id := total.Drops[key].Stacks.Busiest(); id > 0 {
+		for _, id := range total.Drops[key].Stacks.Most(maxDropStacks) {
 			if stacks[key.Capture] == nil {
 				stacks[key.Capture] = map[int64]bool{}
 			}
-			stacks[key.Capture][id] = true
+			stacks[key.Capture][id] = id > 0
 		}
 	}
 	names := make([]map[int64][]string, len(r.captures))
@@ -218,11 +221,28 @@ func (r *run) drops(total *network.Partial) ([]Drop, error) {
 			Capture: r.label(r.captures[key.Capture]), Reason: key.Reason, Protocol: protocolName(key.Protocol),
 			Count: d.Count, Service: key.Service, Local: d.Locals.Busiest(), Peer: d.Peers.Busiest(),
 			FirstNs: d.FirstNs, LastNs: d.LastNs,
-			Stack:    append([]string{}, names[key.Capture][d.Stacks.Busiest()]...),
+			Stack:    busiestStack(d.Stacks, names[key.Capture]),
 			Coverage: ofTable(cover[key.Capture], "netevents"),
 		})
 	}
 	return list, nil
+}
+
+// busiestStack gives the names of the most frequent stack: the parts of a
+// recording have each its own id for it.
+func busiestStack(counts network.Tally[int64], names map[int64][]string) []string {
+	sums, best := map[string]int64{}, []string{}
+	most := int64(0)
+	for _, id := range counts.Most(maxDropStacks) {
+		key := strings.Join(names[id], "\n")
+		sums[key] += counts[id]
+	}
+	for _, id := range counts.Most(maxDropStacks) {
+		if n := sums[strings.Join(names[id], "\n")]; n > most {
+			most, best = n, append([]string{}, names[id]...)
+		}
+	}
+	return best
 }
 
 // protocolName names an IP protocol (IANA protocol numbers).
@@ -269,15 +289,18 @@ func (r *run) networkCount(name string, s *network.Service, seen faultsSeen) Net
 	if s.Total() == 0 {
 		return out
 	}
-	for i := range int(r.frame.Windows) {
-		p := NetworkPoint{}
-		p.StartNs, p.Partial = r.windowStart(i)
+	windows := r.seriesWindows(nil)
+	for i := range windows {
+		p := NetworkPoint{StartNs: windows[i].startNs, Partial: windows[i].partial}
 		if w := s.Windows[int32(i)]; w != nil {
 			p.Retransmits, p.Resets, p.Drops = w.Retransmits, w.ResetsSent+w.ResetsReceived, w.Drops
 			p.Overflows = w.Overflows
 		}
 		out.Series = append(out.Series, p)
 	}
+	out.Series = withoutDark(out.Series, windows, func(p *NetworkPoint) bool {
+		return p.Retransmits == 0 && p.Resets == 0 && p.Drops == 0 && p.Overflows == 0
+	})
 	return out
 }
 

@@ -61,6 +61,7 @@ func (r *run) findRange() (err error) {
 		return fmt.Errorf("nothing lies between since and until: the recording runs from %s to %s",
 			timeText(start), timeText(end))
 	}
+	r.findUnrecorded()
 	r.setWindows()
 	return nil
 }

@@ -12,12 +12,14 @@ import (
 var quantilesText = fmt.Sprintf("nearest rank in log-linear buckets of 64 per power of two, relative error at most %.2f%%; "+
 	"count, mean and max are exact", 100*stat.RelativeError)
 
-// rate gives things per second over the analyzed time.
+// rate gives things per second over the analyzed time, as far as it was
+// recorded.
 func (r *run) rate(n int64) float64 {
-	if r.end <= r.start {
+	ns := r.recordedNs()
+	if ns <= 0 {
 		return 0
 	}
-	return float64(n) * 1e9 / float64(r.end-r.start)
+	return float64(n) * 1e9 / float64(ns)
 }
 
 // service makes a Service of its sums. What was recorded on the service's own
@@ -37,7 +39,7 @@ func (r *run) service(s *serviceSum, c coverages, lost []int64) Service {
 		BytesIn: s.in, BytesOut: s.out,
 		Unanswered: stats.Unanswered, InFlight: stats.InFlight, Untimed: stats.Untimed,
 		Resets: s.resets, Streams: r.streams(stats, s.streams),
-		Coverage: c.of("exchanges", s.captures), Series: r.series(stats, lost),
+		Coverage: c.of("exchanges", s.captures), Series: r.series(stats, lost, s.captures),
 	}
 	if ends == "client" {
 		out.BytesIn += stats.RequestBytes
@@ -76,7 +78,7 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64) Edge {
 		Retransmits: e.sockets.Retransmits, Resets: e.sockets.Resets,
 		Unanswered: stats.Unanswered, Untimed: stats.Untimed,
 		Streams:  r.streams(stats, e.streams()),
-		Coverage: c.of("exchanges", e.captures), Series: r.series(stats, lost),
+		Coverage: c.of("exchanges", e.captures), Series: r.series(stats, lost, e.captures),
 	}
 	out.Kind = kindOf(&out)
 	return out
@@ -120,19 +122,12 @@ func (r *run) windows() replay.Windows {
 	}
 }
 
-// windowStart gives where a window begins and whether it is only partly within
-// the analyzed time.
-func (r *run) windowStart(i int) (startNs int64, partial bool) {
-	startNs = r.frame.BaseNs + int64(i)*r.frame.WidthNs
-	return startNs, startNs < r.start || startNs+r.frame.WidthNs > r.end
-}
-
-// series gives a point for each window.
-func (r *run) series(stats *request.Stats, lost []int64) []Point {
-	points := make([]Point, r.frame.Windows)
-	for i := range points {
-		points[i].StartNs, points[i].Partial = r.windowStart(i)
-		points[i].Lost = lost[i]
+// series gives a point for each window that was recorded by some captures.
+func (r *run) series(stats *request.Stats, lost []int64, captures map[int32]bool) []Point {
+	windows := r.seriesWindows(captures)
+	points := make([]Point, len(windows))
+	for i, w := range windows {
+		points[i] = Point{StartNs: w.startNs, Partial: w.partial, Lost: lost[i]}
 	}
 	for i := range stats.Windows {
 		w := &stats.Windows[i]
@@ -141,5 +136,5 @@ func (r *run) series(stats *request.Stats, lost []int64) []Point {
 		p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
 		p.P50, p.P95, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.95), w.Latency.Quantile(0.99)
 	}
-	return points
+	return withoutDark(points, windows, func(p *Point) bool { return p.Requests == 0 && p.Lost == 0 })
 }

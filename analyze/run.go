@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -12,6 +13,7 @@ import (
 	"kmon/analyze/request"
 	"kmon/analyze/stat"
 	"kmon/analyze/topology"
+	"kmon/format"
 )
 
 // Schema names the form of an Analysis.
@@ -54,7 +56,7 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if err := r.count(ctx); err != nil {
 		return nil, err
 	}
-	if r.hashes, err = hashes(); err != nil {
+	if r.hashes, r.partFiles, err = hashes(); err != nil {
 		return nil, err
 	}
 	a := r.assemble()
@@ -95,12 +97,17 @@ type run struct {
 	captures []*replay.Capture
 	parts    *replay.Parts
 	hashes   []string
-	start    int64 // Unix
-	end      int64
-	frame    request.Frame
-	graph    *topology.Graph
-	total    *request.Partial
-	topology *topology.Topology
+	// partFiles are the files of each capture that has several.
+	partFiles  [][]Part
+	start      int64 // Unix
+	end        int64
+	unrecorded []Span // of it
+	lit        []light
+	litFrame   request.Frame // that lit is of
+	frame      request.Frame
+	graph      *topology.Graph
+	total      *request.Partial
+	topology   *topology.Topology
 
 	// Of the topics; see party.go and faults.go.
 	watch       socketWatch
@@ -109,16 +116,21 @@ type run struct {
 	remarks     []string // warnings of theirs
 }
 
-// openAll opens the captures, several at once.
+// openAll opens the captures, several at once. Files that are parts of one
+// recording are one capture.
 func openAll(ctx context.Context, paths []string, workers int) ([]*replay.Capture, error) {
-	captures, errs := make([]*replay.Capture, len(paths)), make([]error, len(paths))
+	files, err := format.OpenAll(paths)
+	if err != nil {
+		return nil, err
+	}
+	captures, errs := make([]*replay.Capture, len(files)), make([]error, len(files))
 	var group sync.WaitGroup
 	slots := make(chan struct{}, workers)
-	for i, path := range paths {
+	for i, file := range files {
 		group.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			captures[i], errs[i] = replay.Open(ctx, path, i)
+			captures[i], errs[i] = replay.New(ctx, file, i)
 		})
 	}
 	group.Wait()
@@ -133,17 +145,35 @@ func closeAll(captures []*replay.Capture) {
 	}
 }
 
-// hashAll begins to hash the files and returns a function that waits.
-func hashAll(captures []*replay.Capture) func() ([]string, error) {
-	hashes, errs := make([]string, len(captures)), make([]error, len(captures))
+// hashAll begins to hash the files and returns a function that waits, and gives
+// for each capture its hash, and its files if it has several.
+func hashAll(captures []*replay.Capture) func() ([]string, [][]Part, error) {
+	hashes, parts, errs := make([]string, len(captures)), make([][]Part, len(captures)), make([]error, len(captures))
 	var group sync.WaitGroup
 	for i, c := range captures {
-		group.Go(func() { hashes[i], errs[i] = c.SHA256() })
+		group.Go(func() {
+			if hashes[i], errs[i] = c.SHA256(); errs[i] == nil {
+				parts[i], errs[i] = partFiles(c)
+			}
+		})
 	}
-	return func() ([]string, error) {
+	return func() ([]string, [][]Part, error) {
 		group.Wait()
-		return hashes, errors.Join(errs...)
+		return hashes, parts, errors.Join(errs...)
 	}
+}
+
+// partFiles names the files of a capture that has several.
+func partFiles(c *replay.Capture) ([]Part, error) {
+	var list []Part
+	for _, p := range c.Parts() {
+		hash, err := p.SHA256()
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, Part{File: filepath.Base(p.Path), Part: p.Manifest.Recording.Part, SHA256: hash})
+	}
+	return list, nil
 }
 
 // places hands the graph's places to the requests.

@@ -53,6 +53,9 @@ func (r *run) missing(a *Analysis) []string {
 			cut++
 		}
 	}
+	if dark := r.end - r.start - r.recordedNs(); dark > 0 {
+		list = append(list, "nothing is known of "+duration(dark)+" of the "+duration(r.end-r.start))
+	}
 	if lost > 0 {
 		text := fmt.Sprintf("%s of %s exchanges were lost (coverage %.1f%%)", number(lost), number(seen+lost), 100*ratio(seen, lost))
 		if ratio(seen, lost) < lowCoverage {
@@ -110,9 +113,9 @@ func (r *run) traffic(a *Analysis) string {
 	edges := int64(len(a.Edges))
 	text += number(edges) + plural(edges, " edge, ", " edges, ")
 	if requests == 0 {
-		return text + "no request in " + duration(r.end-r.start)
+		return text + "no request in " + duration(r.recordedNs())
 	}
-	return text + number(requests) + plural(requests, " request in ", " requests in ") + duration(r.end-r.start)
+	return text + number(requests) + plural(requests, " request in ", " requests in ") + duration(r.recordedNs())
 }
 
 // slowest gives the service with the highest p99, among those with many
@@ -211,6 +214,7 @@ func (r *run) warnings(a *Analysis) []string {
 	warn := func(text string, args ...any) { list = append(list, fmt.Sprintf(text, args...)) }
 	for i, c := range r.captures {
 		file := a.Captures[i].File
+		list = append(list, r.gapWarnings(c, file)...)
 		if c.Final == nil {
 			warn("%s has no orderly end: the recorder was stopped hard, is still recording, or the file was cut; its last moments are missing", file)
 		}

@@ -89,6 +89,7 @@ type joiner struct {
 	allowed map[string]*allowance // by table
 	unknown map[string]int        // table without a sink → segments copied
 	lost    map[string]int64      // for final.json: collector/cause → count
+	spentNs int64                 // CPU time of the recorder in what is left out
 
 	// Of the part at hand:
 	gone map[int64]bool   // sockets that closed before SinceNs
@@ -240,10 +241,19 @@ func (j *joiner) look(p *Capture) error {
 		}
 	}
 	clear(j.gone)
+	spentNs := int64(0)
+	defer func() { j.spentNs += spentNs }()
 	return errors.Join(ReadRows(p, func(rows []Socket) error {
 		for i := range rows {
 			if r := &rows[i]; r.TsNs < since && (r.Event == SocketClose || r.Event == SocketConnectFailed) {
 				j.gone[r.SocketID] = true
+			}
+		}
+		return nil
+	}), ReadRows(p, func(rows []Self) error {
+		for i := range rows {
+			if r := &rows[i]; r.TsNs < since {
+				spentNs = r.CPUNs
 			}
 		}
 		return nil
@@ -273,15 +283,15 @@ func (j *joiner) wanted(row any) bool {
 	case *AcceptQueue:
 		end = r.TsNs
 	case *Interval:
-		end = r.EndNs
+		end = r.EndNs - 1
 	case *Wake:
-		end = r.EndNs
+		end = r.EndNs - 1
 	case *OffCPU:
-		end = r.EndNs
+		end = r.EndNs - 1
 	case *OnCPU:
 		end = r.TsNs
 	case *Syscall:
-		end = r.EndNs
+		end = r.EndNs - 1
 	case *Memory:
 		end = r.TsNs
 	case *Loss:
@@ -305,7 +315,7 @@ func (j *joiner) final() *Final {
 	if f == nil {
 		return nil
 	}
-	f.Losses = j.lost
+	f.Losses, f.CPUNs = j.lost, f.CPUNs-j.spentNs
 	f.StopReason = cmp.Or(j.options.StopReason, f.StopReason)
 	return f
 }

@@ -96,6 +96,14 @@ func TestJoinSince(t *testing.T) {
 	if len(marks) != 2 || marks[0].Text != "in part 3" || marks[1].Kind != "dump" {
 		t.Errorf("marks are %v", marks)
 	}
+	self, err := All[Self](c)
+	must(t, err)
+	if cost := CostOf(self, c.Manifest.Recording); cost.CPUNs != 60e6+99e6 { // of the 99e6 of part 2, 39e6 were before
+		t.Errorf("by its rows recording cost %d ns", cost.CPUNs)
+	}
+	if f := c.Final; f.CPUNs != 2e8-29e6 { // the last row before
+		t.Errorf("by its summary recording cost %d ns", f.CPUNs)
+	}
 	if f := c.Final; f.StopReason != "dump" || f.Losses["tcp/ring-full"] != 5 || f.EndNs != 4*partNs {
 		t.Errorf("summary is %+v", f)
 	}

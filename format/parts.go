@@ -149,25 +149,48 @@ func (c *Capture) follows(before *Capture) bool {
 	return r.Part == before.lastPart()+1 && before.Final != nil && r.SinceNs == 0
 }
 
-// finalOf is the summary of parts: the last one's, with the rows and losses of
+// CostOf gives what recording cost in the time of a capture: the last counters
+// of its rows of table self, in the order of the file. Each part of a recording
+// counts from 0 again. RSSBytes is the largest; times and Events are as in the
+// last row, and nothing else is set.
+func CostOf(rows []Self, r *RecordingPart) Self {
+	var cost, before, last Self
+	for i, s := range rows {
+		if i == 0 && r != nil && r.SinceNs > 0 {
+			before = s // what it had cost by then was left out
+		}
+		if s.CPUNs < last.CPUNs { // a part begins
+			before.CPUNs, before.BPFRunNs = before.CPUNs-last.CPUNs, before.BPFRunNs-last.BPFRunNs
+		}
+		last = s
+		cost.TsNs, cost.RealtimeNs, cost.Events = s.TsNs, s.RealtimeNs, s.Events
+		cost.RSSBytes = max(cost.RSSBytes, s.RSSBytes)
+	}
+	cost.CPUNs, cost.BPFRunNs = last.CPUNs-before.CPUNs, last.BPFRunNs-before.BPFRunNs
+	return cost
+}
+
+// finalOf is the summary of parts: the last one's, with rows, losses and cost of
 // all; nil when the last has none. Of a cut part the rows count that can be
-// read.
+// read, and what it says of its cost.
 func finalOf(parts []*Capture) *Final {
 	last := parts[len(parts)-1].Final
 	if last == nil {
 		return nil
 	}
 	f := *last
-	f.Rows, f.Losses = map[string]int64{}, map[string]int64{}
+	f.Rows, f.Losses, f.CPUNs = map[string]int64{}, map[string]int64{}, 0
 	var said []string
 	for _, p := range parts {
 		if p.Final == nil {
 			p.addRows(f.Rows)
+			cost := p.cost()
+			f.CPUNs, f.MaxRSSBytes = f.CPUNs+cost.CPUNs, max(f.MaxRSSBytes, cost.RSSBytes)
 			continue
 		}
 		add(f.Rows, p.Final.Rows)
 		add(f.Losses, p.Final.Losses)
-		f.CPUNs, f.MaxRSSBytes = max(f.CPUNs, p.Final.CPUNs), max(f.MaxRSSBytes, p.Final.MaxRSSBytes)
+		f.CPUNs, f.MaxRSSBytes = f.CPUNs+p.Final.CPUNs, max(f.MaxRSSBytes, p.Final.MaxRSSBytes)
 		if e := p.Final.Error; e != "" && !slices.Contains(said, e) && len(said) < maxSaid {
 			said = append(said, e)
 		}
@@ -183,6 +206,12 @@ func add(sums, more map[string]int64) {
 	for what, n := range more {
 		sums[what] += n
 	}
+}
+
+// cost is CostOf the rows that can be read.
+func (c *Capture) cost() Self {
+	rows, _ := All[Self](c) // damage is a Problem by now
+	return CostOf(rows, c.Manifest.Recording)
 }
 
 // addRows adds the rows that the segments of c state.

@@ -48,14 +48,14 @@ func writePart(t testing.TB, dir string, part int, change func(*Manifest)) strin
 		}
 		must(t, Append(w, row))
 		if i%10 == 9 {
-			must(t, Append(w, Self{TsNs: row.StartNs, RealtimeNs: 1, CPUNs: row.StartNs / 100}))
+			must(t, Append(w, Self{TsNs: row.StartNs, RealtimeNs: 1, CPUNs: i * 1e6}))
 			w.exchanges.flush(true)
 		}
 	}
 	must(t, Append(w, Loss{StartNs: start, EndNs: start + 2e9, Collector: "tcp", Table: "exchanges", Cause: LossRingFull, Count: 5}))
 	must(t, Append(w, Mark{TsNs: start + 3e9, Kind: "user", Text: fmt.Sprint("in part ", part)}))
 	must(t, w.Close(Final{EndNs: start + partNs, EndUnixNs: 1, StopReason: "rotate", Losses: map[string]int64{"tcp/ring-full": 5},
-		CPUNs: (start + partNs) / 100, MaxRSSBytes: 1 << 20}))
+		CPUNs: 1e8, MaxRSSBytes: 1 << 20}))
 	return path
 }
 
@@ -91,8 +91,13 @@ func TestPartsAreOneCapture(t *testing.T) {
 		t.Errorf("it begins with %s, part %d of %d", c.Path, c.Manifest.Recording.Part, len(c.Parts()))
 	}
 	f := c.Final
-	if f.EndNs != 4*partNs || f.Rows["exchanges"] != 300 || f.Losses["tcp/ring-full"] != 15 || f.CPUNs != 4*partNs/100 {
+	if f.EndNs != 4*partNs || f.Rows["exchanges"] != 300 || f.Losses["tcp/ring-full"] != 15 || f.CPUNs != 3e8 {
 		t.Errorf("summary is %+v", f)
+	}
+	self, err := All[Self](c)
+	must(t, err)
+	if cost := CostOf(self, c.Manifest.Recording); cost.CPUNs != 3*99e6 {
+		t.Errorf("by its rows recording cost %d ns", cost.CPUNs)
 	}
 	places := map[int64]bool{}
 	for _, table := range c.Tables() {

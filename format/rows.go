@@ -182,7 +182,8 @@ type Loss struct {
 }
 
 // Self is a row of table self: what the recorder cost, and a clock pair.
-// Counters run from the recording's start.
+// Counters run from the capture's start; in one of several parts, from that of
+// each, see CostOf.
 type Self struct {
 	TsNs         int64 `parquet:"ts_ns,delta"`
 	RealtimeNs   int64 `parquet:"realtime_ns,delta"` // CLOCK_REALTIME at TsNs, since the Unix epoch

@@ -190,7 +190,7 @@ var specs = []tableSpec{
 		{"cause", unitEnum, "never", "why"},
 		{"count", unitCount, "never", "how many"},
 	}},
-	{"self", "What the recorder cost, and a pair of clocks. Counters run from the recording's start.", []spec{
+	{"self", "What the recorder cost, and a pair of clocks. Counters run from the capture's start; in one that was joined of parts, from that of each.", []spec{
 		{"ts_ns", unitTime, "never", "when the row was made"},
 		{"realtime_ns", "ns since the Unix epoch", "not known", "CLOCK_REALTIME at ts_ns"},
 		{"cpu_ns", unitNs, "not known", "user and system time of the recorder"},

@@ -1,6 +1,7 @@
 package reports
 
 import (
+	"maps"
 	"math"
 	"slices"
 
@@ -23,7 +24,7 @@ type lineChart struct {
 	lines                []line
 }
 
-// line is one of them: of each point the sum in its window.
+// line is one of them: of each point the sum in its window, -1: not recorded.
 type line struct {
 	name   string
 	values []int64
@@ -42,7 +43,7 @@ func (c *lineChart) scaled(v int64) float64 {
 func (c *lineChart) live() liveChart {
 	live := liveChart{window: c.p.window, starts: c.starts, flags: c.flags}
 	for _, l := range c.lines {
-		live.series = append(live.series, liveSeries{cut(nameText(l.name), nameHTML), c.unit, func(i int) (int64, bool) { return l.values[i], true }})
+		live.series = append(live.series, liveSeries{cut(nameText(l.name), nameHTML), c.unit, func(i int) (int64, bool) { return l.values[i], l.values[i] >= 0 }})
 	}
 	return live
 }
@@ -118,8 +119,11 @@ func (c *lineChart) y(d *chart, v float64) float64 {
 func (c *lineChart) path(d *chart, l line) string {
 	text, last := "", int64(math.MinInt64)
 	for i, start := range c.starts {
+		if l.values[i] < 0 {
+			continue
+		}
 		y := px(c.y(d, c.scaled(l.values[i])))
-		if start-last > c.p.window+c.p.window/2 || i == 0 {
+		if text == "" || start-last > c.p.window+c.p.window/2 {
 			text += "M" + px(d.x(start)) + "," + y
 		} else {
 			text += "V" + y
@@ -135,7 +139,9 @@ func (c *lineChart) hovers(d *chart) {
 	for i, start := range c.starts {
 		title := clockText(start) + " UTC"
 		for _, l := range c.lines {
-			title += " · " + cut(nameText(l.name), nameHTML) + " " + c.text(c.scaled(l.values[i]))
+			if l.values[i] >= 0 {
+				title += " · " + cut(nameText(l.name), nameHTML) + " " + c.text(c.scaled(l.values[i]))
+			}
 		}
 		x := d.x(start)
 		d.Hovers = append(d.Hovers, box(x, latencyTop, min(d.wide(), chartRight-x), rateBottom-latencyTop, "hover", title))
@@ -151,7 +157,10 @@ func (c *lineChart) table() table {
 	specs := []spec[int]{{column{Head: "UTC"}, func(i *int) cell { return word(pointTime(c.starts[*i], c.flags[*i]&1 != 0)) }}}
 	for _, l := range c.lines {
 		specs = append(specs, number(cut(nameText(l.name), nameHTML), "", 0, func(i *int) cell {
-			if l.values[*i] == 0 {
+			switch {
+			case l.values[*i] < 0:
+				return cell{Text: absent}
+			case l.values[*i] == 0:
 				return cell{Text: "0", Tone: toneZero}
 			}
 			if c.unit == unitFaults {
@@ -181,8 +190,13 @@ func cpuCharts(a *analyze.Analysis) (charts []lineChart) {
 		c := lineChart{name: of.name, caption: of.caption, about: of.about + ", by service; the numbers are in the table below", p: p, unit: of.unit, text: coresText}
 		timed := slices.DeleteFunc(workers(a), func(s service) bool { return len(s.CPUSeries) == 0 })
 		slices.SortStableFunc(timed, func(x, y service) int { return int(min(max(of.total(y.CPU)-of.total(x.CPU), -1), 1)) })
+		series := make([][]analyze.CPUPoint, len(timed))
 		for i := range timed {
-			c.add(cpuPoints.thin(p, timed[i].CPUSeries), timed[i].Name, i < lineServices && of.total(timed[i].CPU) > 0, of.value)
+			series[i] = cpuPoints.thin(p, timed[i].CPUSeries)
+		}
+		c.begin(series)
+		for i := range timed {
+			c.add(series[i], timed[i].Name, i < lineServices && of.total(timed[i].CPU) > 0, of.value)
 		}
 		if len(c.lines) > 0 && p.end > p.start {
 			charts = append(charts, c)
@@ -191,20 +205,33 @@ func cpuCharts(a *analyze.Analysis) (charts []lineChart) {
 	return charts
 }
 
-// add adds the points of a service to the line of all, and as one of its own.
-// The points of all services are the same windows.
-func (c *lineChart) add(points []analyze.CPUPoint, name string, own bool, value func(*analyze.CPUPoint) int64) {
-	if c.starts == nil {
-		c.lines = []line{{"all services", make([]int64, len(points))}}
+// begin sets the points of the chart: those of any series. A service has none in
+// windows in which its node was not recorded.
+func (c *lineChart) begin(all [][]analyze.CPUPoint) {
+	flags := map[int64]int64{}
+	for _, points := range all {
 		for _, w := range points {
-			c.starts = append(c.starts, w.StartNs)
-			c.flags = append(c.flags, windowFlag(w.Partial, w.Lost))
+			flags[w.StartNs] |= windowFlag(w.Partial, w.Lost)
 		}
 	}
-	values := make([]int64, len(c.starts))
-	for i := range points[:min(len(points), len(values))] {
-		values[i] = value(&points[i])
-		c.lines[0].values[i] += values[i]
+	c.starts = slices.Sorted(maps.Keys(flags))
+	for _, start := range c.starts {
+		c.flags = append(c.flags, flags[start])
+	}
+	if len(all) > 0 {
+		c.lines = []line{{"all services", make([]int64, len(c.starts))}}
+	}
+}
+
+// add adds the points of a service to the line of all, and as one of its own.
+func (c *lineChart) add(points []analyze.CPUPoint, name string, own bool, value func(*analyze.CPUPoint) int64) {
+	values := slices.Repeat([]int64{-1}, len(c.starts))
+	for i, start := range c.starts {
+		if len(points) > 0 && points[0].StartNs == start {
+			values[i] = value(&points[0])
+			c.lines[0].values[i] += values[i]
+			points = points[1:]
+		}
 	}
 	if own {
 		c.lines = append(c.lines, line{name, values})

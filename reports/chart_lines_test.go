@@ -190,3 +190,49 @@ func TestHeatMapsShareTheirTime(t *testing.T) {
 		}
 	}
 }
+
+// A service whose node was not recorded for a while has a hole in its line, and
+// no 0; the others are drawn at their own times.
+func TestCPUChartsOfANodeWithAGap(t *testing.T) {
+	a := &analyze.Analysis{WindowNs: second, StartNs: start, EndNs: start + 10*second}
+	for _, name := range []string{"a", "b"} {
+		s := analyze.Service{Name: name, CPU: used(1, 0), CPUSeries: cpuWaves(10, 1, 0)}
+		if name == "a" {
+			s.CPUSeries = append(s.CPUSeries[:3:3], s.CPUSeries[6:]...)
+		}
+		a.Services = append(a.Services, s)
+	}
+	c := cpuCharts(a)[0]
+	for i, v := range c.lines[1].values {
+		other := a.Services[1].CPUSeries[i].OnCPUNs
+		if hole := i >= 3 && i < 6; hole != (v < 0) || c.lines[2].values[i] != other || c.lines[0].values[i] != other+max(v, 0) {
+			t.Errorf("point %d: %d, %d, all %d", i, v, c.lines[2].values[i], c.lines[0].values[i])
+		}
+	}
+	d := chart{p: c.p}
+	d.busiest = 2
+	if path := c.path(&d, c.lines[1]); strings.Count(path, "M") != 2 {
+		t.Errorf("the line is %s", path)
+	}
+	if text := c.table().Rows[4][2].Text; text != absent {
+		t.Errorf("the table says %q in the hole", text)
+	}
+	live := c.live()
+	if _, measured := live.series[1].of(4); measured {
+		t.Error("the live chart has a value in the hole")
+	}
+}
+
+// A point of several windows that lacks some is partial.
+func TestThinMarksHoles(t *testing.T) {
+	var series []analyze.CPUPoint
+	for i := range int64(12) {
+		if i != 5 {
+			series = append(series, analyze.CPUPoint{StartNs: start + i*second, OnCPUNs: 1})
+		}
+	}
+	points := cpuPoints.thin(period{start: start, end: start + 12*second, window: 4 * second, merged: 4}, series)
+	if len(points) != 3 || points[0].Partial || !points[1].Partial || points[2].Partial || points[1].OnCPUNs != 3 {
+		t.Errorf("points are %+v", points)
+	}
+}

@@ -50,7 +50,11 @@ func heats(a *analyze.Analysis) (views []heatView, more int) {
 			more++
 			continue
 		}
-		views = append(views, drawHeat(m, len(views), a.EndNs))
+		view := drawHeat(m, len(views), a.EndNs)
+		if dark := a.EndNs - a.StartNs - a.RecordedNs(); dark > 0 {
+			view.Caption += " Of " + DurationText(dark) + " nothing was recorded: there it is empty, not idle."
+		}
+		views = append(views, view)
 	}
 	return views, more
 }

@@ -16,8 +16,9 @@ type period struct {
 
 // points says how the points of one kind of series are read.
 type points[T any] struct {
-	start func(*T) *int64 // of its window
-	add   func(to, w *T)  // adds a window to a point
+	start   func(*T) *int64 // of its window
+	partial func(*T) *bool
+	add     func(to, w *T) // adds a window to a point
 }
 
 // In a point of several windows counts add up, and of each percentile the worst
@@ -25,6 +26,7 @@ type points[T any] struct {
 var (
 	servicePoints = points[analyze.Point]{
 		func(w *analyze.Point) *int64 { return &w.StartNs },
+		func(w *analyze.Point) *bool { return &w.Partial },
 		func(to, w *analyze.Point) {
 			to.Partial = to.Partial || w.Partial
 			to.Requests += w.Requests
@@ -37,6 +39,7 @@ var (
 	}
 	cpuPoints = points[analyze.CPUPoint]{
 		func(w *analyze.CPUPoint) *int64 { return &w.StartNs },
+		func(w *analyze.CPUPoint) *bool { return &w.Partial },
 		func(to, w *analyze.CPUPoint) {
 			to.Partial = to.Partial || w.Partial
 			to.OnCPUNs += w.OnCPUNs
@@ -46,6 +49,7 @@ var (
 	}
 	diskPoints = points[analyze.DiskPoint]{
 		func(w *analyze.DiskPoint) *int64 { return &w.StartNs },
+		func(w *analyze.DiskPoint) *bool { return &w.Partial },
 		func(to, w *analyze.DiskPoint) {
 			to.Partial = to.Partial || w.Partial
 			to.IOs += w.IOs
@@ -57,6 +61,7 @@ var (
 	}
 	faultPoints = points[analyze.NetworkPoint]{
 		func(w *analyze.NetworkPoint) *int64 { return &w.StartNs },
+		func(w *analyze.NetworkPoint) *bool { return &w.Partial },
 		func(to, w *analyze.NetworkPoint) {
 			to.Partial = to.Partial || w.Partial
 			to.Retransmits += w.Retransmits
@@ -82,20 +87,25 @@ func (k points[T]) period(window int64, all ...[]T) period {
 	return p.within(chartPoints)
 }
 
-// thin merges the windows that fall into one point.
+// thin merges the windows that fall into one point. A point that lacks some,
+// because they were not recorded, is partial.
 func (k points[T]) thin(p period, series []T) []T {
 	if p.merged <= 1 || p.window <= 0 {
 		return series
 	}
-	out := []T{}
+	out, windows := []T{}, int64(0)
 	for i := range series {
 		w := &series[i]
 		start := p.start + (*k.start(w)-p.start)/p.window*p.window
-		if len(out) == 0 || *k.start(&out[len(out)-1]) != start {
+		if n := len(out); n == 0 || *k.start(&out[n-1]) != start {
+			if n > 0 && windows < p.merged {
+				*k.partial(&out[n-1]) = true
+			}
 			var point T
 			*k.start(&point) = start
-			out = append(out, point)
+			out, windows = append(out, point), 0
 		}
+		windows++
 		k.add(&out[len(out)-1], w)
 	}
 	return out

@@ -32,10 +32,10 @@ func workers(a *analyze.Analysis) []service {
 // cpuColumns are the columns of what threads did on the CPUs.
 func cpuColumns[T any](a *analyze.Analysis, of func(*T) *analyze.CPU) []spec[T] {
 	perS := func(n int64) cell {
-		if a.EndNs <= a.StartNs {
+		if a.RecordedNs() <= 0 {
 			return cell{Text: absent}
 		}
-		return cell{Text: rateText(float64(n) * 1e9 / float64(a.EndNs-a.StartNs))}
+		return cell{Text: rateText(float64(n) * 1e9 / float64(a.RecordedNs()))}
 	}
 	return []spec[T]{
 		number("CPUs", hintCores, 0, func(t *T) cell { return cell{Text: coresText(of(t).Cores)} }),

@@ -2,6 +2,7 @@ package network
 
 import (
 	"cmp"
+	"slices"
 
 	"kmon/analyze/stat"
 )
@@ -84,6 +85,17 @@ func (t Tally[K]) Busiest() (best K) {
 		}
 	}
 	return best
+}
+
+// Most gives the keys with the highest counts, at most n, the highest first, the
+// least of equals first.
+func (t Tally[K]) Most(n int) []K {
+	keys := make([]K, 0, len(t))
+	for key := range t {
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b K) int { return cmp.Or(cmp.Compare(t[b], t[a]), cmp.Compare(a, b)) })
+	return keys[:min(n, len(keys))]
 }
 
 func (t *Tally[K]) merge(o Tally[K]) {

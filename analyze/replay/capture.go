@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"kmon/format"
@@ -25,8 +27,11 @@ type Capture struct {
 	Marks      []format.Mark
 	StartNs    int64 // of the recording, monotonic
 	EndNs      int64 // monotonic; of a cut file, the last time it holds
-	OffsetNs   int64 // Unix time − monotonic time, at the start
-	DriftNs    int64 // largest change of the offset among the clock pairs
+	// Gaps are the times between StartNs and EndNs of which nothing is known,
+	// and first, if the recording began earlier, the time before.
+	Gaps     []format.Gap
+	OffsetNs int64 // Unix time − monotonic time, at the start
+	DriftNs  int64 // largest change of the offset among the clock pairs
 	// Rows counts the rows read, by table; those of exchanges are complete
 	// after Each.
 	Rows map[string]int64
@@ -62,7 +67,18 @@ func (c *Capture) Damaged() int {
 	return n
 }
 
-// SHA256 is the hash of the whole file, in hex.
+// Parts gives the files of a capture of several, by time; nil: it is one file.
+func (c *Capture) Parts() []*format.Capture { return c.file.Parts() }
+
+// LastPart is the last part of its recording that the capture has, 0 when the
+// recording is one file.
+func (c *Capture) LastPart() int {
+	_, last := c.file.PartRange()
+	return last
+}
+
+// SHA256 is the hash of the whole file, in hex; of parts, that of all of them
+// one after the other.
 func (c *Capture) SHA256() (string, error) { return c.file.SHA256() }
 
 // Close releases the file.
@@ -77,18 +93,25 @@ func Open(ctx context.Context, path string, index int) (*Capture, error) {
 	if err != nil {
 		return nil, err
 	}
+	return New(ctx, file, index)
+}
+
+// New is Open for a file, or the parts of a recording, that is open already and
+// that it takes over.
+func New(ctx context.Context, file *format.Capture, index int) (*Capture, error) {
 	c := &Capture{
-		Index: index, Path: path, file: file,
+		Index: index, Path: file.Path, file: file,
 		Manifest: file.Manifest, Final: file.Final,
 		StartNs:  file.Manifest.Clock.MonotonicNs,
 		OffsetNs: file.Manifest.Clock.RealtimeNs - file.Manifest.Clock.MonotonicNs,
+		Gaps:     file.Gaps(),
 		segments: file.Segments("exchanges"),
 		Rows:     map[string]int64{},
 	}
 	c.Manifest.Host.Name = hostName(c.Manifest.Host.Name)
 	if err := c.load(ctx); err != nil {
 		_ = file.Close() // only read
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, fmt.Errorf("%s: %w", file.Path, err)
 	}
 	return c, nil
 }
@@ -147,6 +170,7 @@ func (c *Capture) loadSmall() (err error) {
 	if c.Listeners, err = all[format.Listener](c, "listeners"); err != nil {
 		return err
 	}
+	c.Listeners = distinct(c.Listeners)
 	if c.Interfaces, err = all[format.Interface](c, "interfaces"); err != nil {
 		return err
 	}
@@ -157,8 +181,37 @@ func (c *Capture) loadSmall() (err error) {
 		return err
 	}
 	c.Losses = append(c.Losses, c.file.Unwritten()...)
-	c.Marks, err = all[format.Mark](c, "marks")
+	if c.Marks, err = all[format.Mark](c, "marks"); c.Manifest.Recording != nil {
+		c.Marks = withoutRepeated(c.Marks)
+	}
 	return err
+}
+
+// withoutRepeated leaves out warnings that were given before: each part of a
+// recording gives them again.
+func withoutRepeated(marks []format.Mark) []format.Mark {
+	given := map[string]bool{}
+	return slices.DeleteFunc(marks, func(m format.Mark) bool {
+		if m.Kind != "warning" {
+			return false
+		}
+		again := given[m.Text]
+		given[m.Text] = true
+		return again
+	})
+}
+
+// distinct leaves out listeners that were told before: each part of a recording
+// tells them again, as they were first seen or as they are.
+func distinct(rows []format.Listener) []format.Listener {
+	slices.SortStableFunc(rows, func(a, b format.Listener) int { return cmp.Compare(a.TsNs, b.TsNs) })
+	seen := make(map[format.Listener]bool, len(rows))
+	return slices.DeleteFunc(rows, func(row format.Listener) bool {
+		row.TsNs, row.Backlog = 0, 0
+		known := seen[row]
+		seen[row] = true
+		return known
+	})
 }
 
 // findRange sets EndNs as the file says, else as the last time it holds, and

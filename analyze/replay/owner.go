@@ -157,6 +157,7 @@ func groupLives(snapshots []format.Process, events []format.Proc) []life {
 	for i := range lives {
 		l := &lives[i]
 		slices.SortStableFunc(l.snapshots, func(a, b *format.Process) int { return cmp.Compare(a.TsNs, b.TsNs) })
+		l.snapshots = slices.CompactFunc(l.snapshots, restated)
 		slices.SortStableFunc(l.events, func(a, b *format.Proc) int { return cmp.Compare(a.TsNs, b.TsNs) })
 		l.beginBySight()
 	}
@@ -176,6 +177,15 @@ func (l *life) beginBySight() {
 	if len(l.snapshots) > 0 {
 		l.startNs = min(l.startNs, l.snapshots[0].TsNs)
 	}
+}
+
+// restated says whether b only tells again what a told, as rows do that begin a
+// part of a recording. A row of the recorder's own accord tells something new;
+// this one may even be out of date.
+func restated(a, b *format.Process) bool {
+	c := *b
+	c.TsNs = a.TsNs
+	return *a == c
 }
 
 // program is a stretch of a life with one program: from the start or an exec
