@@ -124,7 +124,7 @@ func TestStartsLeaveNothing(t *testing.T) {
 	t.Setenv("TMPDIR", temporary)
 	dir := t.TempDir()
 	startAndStop(t, dir) // the first opens what stays open, as the poller
-	filesBefore, goroutinesBefore, mountsBefore := openFiles(t), runtime.NumGoroutine(), kernelMounts(t)
+	filesBefore, goroutinesBefore, mountsBefore, heapBefore := openFiles(t), runtime.NumGoroutine(), kernelMounts(t), heapBytes()
 	began := time.Now()
 	var made heldObjects
 	for range starts {
@@ -133,6 +133,10 @@ func TestStartsLeaveNothing(t *testing.T) {
 	took := time.Since(began)
 	made.waitUntilGone(t)
 	waitUntil(t, "goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutinesBefore })
+	heap := heapBytes() - heapBefore
+	if heap > 8<<20 {
+		t.Errorf("%d bytes more of memory are in use than before", heap)
+	}
 	if files := openFiles(t); !slices.Equal(files, filesBefore) {
 		t.Errorf("open files before %q\nafter %q", filesBefore, files)
 	}
@@ -144,9 +148,17 @@ func TestStartsLeaveNothing(t *testing.T) {
 			t.Errorf("files are left in %s: %v, %v", d, left, err)
 		}
 	}
-	_, maxRSS := usage()
-	t.Logf("%d starts and stops in %v, %d programs, %d maps and %d links came and went, at most %d MiB resident",
-		starts, took.Round(time.Second), len(made.programs), len(made.maps), len(made.links), maxRSS>>20)
+	t.Logf("%d starts and stops in %v, %d programs, %d maps and %d links came and went, %d KiB more memory in use",
+		starts, took.Round(time.Second), len(made.programs), len(made.maps), len(made.links), heap>>10)
+}
+
+// heapBytes is the memory in use.
+func heapBytes() int64 {
+	runtime.GC()
+	runtime.GC() // what finalizers held
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 // startAndStop records for a moment and removes the capture. It returns what the

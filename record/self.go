@@ -22,14 +22,37 @@ func (r *recorder) self(clock format.ClockPair) format.Self {
 	}
 }
 
-// usage is the CPU time of this process and the most memory it had resident
-// (getrusage(2)).
+// usage is the CPU time of this process and the most memory it had resident.
+// getrusage(2) tells the latter, too, but for a process that was started by a
+// large one it tells the memory of that.
 func usage() (cpuNs, maxRSSBytes int64) {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
 		return 0, 0 // cannot fail with these arguments
 	}
-	return u.Utime.Nano() + u.Stime.Nano(), u.Maxrss << 10
+	maxRSSBytes = u.Maxrss << 10
+	if peak := peakRSSBytes(); peak > 0 {
+		maxRSSBytes = peak
+	}
+	return u.Utime.Nano() + u.Stime.Nano(), maxRSSBytes
+}
+
+// peakRSSBytes reads VmHWM of /proc/self/status; 0: not known.
+func peakRSSBytes() int64 {
+	data, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		return 0
+	}
+	for line := range bytes.Lines(data) {
+		if rest, ok := bytes.CutPrefix(line, []byte("VmHWM:")); ok {
+			kib, err := strconv.ParseInt(string(bytes.TrimSpace(bytes.TrimSuffix(bytes.TrimSpace(rest), []byte("kB")))), 10, 64)
+			if err != nil {
+				return 0
+			}
+			return kib << 10
+		}
+	}
+	return 0
 }
 
 // rssBytes reads the second number of /proc/self/statm; 0: not known.
