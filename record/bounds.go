@@ -39,7 +39,7 @@ type bounds struct {
 
 // beginBounds checks that the recording may begin at path.
 func (r *recorder) beginBounds(path string) error {
-	o := r.options
+	o := r.options.divided()
 	if o.MaxSizeBytes != 0 && o.MaxSizeBytes < MinMaxSizeBytes {
 		return fmt.Errorf("a limit of %d bytes is too small for a capture, it is at least %s", o.MaxSizeBytes, mib(MinMaxSizeBytes))
 	}

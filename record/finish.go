@@ -20,7 +20,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	r.stopCommand()
 	err = errors.Join(err, r.lastMarks())
 	r.stopSources()
-	err = errors.Join(err, r.endLastPart(), r.waitForProvider(end.MonotonicNs, providerWait), r.empty(end))
+	err = errors.Join(err, r.endLastPart(), r.beginLastDump(end.MonotonicNs), r.waitForProvider(end.MonotonicNs, providerWait), r.empty(end))
 	cpuNs, maxRSS := usage()
 	final := format.Final{
 		EndNs: end.MonotonicNs, EndUnixNs: end.RealtimeNs, StopReason: r.stopReason,
@@ -48,7 +48,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 		Warnings: append(r.warnings(), r.bounds.sentences()...),
 	}
 	r.parts.tell(&result)
-	return result, errors.Join(err, r.parts.close())
+	return result, errors.Join(err, r.endRing(&result, err), r.parts.close())
 }
 
 // providerWait is how long the end of a recording waits for a look at /proc. A

@@ -50,28 +50,57 @@ func Mark(ctx context.Context, text string, pid int) ([]Marked, error) {
 	if err := checkMark(text); err != nil {
 		return nil, err
 	}
-	list, err := os.ReadFile("/proc/net/unix")
+	sockets, err := recorders(pid)
 	if err != nil {
-		return nil, fmt.Errorf("find recorders: %w", err)
+		return nil, err
 	}
 	var all []Marked
-	for _, socket := range markSocketsIn(string(list)) {
-		if pid != 0 && socket.pid != pid {
-			continue
-		}
+	for _, socket := range sockets {
 		path, err := sendMark(ctx, socket.name, text)
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			continue // it ended this moment
 		}
 		all = append(all, Marked{PID: socket.pid, Path: path, Err: err})
 	}
-	switch {
-	case len(all) == 0 && pid != 0:
-		return nil, fmt.Errorf("%w as process %d", ErrNotRecording, pid)
-	case len(all) == 0:
-		return nil, ErrNotRecording
+	if len(all) == 0 {
+		return nil, notRecording(pid)
 	}
 	return all, nil
+}
+
+// recorders gives the sockets of the recorders of this network namespace, or of
+// the one with pid, if pid is not 0; at least one.
+func recorders(pid int) ([]markAddress, error) {
+	list, err := os.ReadFile("/proc/net/unix")
+	if err != nil {
+		return nil, fmt.Errorf("find recorders: %w", err)
+	}
+	found := slices.DeleteFunc(markSocketsIn(string(list)), func(s markAddress) bool { return pid != 0 && s.pid != pid })
+	if len(found) == 0 {
+		return nil, notRecording(pid)
+	}
+	return found, nil
+}
+
+// notRecording says that no recorder was found, or none with pid.
+func notRecording(pid int) error {
+	if pid != 0 {
+		return fmt.Errorf("%w as process %d", ErrNotRecording, pid)
+	}
+	return ErrNotRecording
+}
+
+// Recorders gives the pids of the recorders of this network namespace, sorted.
+func Recorders() []int {
+	sockets, err := recorders(0)
+	if err != nil {
+		return nil
+	}
+	var pids []int
+	for _, s := range sockets {
+		pids = append(pids, s.pid)
+	}
+	return slices.Compact(pids)
 }
 
 // checkMark refuses what no row may hold.
@@ -127,19 +156,21 @@ func sendMark(ctx context.Context, address, text string) (path string, err error
 	if _, err := conn.Write([]byte(text)); err != nil {
 		return "", err
 	}
-	answer, _, err := receive(conn.(*net.UnixConn))
+	answer, err := receive(conn.(*net.UnixConn))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "", errors.New("no answer: it is about to end, or takes marks from root and its own user only")
+		return "", errNoAnswer
 	}
 	if err != nil {
 		return "", err
 	}
-	path, ok := strings.CutPrefix(answer, markAccepted)
+	path, ok := strings.CutPrefix(answer.text, markAccepted)
 	if !ok {
-		return "", errors.New(answer)
+		return "", errors.New(answer.text)
 	}
 	return path, nil
 }
+
+var errNoAnswer = errors.New("no answer: it is about to end, or listens to root and its own user only")
 
 // withCredentials has the kernel tell who sent what is received.
 func withCredentials(_, _ string, raw syscall.RawConn) error {
@@ -153,33 +184,40 @@ func withCredentials(_, _ string, raw syscall.RawConn) error {
 // maxDatagram is longer than a mark and than the answer to it, a path.
 const maxDatagram = 8 << 10
 
+// datagram is what somebody who is trusted has sent.
+type datagram struct {
+	text   string
+	from   *net.UnixAddr
+	sender unix.Ucred
+}
+
 // receive returns the next datagram from root or from this process's user;
 // those of others are dropped, for anybody may send here.
-func receive(conn *net.UnixConn) (text string, from *net.UnixAddr, err error) {
+func receive(conn *net.UnixConn) (datagram, error) {
 	// There is room for the credentials, which come first, and for nothing else:
 	// descriptors that anybody may attach are not taken.
 	buf, control := make([]byte, maxDatagram), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
 	for {
 		n, nc, _, from, err := conn.ReadMsgUnix(buf, control)
 		if err != nil {
-			return "", nil, err
+			return datagram{}, err
 		}
-		if trusted(control[:nc]) {
-			return string(buf[:n]), from, nil
+		if sender, ok := trusted(control[:nc]); ok {
+			return datagram{string(buf[:n]), from, sender}, nil
 		}
 	}
 }
 
 // trusted looks at the credentials that the kernel has attached.
-func trusted(control []byte) bool {
+func trusted(control []byte) (sender unix.Ucred, ok bool) {
 	messages, err := unix.ParseSocketControlMessage(control)
 	if err != nil {
-		return false
+		return unix.Ucred{}, false
 	}
 	for _, m := range messages {
 		if sender, err := unix.ParseUnixCredentials(&m); err == nil {
-			return sender.Uid == 0 || int(sender.Uid) == os.Geteuid()
+			return *sender, sender.Uid == 0 || int(sender.Uid) == os.Geteuid()
 		}
 	}
-	return false
+	return unix.Ucred{}, false
 }

@@ -71,7 +71,7 @@ func TestSendersOfMarks(t *testing.T) {
 		{nil, false},
 		{[]byte("garbage"), false},
 	} {
-		if got := trusted(test.control); got != test.want {
+		if _, got := trusted(test.control); got != test.want {
 			t.Errorf("%x: got %v, want %v", test.control, got, test.want)
 		}
 	}
@@ -121,7 +121,7 @@ func TestMarksReachTheCapture(t *testing.T) {
 // Whoever sends files along with a mark does not fill the recorder's table of
 // open files.
 func TestMarksBringNoFiles(t *testing.T) {
-	r := &recorder{}
+	r := &recorder{session: new(probe.Session)}
 	r.listenForMarks(t.Context())
 	if r.conn == nil {
 		t.Fatal("no socket")

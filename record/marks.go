@@ -25,6 +25,7 @@ type receivedMark struct {
 	tsNs       int64
 	kind, text string
 	from       *net.UnixAddr // nil: the recorder's own
+	by         string        // who asks for a dump
 }
 
 // maxMarks bounds the marks that wait to be written; senders wait meanwhile.
@@ -50,18 +51,27 @@ func (r *recorder) listenForMarks(ctx context.Context) {
 		r.received <- receivedMark{tsNs: r.startNs, kind: "warning", text: "kmon mark cannot reach this recording: " + err.Error()}
 		return
 	}
-	context.AfterFunc(ctx, func() { _ = r.conn.Close() }) // it only receives
+	context.AfterFunc(ctx, func() { // who waits for a dump of the ring is told until the end
+		if r.ring == nil {
+			_ = r.conn.Close() // it only receives
+		}
+	})
 	go r.receiveMarks(ctx)
 }
 
 func (r *recorder) receiveMarks(ctx context.Context) {
 	for {
-		text, from, err := receive(r.conn)
+		d, err := receive(r.conn)
 		if err != nil {
 			return // closed
 		}
+		m := receivedMark{tsNs: provider.Clock().MonotonicNs, kind: "user", text: d.text, from: d.from}
+		if reason, dump := strings.CutPrefix(d.text, dumpRequest); dump {
+			m.kind, m.text = "dump", reason
+			m.by = fmt.Sprintf("kmon dump, process %d of user %d", d.sender.Pid, d.sender.Uid)
+		}
 		select {
-		case r.received <- receivedMark{provider.Clock().MonotonicNs, "user", text, from}:
+		case r.received <- m:
 		case <-ctx.Done():
 			return
 		}
@@ -73,19 +83,28 @@ func (r *recorder) takeMarks() error {
 	for {
 		select {
 		case m := <-r.received:
+			if m.kind == "dump" {
+				r.askedForDump(m)
+				continue
+			}
 			answer := markAccepted + absolute(r.path)
 			if err := checkMark(m.text); err != nil && m.from != nil {
 				answer = err.Error()
 			} else if err := r.mark(m.tsNs, m.kind, m.text); err != nil {
 				return err
 			}
-			if m.from != nil {
-				// The sender may have given up, and the mark stands all the same.
-				_, _ = r.conn.WriteToUnix([]byte(answer), m.from)
-			}
+			r.answer(m.from, answer)
 		default:
 			return nil
 		}
+	}
+}
+
+// answer tells whoever sent a mark or asked for a dump. The sender may have
+// given up, and the mark stands all the same.
+func (r *recorder) answer(to *net.UnixAddr, text string) {
+	if to != nil && r.conn != nil {
+		_, _ = r.conn.WriteToUnix([]byte(text), to)
 	}
 }
 
@@ -119,11 +138,19 @@ func (r *recorder) markLosses(nowNs int64, lost []probe.Lost) error {
 // lastMarks writes the marks that arrived until the end and takes no more.
 func (r *recorder) lastMarks() error {
 	err := r.takeMarks()
-	if r.conn == nil {
-		return err
-	}
-	if e := r.conn.Close(); e != nil && !errors.Is(e, net.ErrClosed) {
-		err = errors.Join(err, e)
+	if r.ring == nil {
+		err = errors.Join(err, r.closeMarks())
 	}
 	return err
+}
+
+// closeMarks closes the socket.
+func (r *recorder) closeMarks() error {
+	if r.conn == nil {
+		return nil
+	}
+	if err := r.conn.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }

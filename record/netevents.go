@@ -16,6 +16,7 @@ func (r *recorder) appendNetEvents(nowNs int64, last bool) error {
 		rows = slices.DeleteFunc(rows, func(row format.NetEvent) bool { return !r.ofTargets.wants(&row, t.Ports, places) })
 	}
 	r.ofTargets.forget(nowNs)
+	r.watching().NetEvents(rows)
 	return errors.Join(err, format.Append(r.writer, rows...))
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -17,6 +18,7 @@ import (
 	"kmon/record/probe"
 	"kmon/record/provider"
 	"kmon/record/secret"
+	"kmon/record/trigger"
 )
 
 // Options say what to record and for how long. The zero value records
@@ -33,6 +35,26 @@ type Options struct {
 	MaxSizeBytes int64
 	// Rotate divides the recording into several files.
 	Rotate Rotation
+	// Ring keeps the last so much of the recording, at least MinRing, in a
+	// directory beside Output, and writes it out as a dump, Output with the time
+	// in its name, when that is asked for (Dump, Dumps), when a trigger fires,
+	// and at the end; 0: the whole recording is kept. MaxSizeBytes bounds ring and dump
+	// together; 0: DefaultRingBytes.
+	Ring time.Duration
+	// Triggers are conditions that have a Ring written out.
+	Triggers []trigger.Condition
+	// NoLastDump leaves out the dump with which a Ring ends.
+	NoLastDump bool
+	// Dumps, if not nil, asks for dumps, with who asks.
+	Dumps <-chan string
+	// Notices, if not nil, gets sentences about dumps and triggers as they
+	// happen; one is dropped when there is no room.
+	Notices chan<- string
+
+	// For tests:
+	pressure    fs.FS         // root of proc/pressure; nil: the host's
+	triggerTail time.Duration // 0: the usual one
+	shortRing   bool          // Ring may be less than MinRing
 	// MinFreeBytes ends the recording before the file system that holds the
 	// capture has less free; 0: DefaultMinFreeBytes, or a hundredth of a file
 	// system where that is less; negative: not looked at.
@@ -115,13 +137,15 @@ type Status struct {
 	Rows      int64
 	SizeBytes int64 // of all parts that are there
 	Lost      int64
-	Part      int // that is written, from 1; 0: the recording is one file
+	Part      int           // that is written, from 1; 0: the recording is one file
+	Kept      time.Duration // how much a Ring has; 0: there is none
 }
 
 // Result is a finished recording.
 type Result struct {
 	Path        string           // ends in .part if the file could not be given its name; of several, the last
-	Parts       *Parts           // nil: the recording is one file
+	Parts       *Parts           // nil: the recording is one file, or has a Ring
+	Ring        *Ring            // nil: there is none; Path is then the last dump's, "" if there is none
 	Rows        map[string]int64 // per table, in the file, in all parts, those that were removed among them
 	SizeBytes   int64            // of all parts that are there
 	Losses      map[string]int64 // "collector/cause" → events; "table/write" → rows that could not be written
@@ -135,6 +159,13 @@ type Result struct {
 	ExitCode   int      // of Command; 128+n when signal n ended it
 	Unresolved []string // selectors that stood for nothing at the end
 	Warnings   []string // why names of processes may be wrong, which bound ended the recording; sentences
+}
+
+// Ring is what became of Options.Ring. SizeBytes of the Result are the last dump's,
+// and so are its Rows, if the recording ended with a dump.
+type Ring struct {
+	Dumps int    // that were written
+	Left  string // directory of the parts; "": it was removed
 }
 
 // Parts are the files of a recording with Options.Rotate.
@@ -200,6 +231,9 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.checkRing(); err != nil {
+		return nil, err
+	}
 	calls, err := r.calls()
 	if err != nil {
 		return nil, err
@@ -248,18 +282,22 @@ func (r *recorder) begin(plan probe.Plan) error {
 	if err := r.beginBounds(path); err != nil {
 		return err
 	}
-	if err := r.createFirst(path, r.manifest(plan, host, clock)); err != nil {
+	path, err := r.beginRing(path)
+	if err != nil {
 		return err
+	}
+	if err := r.createFirst(path, r.manifest(plan, host, clock)); err != nil {
+		return errors.Join(err, r.abandonRing())
 	}
 	r.startNs = clock.MonotonicNs
 	r.options.Writing.set(r.writer.Path())
 	// Programs last: what fails before has none to detach.
-	err := r.appendFirst(clock.MonotonicNs, first)
+	err = r.appendFirst(clock.MonotonicNs, first)
 	if err == nil {
 		err = r.startPrograms(plan, host)
 	}
 	if err != nil {
-		return errors.Join(err, r.writer.Discard(), r.parts.close())
+		return errors.Join(err, r.writer.Discard(), r.parts.close(), r.abandonRing())
 	}
 	return nil
 }
@@ -274,7 +312,7 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 	for _, warning := range r.warned {
 		errs = append(errs, r.mark(nowNs, "warning", warning))
 	}
-	return errors.Join(append(errs, r.appendSnapshot(first))...)
+	return errors.Join(append(errs, r.appendSnapshot(first), r.warnOfStrangers(nowNs, first.Processes))...)
 }
 
 // startPrograms lets the kernel record. The recording begins here.
@@ -385,6 +423,8 @@ func (o Options) stored() map[string]string {
 	set("duration", o.Duration.String(), o.Duration != 0)
 	set("max_size_bytes", fmt.Sprint(o.MaxSizeBytes), o.MaxSizeBytes != 0)
 	set("min_free_bytes", fmt.Sprint(max(0, o.MinFreeBytes)), o.MinFreeBytes != 0)
+	set("ring", o.Ring.String(), o.Ring != 0)
+	set("triggers", fmt.Sprint(o.Triggers), len(o.Triggers) > 0)
 	set("rotate_bytes", fmt.Sprint(o.Rotate.SizeBytes), o.Rotate.SizeBytes != 0)
 	set("rotate_every", o.Rotate.Every.String(), o.Rotate.Every != 0)
 	set("rotate_count", fmt.Sprint(o.Rotate.Count), o.Rotate.Count != 0)

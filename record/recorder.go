@@ -46,6 +46,7 @@ type recorder struct {
 	writer      *format.Writer
 	parts       *parts // nil: the recording is one file
 	before      cost   // of the parts before this one
+	ring        *ring  // nil: the whole recording is kept
 	decoder     probe.Decoder
 	stopSources context.CancelFunc
 
@@ -119,7 +120,7 @@ func (r *recorder) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if err := errors.Join(r.endInterval(), r.rotate()); err != nil {
+		if err := errors.Join(r.endInterval(), r.rotate(), r.turnRing()); err != nil {
 			return err
 		}
 		if r.shouldStop(ctx) {
@@ -225,6 +226,8 @@ func (r *recorder) appendBatches() error {
 	if !r.targets.All || r.options.ConfigPath != "" { // which may change the targets
 		r.ofTargets.see(r.sockets)
 	}
+	r.watching().Exchanges(r.data.Exchanges)
+	r.watching().Ended(r.procs)
 	r.tellProvider(r.toLookAt)
 	r.stacks.tellEvents(r.procs)
 	r.sockets, r.procs, r.newListeners, r.closedQueues = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.closedQueues[:0]
@@ -259,6 +262,7 @@ func (r *recorder) appendListeners(rows []format.Listener) error {
 func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 	r.stacks.tellProcesses(s.Processes)
 	r.unseen.lookedThrough(&s)
+	r.watching().Processes(s.Processes)
 	return errors.Join(
 		format.Append(r.writer, s.Processes...),
 		r.appendListeners(s.Listeners),
@@ -294,6 +298,9 @@ func (r *recorder) tick() error {
 	if err := r.nameStacks(clock.MonotonicNs); err != nil {
 		return err
 	}
+	if err := r.tickRing(clock.MonotonicNs); err != nil {
+		return err
+	}
 	if err := format.Append(r.writer, r.self(clock.ClockPair)); err != nil {
 		return err
 	}
@@ -316,6 +323,9 @@ func (r *recorder) report() {
 		return
 	}
 	status := Status{Elapsed: time.Since(r.began), Rows: r.rows(), SizeBytes: r.size(), Lost: r.lost, Part: r.partNumber()}
+	if r.ring != nil {
+		status.Kept = r.kept(provider.Clock().MonotonicNs)
+	}
 	select {
 	case r.options.Status <- status:
 	default:

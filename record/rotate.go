@@ -47,15 +47,17 @@ type cost struct{ cpuNs, bpfRunNs int64 }
 
 // createFirst opens the capture, or the first part of it.
 func (r *recorder) createFirst(path string, m format.Manifest) error {
-	if !r.options.Rotate.on() {
+	o := r.options.divided()
+	if !o.Rotate.on() {
 		w, err := format.Create(path, m, format.WriterOptions{MaxBytes: r.options.MaxSizeBytes})
 		r.path, r.writer = path, w
 		return err
 	}
-	p, err := newParts(path, r.options, m)
+	p, err := newParts(path, o, m)
 	if err != nil {
 		return err
 	}
+	p.keepNs = o.Ring.Nanoseconds()
 	w, file, err := p.create(m.Clock)
 	if err != nil {
 		return errors.Join(err, p.dir.Close())
@@ -127,6 +129,9 @@ func (r *recorder) widen() error {
 // markRemoved writes which parts are not there any more.
 func (r *recorder) markRemoved(nowNs int64) error {
 	var errs []error
+	if r.ring != nil { // to whom it is nothing new
+		r.parts.said = nil
+	}
 	for _, text := range r.parts.said {
 		errs = append(errs, r.mark(nowNs, "rotate", text))
 	}
@@ -370,4 +375,22 @@ func (r *recorder) partNumber() int {
 		return 0
 	}
 	return r.parts.current.number
+}
+
+// mayTurn says whether a part may begin: none is being closed, and the one that is
+// written has what it is to begin with.
+func (r *recorder) mayTurn() bool {
+	p := r.parts
+	return p.ending == nil && (p.restating.IsZero() || time.Since(p.restating) >= restateWait)
+}
+
+// startNs is when the oldest part began.
+func (p *parts) startNs() int64 {
+	switch {
+	case len(p.complete) > 0:
+		return p.complete[0].startNs
+	case p.ending != nil:
+		return p.ending.file.startNs
+	}
+	return p.current.startNs
 }

@@ -35,7 +35,7 @@ func TestPackageDocument(t *testing.T) {
 }
 
 // TestExamples executes the examples of every help text on the sample captures.
-// Those of record, mark and doctor, which need a kernel or root, are parsed and
+// Those of record, mark, dump and doctor, which need a kernel or root, are parsed and
 // checked as far as that goes without one.
 func TestExamples(t *testing.T) {
 	for _, verb := range newRoot().Commands() {
@@ -65,7 +65,7 @@ func runExample(t *testing.T, example string) {
 	command, _, _ = strings.Cut(command, " > ")
 	words, err := splitWords(strings.ReplaceAll(command, "node-*.kmon", "node-a.kmon node-b.kmon"))
 	check(t, err)
-	if len(words) > 1 && slices.Contains([]string{"record", "mark", "doctor"}, words[1]) {
+	if len(words) > 1 && slices.Contains([]string{"record", "mark", "dump", "doctor"}, words[1]) {
 		parseOnly(t, words[1:])
 		return
 	}

@@ -39,6 +39,8 @@ are in the same network namespace. TEXT is one line of at most 1024 bytes.`,
 		},
 	}
 	cmd.Flags().StringVar(&pid, "pid", "", "only the recorder that is process `PID`")
-	must(cmd.RegisterFlagCompletionFunc("pid", cobra.NoFileCompletions))
+	must(cmd.RegisterFlagCompletionFunc("pid", func(cmd *cobra.Command, _ []string, start string) ([]string, cobra.ShellCompDirective) {
+		return completeRecorders(cmd, nil, start)
+	}))
 	return cmd
 }

@@ -23,6 +23,7 @@ type recordFlags struct {
 	output     string
 	duration   duration
 	bounds     boundFlags
+	ring       ringFlags
 	collectors []string
 	pids       []string
 	services   []string
@@ -55,6 +56,26 @@ Recording also ends before the capture exceeds --max-size, and before its file
 system has less than --min-free left. Should the disk be full or fail all the
 same, what was written is kept, the capture says what was lost, and the exit
 code is 2.
+
+With --ring 10m it is a flight recorder: it keeps only the last ten minutes, in
+the directory NAME.ring beside FILE, and writes them into NAME-TIME.kmon when
+kmon dump or SIGUSR2 asks for it, when a --trigger holds, and when it ends.
+Recording goes on meanwhile. --max-size then bounds the ring and the dump being
+written (default 1GiB); a busier node keeps less than it was asked for, and each
+dump says how much it has. What is left by a recorder that was killed can be read:
+kmon analyze NAME.ring/*.kmon*. The next one moves it to NAME-TIME.ring.
+
+A trigger is a measure, its window and a bound; it is held against the last
+seconds, once a second:
+
+  p99(service=cart)>200ms   p50, p95, max; of any service without one; over 10s
+  requests(service=cart)<1/s  or >, over 10s; too few only where there were more
+  drops>100/s               resets, retransmits: those of the node, over 1s
+  pressure(memory)>10%      cpu, io: the share of 10s in which something waited
+
+(service=cart,over=1m) sets the window. A quantile needs 20 requests in it, five
+of them over the bound. A trigger that held adds a mark, goes on for 5 s, has the
+ring written out, and rests for the ring's length, a minute at least.
 
 Without -p, --service, --cgroup and --port all processes are recorded but kmon
 itself. With several of them, what matches any of them is recorded.
@@ -91,6 +112,7 @@ it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
   $ kmon record -o shop.kmon -d 5m --service cart --service checkout
   $ kmon record -p 4711 --port 443
   $ kmon record --max-size 500MB --min-free 2GiB
+  $ kmon record --ring 10m --trigger 'p99(service=cart)>200ms' --trigger 'drops>100/s'
   $ kmon record -e cpu --off-cpu-min 100us --sample-hz 499 --user-stacks -d 20s
   $ kmon record --syscalls default --count tcp:tcp_probe -d 30s
   $ kmon record -o bench.kmon -- redis-benchmark -n 100000 -q`,
@@ -115,6 +137,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.StringVarP(&f.output, "output", "o", "", "write this `FILE` (default kmon-HOST-UTC.kmon)")
 	flags.VarP(&f.duration, "duration", "d", "stop after this `TIME`: 30s, 5m (default: until interrupted)")
 	f.bounds.register(cmd, flags)
+	f.ring.register(cmd, flags)
 	flags.StringSliceVarP(&f.collectors, "events", "e", nil, "run these `COLLECTORS` (default all but syscall)")
 	flags.StringSliceVarP(&f.pids, "pid", "p", nil, "record the process `PID`; repeatable")
 	flags.StringArrayVar(&f.services, "service", nil, "record the service `NAME`; repeatable")
@@ -150,7 +173,7 @@ func (f *recordFlags) check() error {
 	if err := f.cpu.check(); err != nil {
 		return err
 	}
-	if err := f.bounds.check(); err != nil {
+	if err := errors.Join(f.bounds.check(), f.ring.check(f.bounds)); err != nil {
 		return err
 	}
 	if f.interval != 0 && time.Duration(f.interval) < time.Second {
@@ -164,7 +187,7 @@ func (f *recordFlags) check() error {
 	if f.output == stdoutName {
 		return usagef("a capture cannot go to standard output; name a file with -o")
 	}
-	if f.output != "" {
+	if f.output != "" && f.ring.length == 0 {
 		if _, err := os.Lstat(f.output); err == nil {
 			return fmt.Errorf("%s exists, and captures are never overwritten; move it away or name another file with -o", f.output)
 		}

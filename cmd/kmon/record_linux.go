@@ -30,14 +30,16 @@ func runRecord(cmd *cobra.Command, f recordFlags) error {
 	}
 	stderr := cmd.ErrOrStderr()
 	defer abandonOnSecondSignal(stderr, options.Output)()
+	followed := followRing(stderr, &options)
 	stop := func() {}
 	if len(f.command) == 0 { // else the terminal is the command's
 		options.Status, stop = showStatus(stderr)
 	}
 	result, err := record.Run(cmd.Context(), options)
 	stop()
-	if result.Path != "" {
-		fmt.Fprintln(stderr, summary(result, palette(wantsColour(stderr))))
+	followed()
+	if result.Path != "" || result.Ring != nil {
+		fmt.Fprintln(stderr, cmp.Or(ringSummary(result), summary(result, palette(wantsColour(stderr)))))
 		for _, w := range result.Warnings {
 			fmt.Fprintf(stderr, "kmon: %s\n", oneLine(w))
 		}
@@ -79,15 +81,22 @@ func (f *recordFlags) options() (record.Options, error) {
 	if err != nil {
 		return record.Options{}, err
 	}
+	conditions, err := f.ring.conditions()
+	if err != nil {
+		return record.Options{}, err
+	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown"
 	}
 	return record.Options{
-		Output:         cmp.Or(f.output, record.DefaultName(host, time.Now())),
+		Output:         cmp.Or(f.output, f.ring.defaultName(host), record.DefaultName(host, time.Now())),
 		Duration:       time.Duration(f.duration),
 		MaxSizeBytes:   int64(f.bounds.maxSize.size),
 		MinFreeBytes:   f.bounds.minFree.bytes(),
+		Ring:           time.Duration(f.ring.length),
+		Triggers:       conditions,
+		NoLastDump:     f.ring.noLastDump,
 		Collectors:     f.collectors,
 		PIDs:           pids,
 		Services:       f.services,

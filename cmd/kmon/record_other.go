@@ -27,3 +27,11 @@ func runRecord(_ *cobra.Command, f recordFlags) error {
 func runMark(*cobra.Command, string, int) error {
 	return fmt.Errorf("recording needs Linux, this is %s; there is no capture to mark", runtime.GOOS)
 }
+
+// recorderPIDs lists the recorders that run here: none.
+func recorderPIDs() []int { return nil }
+
+// runDump tells that nothing can be recording here.
+func runDump(*cobra.Command, int, string) error {
+	return fmt.Errorf("recording needs Linux, this is %s; there is no recorder to ask for a dump", runtime.GOOS)
+}

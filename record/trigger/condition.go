@@ -83,6 +83,9 @@ func (c Condition) String() string { return c.text }
 // none.
 func (c Condition) Collector() string { return c.measure.collector }
 
+// Service is whose requests the condition is about; "": any's, or none's.
+func (c Condition) Service() string { return c.service }
+
 // Fired is a condition that held.
 type Fired struct {
 	Condition Condition

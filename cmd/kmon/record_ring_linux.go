@@ -1,0 +1,90 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"kmon/record"
+	"kmon/reports"
+)
+
+// maxNotices is how many may wait to be shown.
+const maxNotices = 64
+
+// followRing has SIGUSR2 ask for a dump, and shows what happens to the ring. The
+// returned function ends both. Without a ring the signal says that there is none:
+// it would end the recording otherwise.
+func followRing(stderr io.Writer, options *record.Options) (stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGUSR2)
+	dumps, notices := make(chan string, 1), make(chan string, maxNotices)
+	hasRing := options.Ring > 0
+	options.Dumps, options.Notices = dumps, notices
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for {
+			select {
+			case <-signals:
+				if !hasRing {
+					showNotice(stderr, "SIGUSR2 asks for a dump, and there is no ring to write out (--ring 10m)")
+					continue
+				}
+				select {
+				case dumps <- "SIGUSR2":
+				default: // one waits already
+				}
+			case text := <-notices:
+				showNotice(stderr, text)
+			case <-done:
+				return
+			}
+		}
+	}()
+	return func() {
+		signal.Stop(signals)
+		close(done)
+		<-ended
+		for len(notices) > 0 {
+			showNotice(stderr, <-notices)
+		}
+	}
+}
+
+// showNotice writes a sentence over the line that says how the recording is doing.
+func showNotice(stderr io.Writer, text string) {
+	wipe := ""
+	if isTerminal(stderr) {
+		wipe = "\r\x1b[K"
+	}
+	fmt.Fprintf(stderr, "%skmon: %s\n", wipe, oneLine(text))
+}
+
+// defaultName is what the parts and dumps of a ring are named after, when nothing
+// was said: each dump has the time in its name anyway. "" without a ring.
+func (f *ringFlags) defaultName(host string) string {
+	if f.length == 0 {
+		return ""
+	}
+	return fmt.Sprintf("kmon-%s%s", host, captureEnding)
+}
+
+// ringSummary is the line at the end of a ring: its dumps, its cost, and where the
+// last one is. "" without a ring.
+func ringSummary(r record.Result) string {
+	if r.Ring == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s dumps of %s, kmon's own %.1f%% of a core and %s", reports.CountText(int64(r.Ring.Dumps)), reports.DurationText(r.DurationNs),
+		percent(r.CPUNs, r.DurationNs), reports.BytesText(r.MaxRSSBytes))
+	if r.Path != "" {
+		text += fmt.Sprintf(", the last of %s: %s", reports.BytesText(r.SizeBytes), oneLine(r.Path))
+	}
+	if r.Ring.Left != "" {
+		text += fmt.Sprintf("; the ring stays in %s (kmon analyze %s/*.kmon*)", oneLine(r.Ring.Left), oneLine(r.Ring.Left))
+	}
+	return text
+}
