@@ -15,6 +15,16 @@ type capability struct {
 	use    string // "": nothing is recorded without
 }
 
+// Capabilities maps the capabilities that recording uses to what it lacks without
+// them; "": nothing is recorded.
+func Capabilities() map[string]string {
+	uses := map[string]string{}
+	for _, c := range capabilities {
+		uses[c.name] = c.use
+	}
+	return uses
+}
+
 var symbolsCapability = capability{"CAP_SYSLOG", unix.CAP_SYSLOG, "the names of the kernel's functions"}
 
 // capabilities are all that recording uses. CAP_SYS_ADMIN stands in for those

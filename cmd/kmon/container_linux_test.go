@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -42,7 +43,7 @@ type container struct {
 // credential is with whose rights the program runs: none of it, root's.
 type credential struct {
 	UID  int
-	Caps []uintptr // of a UID that is not 0
+	Caps []uintptr // nil: all of root's
 }
 
 // containerRoot makes the root of a container with programs in it.
@@ -163,6 +164,17 @@ func (c container) mount() error {
 
 // become takes on the user and the capabilities, as runtimes do (capabilities(7)).
 func (c container) become() error {
+	if c.Caps == nil {
+		return nil
+	}
+	for n := uintptr(0); n <= unix.CAP_LAST_CAP; n++ { // of what root gets by executing
+		if slices.Contains(c.Caps, n) {
+			continue
+		}
+		if err := unix.Prctl(unix.PR_CAPBSET_DROP, n, 0, 0, 0); err != nil && !errors.Is(err, unix.EINVAL) {
+			return fmt.Errorf("drop capability %d: %w", n, err)
+		}
+	}
 	if c.UID == 0 {
 		return nil
 	}

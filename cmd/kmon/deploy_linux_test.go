@@ -99,7 +99,7 @@ type recorder struct {
 	capture string
 }
 
-// inContainer starts kmon in a container and waits until it records.
+// inContainer starts kmon in a container.
 func (n node) inContainer(t *testing.T, id string, c container, args ...string) recorder {
 	t.Helper()
 	c.Root, c.Name, c.ReadOnly, c.Cgroups = containerRoot(t, n.kmon), "in-a-container", true, true
@@ -112,14 +112,13 @@ func (n node) inContainer(t *testing.T, id string, c container, args ...string) 
 	}
 	r := recorder{capture: filepath.Join(c.Root, "out/x.kmon")}
 	r.cmd, r.said = c.start(t)
-	r.await(t)
 	return r
 }
 
-func (n node) onHost(t *testing.T) recorder {
+func (n node) onHost(t *testing.T, args ...string) recorder {
 	t.Helper()
 	r := recorder{capture: filepath.Join(t.TempDir(), "host.kmon"), said: &strings.Builder{}}
-	r.cmd = exec.Command(n.kmon, "record", "-o", r.capture)
+	r.cmd = exec.Command(n.kmon, append([]string{"record", "-o", r.capture}, args...)...)
 	r.cmd.Stdout, r.cmd.Stderr = r.said, r.said
 	check(t, r.cmd.Start())
 	t.Cleanup(func() {
@@ -128,7 +127,6 @@ func (n node) onHost(t *testing.T) recorder {
 			_ = r.cmd.Wait()
 		}
 	})
-	r.await(t)
 	return r
 }
 
@@ -138,7 +136,7 @@ func (r recorder) await(t *testing.T) {
 	t.Helper()
 	sockets := fmt.Sprintf("/proc/%d/net/unix", r.cmd.Process.Pid)
 	name := fmt.Sprintf("@kmon-record-%d\n", r.cmd.Process.Pid)
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(5 * time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		text, err := os.ReadFile(sockets)
 		if err == nil && bytes.Contains(text, []byte(name)) {
 			return
@@ -196,6 +194,12 @@ func (r recorded) rows(t *testing.T, table string) (rows []map[string]any) {
 		rows = append(rows, row)
 	}
 	return rows
+}
+
+// warnings are the marks of what the recording lacks.
+func (r recorded) warnings(t *testing.T) []map[string]any {
+	t.Helper()
+	return slices.DeleteFunc(r.rows(t, "marks"), func(row map[string]any) bool { return row["kind"] != "warning" })
 }
 
 // named tells the services, edges, processes, containers and listeners of the
@@ -348,20 +352,27 @@ func TestRecordInContainers(t *testing.T) {
 	n := newNode(t)
 	outside, inside := n.loadOnHost(t), n.loadInPod(t)
 	const ofItsOwn = syscall.CLONE_NEWIPC | syscall.CLONE_NEWNET
-	recorders := map[string]recorder{
-		"host": n.onHost(t),
-		// kubectl debug node: the host's pids and network, its / at /host
-		"debug": n.inContainer(t, "d0", container{Host: true, flags: 0}),
-		// hostPID: true
-		"hostPID": n.inContainer(t, "d1", container{flags: ofItsOwn}),
-		// nothing but the host's / at /host
-		"ownPIDs": n.inContainer(t, "d2", container{Host: true, flags: ofItsOwn | syscall.CLONE_NEWPID}, "--host-root", "/host"),
-		// hostPID: true, / at /host, a user with what the README lists
-		"small": n.inContainer(t, "d4", container{Host: true, flags: ofItsOwn, credential: credential{65534, smallCaps}}),
-		"least": n.inContainer(t, "d5", container{Host: true, flags: ofItsOwn, credential: credential{65534, leastCaps}}),
-		"blind": n.inContainer(t, "d3", container{flags: ofItsOwn | syscall.CLONE_NEWPID}),
-	}
 	pids := slices.Concat(outside.pids, inside.pids)
+	targets := []string{"-p", strings.ReplaceAll(strings.Trim(fmt.Sprint(pids), "[]"), " ", ",")} // of the host, whoever is told
+	there := append([]string{"--host-root", "/host"}, targets...)
+	recorders := map[string]recorder{
+		"host": n.onHost(t, targets...),
+		// kubectl debug node: the host's pids and network, its / at /host
+		"debug": n.inContainer(t, "d0", container{Host: true, flags: 0}, there...),
+		// hostPID: true
+		"hostPID": n.inContainer(t, "d1", container{flags: ofItsOwn}, targets...),
+		// nothing but the host's / at /host
+		"ownPIDs": n.inContainer(t, "d2", container{Host: true, flags: ofItsOwn | syscall.CLONE_NEWPID}, there...),
+		// the README's DaemonSet
+		"pod": n.inContainer(t, "d6", container{Host: true, flags: ofItsOwn, credential: credential{0, smallCaps}}, there...),
+		// the same as a user
+		"small": n.inContainer(t, "d4", container{Host: true, flags: ofItsOwn, credential: credential{65534, smallCaps}}, targets...),
+		"least": n.inContainer(t, "d5", container{Host: true, flags: ofItsOwn, credential: credential{65534, leastCaps}}, targets...),
+		"blind": n.inContainer(t, "d3", container{flags: ofItsOwn | syscall.CLONE_NEWPID}, "-e", "tcp,proc", "--port", "1"),
+	}
+	for _, r := range recorders {
+		r.await(t)
+	}
 	outside.pass(t, "ask", "answer")
 	inside.pass(t, "ask", "answer")
 	got := map[string]recorded{}
@@ -382,15 +393,21 @@ func TestRecordInContainers(t *testing.T) {
 	traceable := canTrace(t)
 	for name, r := range got {
 		t.Run(name, func(t *testing.T) {
-			same := name == "host" || name == "debug" || name == "small" || name == "hostPID" && traceable
+			same := name == "host" || name == "debug" || name == "pod" || name == "small" || name == "hostPID" && traceable
 			if lines := r.named(t, pids); same && !slices.Equal(lines, want) {
 				t.Errorf("got:\n%s\nwant:\n%s", strings.Join(lines, "\n"), text)
 			}
 			if a, b := r.Captures[0].Host, host.Captures[0].Host; same && a != b || a == "in-a-container" {
 				t.Errorf("the host is called %q, not %q", a, b)
 			}
-			if same != !strings.Contains(r.said, "kmon: ") || same != (len(r.rows(t, "marks")) == 0) {
-				t.Errorf("it warns: %s %v", r.said, r.rows(t, "marks"))
+			warnings := r.warnings(t)
+			if same != (len(warnings) == 0) {
+				t.Errorf("it warns: %v", warnings)
+			}
+			for _, row := range warnings {
+				if !strings.Contains(r.said, row["text"].(string)) {
+					t.Errorf("%v is not said at the end: %s", row, r.said)
+				}
 			}
 			r.contradicts(t, host, append(pids, 1, 2, os.Getpid()))
 		})
@@ -403,9 +420,9 @@ func TestRecordInContainers(t *testing.T) {
 			t.Errorf("nothing is said of %s: %s", c, said)
 		}
 	}
-	for name, missing := range map[string]string{"ownPIDs": "tcp existing", "blind": "cpu intervals"} {
-		if stdout, _, _ := kmon("info", got[name].capture); !strings.Contains(stdout, "pid namespace of its own") {
-			t.Errorf("%s: info does not say that %s is missing: %s", name, missing, stdout)
+	for _, name := range []string{"ownPIDs", "blind"} {
+		if stdout, _, _ := kmon("info", got[name].capture); !strings.Contains(stdout, "existing is not recorded: ") || !strings.Contains(stdout, "pid namespace of its own") {
+			t.Errorf("%s: info does not say what is missing: %s", name, stdout)
 		}
 	}
 	if own := got["debug"].rows(t, "processes"); !slices.ContainsFunc(own, func(row map[string]any) bool {

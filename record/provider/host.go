@@ -3,17 +3,39 @@ package provider
 import (
 	"path"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 
 	"kmon/format"
 )
 
+// The files that tell which host it is, relative to the root.
+const (
+	machineID    = "etc/machine-id"
+	hostNameFile = "etc/hostname"
+)
+
+// osReleases are the places of os-release(5), the first that is there counts.
+var osReleases = []string{"etc/os-release", "usr/lib/os-release"}
+
+// HostPaths lists what a Provider reads of the host beside /proc and /sys, files
+// and directories, sorted; Docker's data root may be elsewhere.
+func HostPaths() []string {
+	paths := []string{machineID, hostNameFile, storageRun, storageList, dockerConfig, path.Join(dockerRoot, "containers"), podLogs, logLinks}
+	paths = append(append(paths, osReleases...), containerdTasks...)
+	for i, name := range paths {
+		paths[i] = "/" + name
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 // readHost reads the facts of the host, each "" or 0 when not known.
 func readHost(f *files) format.Host {
 	return format.Host{
 		Name:        hostName(f),
-		MachineID:   f.line("etc/machine-id"),
+		MachineID:   f.line(machineID),
 		BootID:      f.line("proc/sys/kernel/random/boot_id"),
 		OS:          osName(f),
 		Kernel:      f.line("proc/sys/kernel/osrelease"),
@@ -35,12 +57,12 @@ func hostName(f *files) string {
 	if own == 0 || own == hostUTS || own == first {
 		return f.line("proc/sys/kernel/hostname")
 	}
-	return f.line("etc/hostname")
+	return f.line(hostNameFile)
 }
 
 // osName is PRETTY_NAME of os-release(5).
 func osName(f *files) string {
-	for _, file := range []string{"etc/os-release", "usr/lib/os-release"} {
+	for _, file := range osReleases {
 		text, err := f.read(file, maxText)
 		if err != nil {
 			continue
