@@ -181,7 +181,11 @@ func recorder(c *replay.Capture) Recorder {
 		out.CPUNs = max(out.CPUNs, c.Final.CPUNs)
 		out.MaxRSSBytes = max(out.MaxRSSBytes, c.Final.MaxRSSBytes)
 	}
-	if d := c.EndNs - c.StartNs; d > 0 {
+	d := int64(0)
+	for _, s := range recorded(c) {
+		d += s.EndNs - s.StartNs
+	}
+	if d > 0 {
 		out.CPUPercent = 100 * float64(out.CPUNs) / float64(d)
 	}
 	return out

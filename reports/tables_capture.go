@@ -13,7 +13,11 @@ type capture = analyze.Capture
 // capturesTable says what was recorded, what was missed and what it cost.
 func capturesTable(a *analyze.Analysis) table {
 	return build("captures", "Captures", a.Captures, []spec[capture]{
-		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
+		{column{Head: "File", Kind: kindName}, func(c *capture) cell {
+			f := named(c.File)
+			f.Text += moreParts(c)
+			return f
+		}},
 		{column{Head: "Host", Kind: kindName}, func(c *capture) cell { return named(c.Host) }},
 		{column{Head: "Kernel", Kind: kindName, Rank: 4}, func(c *capture) cell { return named(c.Kernel) }},
 		{column{Head: "Start (UTC)", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
@@ -26,6 +30,14 @@ func capturesTable(a *analyze.Analysis) table {
 		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, BytesText)} }),
 		number("BPF run time", "of its programs in the kernel", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, DurationText)} }),
 	})
+}
+
+// moreParts says how many files a recording has beside the first.
+func moreParts(c *capture) string {
+	if n := len(c.Parts); n > 1 {
+		return " and " + CountText(int64(n-1)) + plural(n-1, " more part")
+	}
+	return ""
 }
 
 // stopCell is why a recording ended; a cut file does not know.
@@ -177,11 +189,24 @@ func marksTable(a *analyze.Analysis) table {
 	})
 }
 
-// hashesTable lets a reader check that a report belongs to a file.
+// hashed is a file of a capture.
+type hashed struct{ file, hash string }
+
+// hashesTable lets a reader check that a report belongs to its files.
 func hashesTable(a *analyze.Analysis) table {
-	return build("hashes", "SHA-256 of the captures", a.Captures, []spec[capture]{
-		{column{Head: "File", Kind: kindName}, func(c *capture) cell { return named(c.File) }},
-		{column{Head: "SHA-256", Kind: kindProse}, func(c *capture) cell { return named(c.SHA256) }},
+	all := []hashed{}
+	for i := range a.Captures {
+		c := &a.Captures[i]
+		for _, p := range c.Parts {
+			all = append(all, hashed{p.File, p.SHA256})
+		}
+		if len(c.Parts) == 0 {
+			all = append(all, hashed{c.File, c.SHA256})
+		}
+	}
+	return build("hashes", "SHA-256 of the captures", all, []spec[hashed]{
+		{column{Head: "File", Kind: kindName}, func(h *hashed) cell { return named(h.file) }},
+		{column{Head: "SHA-256", Kind: kindProse}, func(h *hashed) cell { return named(h.hash) }},
 	})
 }
 

@@ -120,7 +120,7 @@ func (t textWriter) captures(captures []analyze.Capture) {
 	for i := range captures {
 		c := &captures[i]
 		seen, lost, worst := coverageOf(c)
-		t.WriteString("  " + cut(nameText(c.File), max(0, t.o.Width-2)) + "\n")
+		t.WriteString("  " + cut(nameText(c.File), max(0, t.o.Width-2)) + moreParts(c) + "\n")
 		t.paragraph("    ", "host "+visible(c.Host)+" · kernel "+visible(c.Kernel)+" · "+timeText(c.StartNs)+
 			" UTC for "+DurationText(c.DurationNs)+" · "+t.paint(stopCell(c).Tone, stopText(c)))
 		losses := alarmed(lost, toneBad)

@@ -38,7 +38,9 @@ func newAnalyze() *cobra.Command {
 		Short:   "Rebuild services, topology and latencies from captures",
 		Long: `Rebuild from one or more captures which services talked to which, how fast each
 answered, and what the recording missed. Both ends of a connection are matched,
-also across captures of several nodes.
+also across captures of several nodes. Files that are parts of one recording
+(kmon record --rotate) are one capture, in whatever order they are given; of the
+time of a part that is missing nothing is said.
 
 Without -o the report is text on standard output. The ending of FILE gives its
 format: .html, .md, .json or .txt. A FILE that exists is replaced once the new
@@ -50,6 +52,7 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
   $ kmon analyze shop.kmon -o report.html -o report.md
   $ kmon analyze shop.kmon --since 1s --until 5s --service cart
   $ kmon analyze node-a.kmon node-b.kmon -o both.json
+  $ kmon analyze long-*.kmon -o report.html
   $ kmon analyze shop.kmon -o - --format json | jq .verdict`,
 		Args:              captures(1, 0),
 		ValidArgsFunction: completeCaptures,

@@ -63,7 +63,8 @@ func runExample(t *testing.T, example string) {
 	t.Helper()
 	command, _, _ := strings.Cut(example, " | ")
 	command, _, _ = strings.Cut(command, " > ")
-	words, err := splitWords(strings.ReplaceAll(command, "node-*.kmon", "node-a.kmon node-b.kmon"))
+	words, err := splitWords(strings.NewReplacer("node-*.kmon", "node-a.kmon node-b.kmon",
+		"long-*.kmon", "long-000001.kmon long-000002.kmon long-000003.kmon").Replace(command))
 	check(t, err)
 	if len(words) > 1 && slices.Contains([]string{"record", "mark", "dump", "doctor"}, words[1]) {
 		parseOnly(t, words[1:])

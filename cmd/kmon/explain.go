@@ -21,6 +21,22 @@ func withCapture(path string, use func(*format.Capture) error) error {
 	return errors.Join(use(c), c.Close())
 }
 
+// withCaptures opens captures, puts the parts of one recording together, and
+// hands them over one after the other, with their number.
+func withCaptures(paths []string, use func(i int, c *format.Capture) error) error {
+	captures, err := format.OpenAll(paths)
+	if err != nil {
+		return explain(err)
+	}
+	for i, c := range captures {
+		if err == nil {
+			err = use(i, c)
+		}
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}
+
 // explain adds to an error about a capture what the user can do about it,
 // where the package that found it could not know.
 func explain(err error) error {

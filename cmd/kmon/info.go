@@ -20,8 +20,10 @@ import (
 // info is what info tells of a capture; its JSON is the schema kmon.info/v1.
 type info struct {
 	Schema     string           `json:"schema"`
-	File       string           `json:"file"`
-	SizeBytes  int64            `json:"size_bytes"`
+	File       string           `json:"file"`            // of parts the first
+	Parts      []string         `json:"parts,omitempty"` // the files of a recording of several, by time
+	Gaps       []gap            `json:"gaps,omitempty"`  // parts that are missing
+	SizeBytes  int64            `json:"size_bytes"`      // of all files
 	Manifest   format.Manifest  `json:"manifest"`
 	Final      *format.Final    `json:"final"` // null: the recording did not end in order
 	DurationNs int64            `json:"duration_ns"`
@@ -33,7 +35,8 @@ type info struct {
 	ClockMovedNs int64     `json:"clock_moved_ns"`
 	Problems     []problem `json:"problems"`
 
-	tables []string // the keys of Rows in their usual order
+	tables              []string // the keys of Rows in their usual order
+	firstPart, lastPart int      // of its recording; 0: it is one file
 }
 
 // recorderCost is what recording cost on the node, as last measured.
@@ -60,27 +63,23 @@ func newInfo() *cobra.Command {
 		Short: "Say what a capture holds, where and how it was recorded",
 		Long: `Say where and when a capture was recorded, by which collectors and hooks, how
 many rows it holds, what the recording lost and cost, and what is damaged. Every
-checksum in the file is checked on the way.`,
+checksum in the file is checked on the way. Files that are parts of one recording
+are told as one.`,
 		Example: `  $ kmon info shop.kmon
+  $ kmon info long-*.kmon
   $ kmon info shop.kmon --json | jq .rows`,
 		Args:              captures(1, 0),
 		ValidArgsFunction: completeCaptures,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			for i, path := range args {
-				err := withCapture(path, func(c *format.Capture) error {
-					stop := startProgress(cmd.ErrOrStderr(), working("reading", path))
-					in, err := readInfo(cmd.Context(), c)
-					stop()
-					if err != nil {
-						return err
-					}
-					return showInfo(cmd.OutOrStdout(), in, asJSON, i > 0)
-				})
+			return withCaptures(args, func(i int, c *format.Capture) error {
+				stop := startProgress(cmd.ErrOrStderr(), working("reading", c.Path))
+				in, err := readInfo(cmd.Context(), c)
+				stop()
 				if err != nil {
 					return err
 				}
-			}
-			return nil
+				return showInfo(cmd.OutOrStdout(), in, asJSON, i > 0)
+			})
 		},
 	}
 	cmd.Flags().BoolVar(&asJSON, "json", false, "write JSON (schema kmon.info/v1), a value for each capture")
@@ -105,6 +104,7 @@ func readInfo(ctx context.Context, c *format.Capture) (info, error) {
 	in := info{Schema: "kmon.info/v1", File: c.Path, SizeBytes: c.Size, Manifest: c.Manifest, Final: c.Final,
 		Losses: map[string]int64{}, Problems: []problem{}}
 	in.tables = c.Tables()
+	in.seeParts(c)
 	var err error
 	if in.Rows, err = countRows(ctx, c); err != nil {
 		return info{}, err
@@ -148,13 +148,13 @@ func (in *info) readCost(c *format.Capture) error {
 // not say.
 func (in *info) readSelf(c *format.Capture) error {
 	self, err := format.All[format.Self](c)
-	r := &in.Recorder
+	r, cost := &in.Recorder, format.CostOf(self, c.Manifest.Recording)
+	r.BPFRunNs = cost.BPFRunNs
 	for _, s := range self {
-		r.BPFRunNs = max(r.BPFRunNs, s.BPFRunNs)
 		in.see(s)
 		if !in.endedInOrder() {
 			in.DurationNs = max(in.DurationNs, s.TsNs-c.Manifest.Clock.MonotonicNs)
-			r.CPUNs, r.MaxRSSBytes, r.Known = max(r.CPUNs, s.CPUNs), max(r.MaxRSSBytes, s.RSSBytes), true
+			r.CPUNs, r.MaxRSSBytes, r.Known = cost.CPUNs, cost.RSSBytes, true
 		}
 	}
 	return err
@@ -188,12 +188,15 @@ func (in info) write(w io.Writer, p palette) error {
 		fmt.Fprintf(tab, "%s\t%s\n", word, oneLine(fmt.Sprintf(format, args...)))
 	}
 	m := in.Manifest
-	line("capture", "%s, %s, format %d, by kmon %s", in.File, reports.BytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
+	line("capture", "%s, %s, format %d, by kmon %s", in.files(), reports.BytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
 	line("host", "%s, %s", known(m.Host.Name), hostText(m.Host))
 	line("recorded", "%s", in.when())
 	if moved := max(in.ClockMovedNs, -in.ClockMovedNs); moved >= clockMovedNs {
 		line("clock", "moved by %s while recording: it was set, or the machine was suspended (kmon print %s marks); times are by the clock at the start",
 			reports.DurationText(in.ClockMovedNs), in.File)
+	}
+	for i, text := range in.partLines() {
+		line([]string{"part", ""}[min(i, 1)], "%s", text)
 	}
 	line("command", "%s", known(strings.Join(m.CommandLine, " ")))
 	for _, c := range m.Collectors {
@@ -255,7 +258,7 @@ func (in info) cost() string {
 	}
 	s := reports.DurationText(r.CPUNs) + " of CPU"
 	if in.DurationNs > 0 {
-		s += fmt.Sprintf(" (%.1f%% of a core)", percent(r.CPUNs, in.DurationNs))
+		s += fmt.Sprintf(" (%.1f%% of a core)", percent(r.CPUNs, in.recordedNs()))
 	}
 	if r.BPFRunNs > 0 {
 		s += fmt.Sprintf(", its programs in the kernel about %s more", reports.DurationText(r.BPFRunNs))

@@ -24,6 +24,10 @@ var kept = map[string]sample{
 	"idle.kmon":    {},                                                        // nothing happened
 	"hostile.kmon": {exchanges: 3, service: "cart\x1b[2J\u202e<script>\n| |"}, // names that try to steer a terminal
 	"killed.kmon":  {exchanges: 20, abandon: true},                            // what a killed recorder leaves
+	// Parts of one recording, 6 s each.
+	"long-000001.kmon": {exchanges: 60, part: 1},
+	"long-000002.kmon": {exchanges: 60, part: 2},
+	"long-000003.kmon": {exchanges: 60, part: 3},
 }
 
 // writeSamples gives a fresh directory with the kept captures, except that
@@ -93,7 +97,11 @@ type sample struct {
 	host      string // default node-a
 	abandon   bool   // the recorder is killed
 	stacks    bool   // collector cpu recorded too
+	part      int    // of a recording that ends with the third; 0: it is all of it
 }
+
+// startNs is when the sample begins, monotonic.
+func (s sample) startNs() int64 { return sampleNs + int64(max(s.part-1, 0))*6*second }
 
 const (
 	second    = int64(1e9)
@@ -113,12 +121,19 @@ func writeCapture(t *testing.T, path string, s sample) {
 	if s.stacks {
 		cpu = []format.Collector{{Name: "cpu", Variants: map[string]string{"on-cpu": "perf_event:cpu-clock"}, Settings: map[string]string{"sample_hz": "100"}}}
 	}
+	start := s.startNs()
+	utc := sampleUTC + start - sampleNs
+	var recording *format.RecordingPart
+	if s.part > 0 {
+		recording = &format.RecordingPart{ID: "5eed5eed5eed5eed", Part: s.part}
+	}
 	w, err := format.Create(path, format.Manifest{
 		KmonVersion:   "0.1.0",
-		CreatedUnixNs: sampleUTC,
+		CreatedUnixNs: utc,
+		Recording:     recording,
 		Host: format.Host{Name: s.host, OS: "Debian GNU/Linux 12 (bookworm)", Kernel: "6.12.9", Arch: "amd64",
 			CPUs: 4, MemoryBytes: 8 << 30, CgroupHierarchy: "v2", ClockTicks: 100},
-		Clock: format.ClockPair{MonotonicNs: sampleNs, RealtimeNs: sampleUTC},
+		Clock: format.ClockPair{MonotonicNs: start, RealtimeNs: utc},
 		Collectors: append([]format.Collector{{Name: "tcp",
 			Variants: map[string]string{"send": "tp_btf:sock_send_length", "receive": "tp_btf:sock_recv_length"},
 			Missing:  map[string]string{"retransmits": "the kernel has no such counter"}}}, cpu...),
@@ -134,18 +149,18 @@ func writeCapture(t *testing.T, path string, s sample) {
 	}
 	rows := int64(0)
 	for i := range s.exchanges {
-		at := sampleNs + int64(i)*second/10 + 50e6
+		at := start + int64(i)*second/10 + 50e6
 		check(t, format.Append(w,
 			exchange(1, at, 2_200_000, 100, format.ExchangeClient),
 			exchange(2, at+100_000, 2_000_000, 200, 0)))
 		rows += 2
 		check(t, w.Tick(at))
 	}
-	end := sampleNs + 6*second
-	check(t, format.Append(w, format.Self{TsNs: end, RealtimeNs: sampleUTC + 6*second, CPUNs: 30e6, RSSBytes: 20 << 20, Events: rows}))
+	end := start + 6*second
+	check(t, format.Append(w, format.Self{TsNs: end, RealtimeNs: utc + 6*second, CPUNs: 30e6, RSSBytes: 20 << 20, Events: rows}))
 	losses := map[string]int64{}
 	if s.lost > 0 {
-		check(t, format.Append(w, format.Loss{StartNs: sampleNs + second, EndNs: sampleNs + 2*second,
+		check(t, format.Append(w, format.Loss{StartNs: start + second, EndNs: start + 2*second,
 			Collector: "tcp", Table: "exchanges", Cause: format.LossRingFull, Count: 2 * s.lost}))
 		losses["tcp/ring-full"] = 2 * s.lost
 	}
@@ -155,7 +170,11 @@ func writeCapture(t *testing.T, path string, s sample) {
 		check(t, w.Abandon())
 		return
 	}
-	check(t, w.Close(format.Final{EndNs: end, EndUnixNs: sampleUTC + 6*second, StopReason: "duration",
+	reason := "duration"
+	if s.part == 1 || s.part == 2 {
+		reason = "rotate"
+	}
+	check(t, w.Close(format.Final{EndNs: end, EndUnixNs: utc + 6*second, StopReason: reason,
 		Losses: losses, CPUNs: 30e6, MaxRSSBytes: 20 << 20}))
 }
 
@@ -163,17 +182,21 @@ func writeCapture(t *testing.T, path string, s sample) {
 // two ends of their connection.
 func appendNode(w *format.Writer, s sample) error {
 	process := func(pid int32, service string) format.Process {
-		return format.Process{TsNs: sampleNs, PID: pid, StartNs: sampleNs - second, ParentPID: 1, Comm: service, Exe: "/usr/bin/" + service,
+		return format.Process{TsNs: s.startNs(), PID: pid, StartNs: sampleNs - second, ParentPID: 1, Comm: service, Exe: "/usr/bin/" + service,
 			Cmdline: service, Service: service, ServiceSource: "executable", NetnsID: 1}
 	}
 	err := format.Append(w, process(100, "web"), process(200, s.service))
 	if err == nil {
-		err = format.Append(w, format.Listener{TsNs: sampleNs, NetnsID: 1, Addr: "127.0.0.1", Port: 8080, Protocol: 6, PID: 200, Backlog: 128})
+		err = format.Append(w, format.Listener{TsNs: s.startNs(), NetnsID: 1, Addr: "127.0.0.1", Port: 8080, Protocol: 6, PID: 200, Backlog: 128})
 	}
 	if err != nil || s.exchanges == 0 {
 		return err
 	}
 	socket := func(id int64, role format.Role, source format.RoleSource, local, remote, pid int32) format.Socket {
+		if s.part > 1 {
+			return format.Socket{TsNs: s.startNs(), SocketID: id, Event: format.SocketExisting, Role: role, RoleSource: source, Family: 4, NetnsID: 1,
+				LocalAddr: "127.0.0.1", LocalPort: local, RemoteAddr: "127.0.0.1", RemotePort: remote, PID: pid}
+		}
 		return format.Socket{TsNs: sampleNs + 1e6, SocketID: id, Event: format.SocketOpen, Role: role, RoleSource: source, Family: 4, NetnsID: 1,
 			LocalAddr: "127.0.0.1", LocalPort: local, RemoteAddr: "127.0.0.1", RemotePort: remote, PID: pid}
 	}
