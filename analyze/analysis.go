@@ -36,11 +36,14 @@ type Analysis struct {
 	Profile *Profile `json:"-"`
 	// OffCPUMinNs is the least length of a wait that is in any OffCPU; 0: not
 	// known.
-	OffCPUMinNs int64    `json:"off_cpu_min_ns,omitempty"`
-	Losses      []Loss   `json:"losses"`
-	Marks       []Mark   `json:"marks"`
-	Warnings    []string `json:"warnings"`  // what the reader should know before trusting the numbers
-	Quantiles   string   `json:"quantiles"` // how quantiles were computed and their relative error
+	OffCPUMinNs int64  `json:"off_cpu_min_ns,omitempty"`
+	Losses      []Loss `json:"losses"` // without those of LeftOut
+	// LeftOut is what was not recorded on purpose; absent when nothing was left
+	// out.
+	LeftOut   []LeftOut `json:"left_out,omitzero"`
+	Marks     []Mark    `json:"marks"`
+	Warnings  []string  `json:"warnings"`  // what the reader should know before trusting the numbers
+	Quantiles string    `json:"quantiles"` // how quantiles were computed and their relative error
 }
 
 // Filter is the part of the captures that was analyzed.
@@ -112,12 +115,17 @@ type Collector struct {
 	Settings string `json:"settings,omitempty"`
 }
 
-// Coverage is seen / (seen + lost) of one table.
+// Coverage is seen / (seen + lost) of one table, times the share of the time in
+// which it was recorded or at least counted.
 type Coverage struct {
 	Table string  `json:"table"`
 	Seen  int64   `json:"seen"`
 	Lost  int64   `json:"lost"`
 	Ratio float64 `json:"ratio"`
+	// UncountedNs is how long nobody even counted what was left out.
+	UncountedNs int64 `json:"uncounted_ns,omitempty"`
+
+	durationNs int64 // of the capture
 }
 
 // Clock is how the monotonic times of a capture became Unix times.

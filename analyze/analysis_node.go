@@ -167,7 +167,8 @@ type DiskPoint struct {
 	P50        int64 `json:"p50"` // of queue + device
 	P99        int64 `json:"p99"`
 	Max        int64 `json:"max"`
-	Count      int64 `json:"latency_count"` // 0: P50, P99 and Max are not known
+	Count      int64 `json:"latency_count"`  // 0: P50, P99 and Max are not known
+	Lost       int64 `json:"lost,omitempty"` // IOs known lost or left out in this window, all disks
 }
 
 // Drop is packets dropped for one reason at one service.

@@ -85,7 +85,7 @@ func (r *run) assemble() *Analysis {
 func (r *run) conclude(a *Analysis) {
 	a.Captures = r.describeCaptures(r.coverage())
 	a.NotRecorded = r.listUnrecorded()
-	a.Losses = r.losses()
+	a.Losses, a.LeftOut = r.losses(), r.leftOut()
 	a.Marks = r.marks()
 	a.Warnings = r.warnings(a)
 	a.Verdict = r.verdict(a)

@@ -61,7 +61,7 @@ func (s *cpuSums) cpu(account *cpu.Account, requests int64, own bool, captures m
 	if account.Timeslices > 0 {
 		out.MeanQueueNs = account.RunQueueNs / account.Timeslices
 	}
-	if own && requests > 0 && len(s.recorded["intervals"]) == len(s.captures) {
+	if own && requests > 0 && len(s.recorded["intervals"]) == len(s.captures) && !s.isLeftOut("exchanges") {
 		each := account.OnCPUNs / requests
 		out.OnCPUPerRequestNs = &each
 	}

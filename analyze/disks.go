@@ -36,7 +36,7 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		}
 		total.Merge(acc.Partial())
 	}
-	cover, have := r.coverage(), r.recorded("ios", "block")
+	cover, have, lost := r.coverage(), r.recorded("ios", "block"), r.lostPerWindow("ios")
 	r.remarks = append(r.remarks, r.partlyRecorded(have, "block")...)
 	if total.Coarse {
 		r.remarks = append(r.remarks, "latencies of disks by window are left out: there are too many disks")
@@ -49,7 +49,7 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 			a.Disks = []Disk{}
 		}
 		for _, id := range diskIDs(total, trees[i], i) {
-			d := r.disk(total.Disk(blockio.Key{Capture: i, Device: id}), trees[i], i, id)
+			d := r.disk(total.Disk(blockio.Key{Capture: i, Device: id}), trees[i], i, id, lost)
 			d.Capture, d.Coverage = r.label(c), ofTable(cover[i], "ios")
 			a.Disks = append(a.Disks, d)
 		}
@@ -108,7 +108,7 @@ func diskIDs(total *blockio.Partial, tree *blockio.Tree, capture int) []int64 {
 }
 
 // disk makes a Disk of its sums.
-func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64) Disk {
+func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64, lost []int64) Disk {
 	d := Disk{
 		Name: tree.Name(id), Mounts: append([]string{}, tree.Mounts(id)...), Below: []string{},
 		IOs: s.IOs, RatePerS: r.rate(s.IOs),
@@ -116,7 +116,7 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64) D
 		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
 		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges, Open: s.Open,
 		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
-		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s, capture),
+		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s, capture, lost),
 	}
 	d.MeanInFlight = r.rate(1) / 1e9 * float64(d.Latency.Mean) * float64(d.Latency.Count)
 	for _, below := range tree.Below(id) {
@@ -177,7 +177,7 @@ func diskUsers(s *blockio.Disk) []DiskUser {
 
 // diskSeries gives a point for each window that was recorded; none for a disk
 // that did nothing.
-func (r *run) diskSeries(s *blockio.Disk, capture int) []DiskPoint {
+func (r *run) diskSeries(s *blockio.Disk, capture int, lost []int64) []DiskPoint {
 	if s.IOs == 0 {
 		return []DiskPoint{}
 	}
@@ -186,13 +186,14 @@ func (r *run) diskSeries(s *blockio.Disk, capture int) []DiskPoint {
 	for i := range points {
 		p := &points[i]
 		p.StartNs, p.Partial = windows[i].startNs, windows[i].partial
+		p.Lost = lost[i]
 		if w := s.Windows[int32(i)]; w != nil {
 			p.IOs, p.ReadBytes, p.WriteBytes = w.IOs, w.ReadBytes, w.WriteBytes
 			p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
 			p.P50, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.99)
 		}
 	}
-	return withoutDark(points, windows, func(p *DiskPoint) bool { return p.IOs == 0 })
+	return withoutDark(points, windows, func(p *DiskPoint) bool { return p.IOs == 0 && p.Lost == 0 })
 }
 
 // listUsers lists the services that did IO, those with most first.

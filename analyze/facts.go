@@ -24,7 +24,7 @@ func (r *run) coverage() coverages {
 		tables := map[string]*Coverage{}
 		get := func(table string) *Coverage {
 			if tables[table] == nil {
-				tables[table] = &Coverage{Table: table, Seen: c.Rows[table]}
+				tables[table] = &Coverage{Table: table, Seen: c.Rows[table], durationNs: c.EndNs - c.StartNs}
 			}
 			return tables[table]
 		}
@@ -36,6 +36,9 @@ func (r *run) coverage() coverages {
 		}
 		for _, l := range c.Losses {
 			get(l.Table).Lost += max(l.Count, 0)
+		}
+		for table, ns := range uncountedNs(c.Losses) {
+			get(table).UncountedNs = ns
 		}
 		for table, n := range writtenRows(c) {
 			if read, known := c.Rows[table]; known && n > read {
@@ -50,7 +53,7 @@ func (r *run) coverage() coverages {
 func sortCoverage(tables map[string]*Coverage) []Coverage {
 	list := []Coverage{}
 	for _, c := range tables {
-		c.Ratio = ratio(c.Seen, c.Lost)
+		c.Ratio = ratio(c.Seen, c.Lost) * recordedShare(c.UncountedNs, c.durationNs)
 		list = append(list, *c)
 	}
 	slices.SortFunc(list, func(a, b Coverage) int { return cmp.Compare(a.Table, b.Table) })
@@ -63,6 +66,14 @@ func ratio(seen, lost int64) float64 {
 		return 1
 	}
 	return float64(seen) / float64(seen+lost)
+}
+
+// recordedShare is the part of a time that is not uncounted.
+func recordedShare(uncountedNs, durationNs int64) float64 {
+	if uncountedNs <= 0 || durationNs <= 0 {
+		return 1
+	}
+	return 1 - float64(min(uncountedNs, durationNs))/float64(durationNs)
 }
 
 // writtenRows is how many rows the recorder says it wrote.
@@ -86,7 +97,7 @@ func ofTable(list []Coverage, table string) float64 {
 // of gives the coverage of a table over some captures, over all when none is
 // given.
 func (c coverages) of(table string, captures map[int32]bool) float64 {
-	var seen, lost int64
+	var seen, lost, uncountedNs, durationNs int64
 	for i, tables := range c {
 		if len(captures) > 0 && !captures[int32(i)] {
 			continue
@@ -95,10 +106,12 @@ func (c coverages) of(table string, captures map[int32]bool) float64 {
 			if t.Table == table {
 				seen += t.Seen
 				lost += t.Lost
+				uncountedNs += t.UncountedNs
+				durationNs += t.durationNs
 			}
 		}
 	}
-	return ratio(seen, lost)
+	return ratio(seen, lost) * recordedShare(uncountedNs, durationNs)
 }
 
 // label names a capture: its file's base name, or the path given when two
@@ -196,6 +209,9 @@ func (r *run) losses() []Loss {
 	list := []Loss{}
 	for _, c := range r.captures {
 		for _, l := range c.Losses {
+			if isShed(l) {
+				continue
+			}
 			list = append(list, Loss{
 				Capture: r.label(c), Collector: l.Collector, Table: l.Table, Cause: l.Cause.String(),
 				Count: l.Count, StartNs: l.StartNs + c.OffsetNs, EndNs: l.EndNs + c.OffsetNs,

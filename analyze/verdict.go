@@ -66,6 +66,9 @@ func (r *run) missing(a *Analysis) []string {
 	if other := otherLosses(a); other > 0 {
 		list = append(list, number(other)+" other "+plural(other, "row was", "rows were")+" lost")
 	}
+	if text := shedText(a.LeftOut); text != "" {
+		list = append(list, text)
+	}
 	if problems > 0 {
 		list = append(list, number(problems)+" damaged "+plural(problems, "part was", "parts were")+" not read")
 	}
@@ -241,6 +244,7 @@ func (r *run) warnings(a *Analysis) []string {
 			warn("%s: which end is the server was guessed by port for %s sockets", file, number(n))
 		}
 	}
+	list = append(list, leftOutWarnings(a.LeftOut)...)
 	list = append(list, r.pairWarnings()...)
 	list = append(list, r.sameWarnings(a)...)
 	list = append(list, r.remarks...)

@@ -10,6 +10,7 @@
  */
 #include "emit.h"
 #include "control.h"
+#include "shed.h"
 #include <bpf/bpf_tracing.h>
 
 /* How many bios of a request are looked at. */
@@ -42,6 +43,10 @@ const volatile bool io_by_bio = false;
 /* Set by the recorder at the end, so that all hooks end at once: hooks are
  * detached one after the other, and IOs would lose their ends. */
 volatile bool ios_ended = false;
+
+/* IOs asked for before this may have been left out: set by the recorder when it
+ * wants them again. */
+u64 ios_since_ns = 0;
 
 static __always_inline u32 operation(u32 cmd_flags)
 {
@@ -125,6 +130,11 @@ static __always_inline void asks(u64 key, u32 cmd_flags, struct gendisk *disk)
 	if (ios_ended || !c || (c->flags && !is_target(id >> 32, NULL)))
 		return;
 	s.wanted = id >> 32 != c->self_tgid;
+	if (shed & SHED_BLOCK) {
+		if (s.wanted)
+			count_loss(LOSS_IO_SHED, 1);
+		return;
+	}
 	describe_io(&s.io, cmd_flags, disk);
 	s.io.tgid = id >> 32;
 	s.io.tid = id;
@@ -236,6 +246,19 @@ static __always_inline struct io_state *begin_late(struct request *rq, u64 now_n
 	return bpf_map_lookup_elem(&ios, &key);
 }
 
+/* left_out says that a request without a state is one that was left out. It was
+ * counted when it was asked for; nobody asks for a flush. */
+static __always_inline bool left_out(struct request *rq)
+{
+	struct control *c = current_control();
+
+	if (!(shed & SHED_BLOCK) && (!rq->start_time_ns || rq->start_time_ns >= ios_since_ns))
+		return false;
+	if (c && !c->flags && operation(rq->cmd_flags) == IO_FLUSH)
+		count_loss(LOSS_IO_SHED, 1);
+	return true;
+}
+
 /* merges counts the bios of a request beyond the first. */
 static __always_inline u32 merges(struct request *rq)
 {
@@ -266,7 +289,7 @@ int BPF_PROG(block_issue, struct request *rq)
 	}
 	if (!s && io_by_bio)
 		s = take_bio(rq);
-	if (!s)
+	if (!s && !left_out(rq))
 		s = begin_late(rq, now_ns);
 	if (!s || !s->wanted)
 		return 0;

@@ -10,6 +10,7 @@
  */
 #include "thread_state.h"
 #include "stack.h"
+#include "shed.h"
 #include <bpf/bpf_tracing.h>
 
 /* Waits of one interval that are alike. Rows of two intervals stand side by
@@ -119,6 +120,12 @@ static __always_inline void waited(struct task_struct *task, struct thread_state
 		queue = 0;
 	if (!sleep && !queue)
 		return;
+	if (shed & SHED_OFF_CPU) {
+		count_loss(LOSS_WAIT_SHED, (sleep > 0) + (queue > 0));
+		return;
+	}
+	if (shed & SHED_USER_STACKS && s->user_stack == STACK_NOT_TAKEN)
+		count_loss(LOSS_USER_STACK_SHED, 1);
 	key.kernel_stack = take_task_stack(task, DESK_SWITCH);
 	key.user_stack = s->user_stack;
 	key.tgid = task->tgid;
@@ -196,6 +203,11 @@ static __always_inline u8 kind_of_sleep(u32 state)
 	return (state & TASK_UNINTERRUPTIBLE) && !(state & TASK_NOLOAD) ? STATE_DISK : STATE_SLEEP;
 }
 
+static __always_inline u64 user_stack(void *ctx, struct task_struct *task, u32 desk)
+{
+	return shed & SHED_USER_STACKS ? STACK_NOT_TAKEN : take_user_stack(ctx, task, desk);
+}
+
 static __always_inline void leaves(void *ctx, struct task_struct *prev, bool preempt, u32 state)
 {
 	struct thread_state *s = thread(prev);
@@ -203,7 +215,7 @@ static __always_inline void leaves(void *ctx, struct task_struct *prev, bool pre
 	if (!s || !thread_wanted(s, prev))
 		return;
 	if (take_user_stacks)
-		s->user_stack = take_user_stack(ctx, prev, DESK_SWITCH);
+		s->user_stack = user_stack(ctx, prev, DESK_SWITCH);
 	if (preempt || !state)
 		return;
 	s->slept_ns = clock(prev);
@@ -336,7 +348,9 @@ int cpu_sample(void *ctx)
 	size = bpf_get_stack(ctx, d->kernel.addrs, sizeof(d->kernel.addrs), 0);
 	if (size > 0) /* else it ran in user mode */
 		r.kernel_stack = keep_kernel_stack(&d->kernel, size);
-	r.user_stack = take_user_stack(ctx, task, DESK_SAMPLE);
+	r.user_stack = user_stack(ctx, task, DESK_SAMPLE);
+	if (shed & SHED_USER_STACKS)
+		count_loss(LOSS_USER_STACK_SHED, 1);
 	if (bpf_ringbuf_output(&data_ring, &r, sizeof(r), BPF_RB_NO_WAKEUP))
 		count_loss(LOSS_SAMPLE_RING, 1);
 	return 0;

@@ -35,6 +35,11 @@ enum loss_slot {
 	LOSS_IO_STATE = 17, /* no memory or no room for an IO under way */
 	LOSS_IO_END = 18,   /* the end of an IO was not seen */
 	LOSS_MESSAGE = 19,  /* a message came on a socket whose state had no room */
+	/* Left out to stay within the budget (shed.h): */
+	LOSS_EXCHANGE_SHED = 20,
+	LOSS_WAIT_SHED = 21,
+	LOSS_USER_STACK_SHED = 22,
+	LOSS_IO_SHED = 23,
 	LOSS_SLOTS = 32,
 };
 

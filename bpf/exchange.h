@@ -7,6 +7,7 @@
 #define KMON_EXCHANGE_H
 
 #include "socket_state.h"
+#include "shed.h"
 
 /* A burst that goes on is emitted in parts of about this length, so that a
  * long transfer or a one-way stream is recorded while it lasts. */
@@ -104,9 +105,67 @@ static __always_inline bool part_is_full(const struct socket_state *s, bool requ
 	return messages && (ts_ns - s->part_ns > PART_NS || messages == 0xffff || bytes >= 1U << 31);
 }
 
+/* in_progress says whether anything was seen since the last whole exchange. */
+static __always_inline bool in_progress(const struct socket_state *s)
+{
+	return s->request_first_ns || s->answer_first_ns;
+}
+
+/* is_left_out says whether a socket is not of the sample that is recorded. */
+static __always_inline bool is_left_out(const struct socket_state *s)
+{
+	return tcp_sampling && s->sample && s->sample <= tcp_sampling;
+}
+
+/* pass_over lets a message of a socket that is left out go by. It returns true
+ * when the message begins another exchange than the one it has counted. */
+static __always_inline bool pass_over(struct socket_state *s, bool request)
+{
+	bool next = request && s->passed & PASSED_ANSWER;
+
+	if (next) {
+		count_loss(LOSS_EXCHANGE_SHED, 1);
+		s->passed = 0;
+	} else {
+		s->passed |= request ? PASSED_REQUEST : PASSED_ANSWER;
+	}
+	return next;
+}
+
+/* end_passed counts the exchange that goes by, if there is one. */
+static __always_inline void end_passed(struct socket_state *s)
+{
+	if (s->passed && s->wanted)
+		count_loss(LOSS_EXCHANGE_SHED, 1);
+	s->passed = 0;
+}
+
+/* sweep_passed lets a socket that is recorded again begin. That waits for its
+ * next exchange, but a burst may last for ever, and an answer may have ended. A
+ * second look tells which: what moved since is the middle of a burst. */
+static __always_inline void sweep_passed(struct socket_state *s)
+{
+	u64 at = (u64)s->sent_seq << 32 | s->received_seq;
+	bool moved = at != s->part_ns;
+
+	if (is_left_out(s)) {
+		s->passed &= ~PASSED_SWEPT;
+		return;
+	}
+	if (s->passed & PASSED_SWEPT && (moved || s->passed & PASSED_ANSWER)) {
+		end_passed(s);
+		if (moved)
+			s->exchange_flags |= EXCHANGE_JOINED;
+		return;
+	}
+	s->passed |= PASSED_SWEPT;
+	s->part_ns = at;
+}
+
 /*
  * add_message counts one message of bytes in the exchange in progress. It
  * returns true when that ended an exchange (or a part), which is then in out.
+ * A socket is left out, or recorded again, from its next exchange or part on.
  *
  * unacked says that some of what this end had sent was unacknowledged when
  * this message was received. A peer that waits for the end of an answer
@@ -119,6 +178,8 @@ static __always_inline bool add_message(struct socket_state *s, bool request, u3
 {
 	bool ended = false;
 
+	if (s->passed && !pass_over(s, request))
+		return false;
 	if (ts_ns < s->last_ns)
 		ts_ns = s->last_ns;
 	if (request && s->answer_first_ns) {
@@ -131,6 +192,11 @@ static __always_inline bool add_message(struct socket_state *s, bool request, u3
 		take_part(s, ts_ns, out);
 		s->part_ns = ts_ns;
 		ended = true;
+	}
+	if ((ended || !in_progress(s)) && is_left_out(s)) {
+		clear_exchange(s);
+		pass_over(s, request);
+		return ended;
 	}
 	if (request) {
 		if (!s->request_first_ns)
@@ -152,12 +218,6 @@ static __always_inline bool add_message(struct socket_state *s, bool request, u3
 	return ended;
 }
 
-/* in_progress says whether anything was seen since the last whole exchange. */
-static __always_inline bool in_progress(const struct socket_state *s)
-{
-	return s->request_first_ns || s->answer_first_ns;
-}
-
 /*
  * sweep emits what has waited long enough: at the end of the recording
  * everything; before, complete exchanges after IDLE_NS and the uncounted
@@ -167,6 +227,10 @@ static __always_inline bool sweep(struct socket_state *s, bool last, u64 now_ns,
 {
 	bool complete = s->request_first_ns && s->answer_first_ns;
 
+	if (s->passed && last)
+		end_passed(s);
+	else if (s->passed)
+		sweep_passed(s);
 	if (!in_progress(s))
 		return false;
 	if (last) {

@@ -318,6 +318,7 @@ struct request {
 	u64 __sector;
 	struct bio *bio;
 	void *end_io;
+	u64 start_time_ns;
 };
 
 struct seq_file;

@@ -40,6 +40,7 @@ const struct call_key *unused_call_key __attribute__((unused));
 const struct call_count *unused_call_count __attribute__((unused));
 const enum call_ids *unused_call_ids __attribute__((unused));
 const enum record_kind *unused_record_kind __attribute__((unused));
+const enum shed_parts *unused_shed_parts __attribute__((unused));
 const enum loss_slot *unused_loss_slot __attribute__((unused));
 const enum control_flags *unused_control_flags __attribute__((unused));
 const enum exchange_flags *unused_exchange_flags __attribute__((unused));

@@ -222,27 +222,31 @@ type KmonListenerValue struct {
 type KmonLossSlot uint32
 
 const (
-	KmonLossSlotLOSS_EXCHANGE_RING KmonLossSlot = 0
-	KmonLossSlotLOSS_SOCKET_RING   KmonLossSlot = 1
-	KmonLossSlotLOSS_PROC_RING     KmonLossSlot = 2
-	KmonLossSlotLOSS_LISTENER_RING KmonLossSlot = 3
-	KmonLossSlotLOSS_SOCKET_STATE  KmonLossSlot = 4
-	KmonLossSlotLOSS_SOCKET_BUSY   KmonLossSlot = 5
-	KmonLossSlotLOSS_CALL_COUNT    KmonLossSlot = 6
-	KmonLossSlotLOSS_INTERVAL_RING KmonLossSlot = 7
-	KmonLossSlotLOSS_SAMPLE_RING   KmonLossSlot = 8
-	KmonLossSlotLOSS_THREAD_STATE  KmonLossSlot = 9
-	KmonLossSlotLOSS_WAIT_TABLE    KmonLossSlot = 10
-	KmonLossSlotLOSS_WAKE_TABLE    KmonLossSlot = 11
-	KmonLossSlotLOSS_STACK_TABLE   KmonLossSlot = 12
-	KmonLossSlotLOSS_NET_EVENT     KmonLossSlot = 13
-	KmonLossSlotLOSS_QUEUE_RING    KmonLossSlot = 14
-	KmonLossSlotLOSS_QUEUE_STATE   KmonLossSlot = 15
-	KmonLossSlotLOSS_IO_RING       KmonLossSlot = 16
-	KmonLossSlotLOSS_IO_STATE      KmonLossSlot = 17
-	KmonLossSlotLOSS_IO_END        KmonLossSlot = 18
-	KmonLossSlotLOSS_MESSAGE       KmonLossSlot = 19
-	KmonLossSlotLOSS_SLOTS         KmonLossSlot = 32
+	KmonLossSlotLOSS_EXCHANGE_RING   KmonLossSlot = 0
+	KmonLossSlotLOSS_SOCKET_RING     KmonLossSlot = 1
+	KmonLossSlotLOSS_PROC_RING       KmonLossSlot = 2
+	KmonLossSlotLOSS_LISTENER_RING   KmonLossSlot = 3
+	KmonLossSlotLOSS_SOCKET_STATE    KmonLossSlot = 4
+	KmonLossSlotLOSS_SOCKET_BUSY     KmonLossSlot = 5
+	KmonLossSlotLOSS_CALL_COUNT      KmonLossSlot = 6
+	KmonLossSlotLOSS_INTERVAL_RING   KmonLossSlot = 7
+	KmonLossSlotLOSS_SAMPLE_RING     KmonLossSlot = 8
+	KmonLossSlotLOSS_THREAD_STATE    KmonLossSlot = 9
+	KmonLossSlotLOSS_WAIT_TABLE      KmonLossSlot = 10
+	KmonLossSlotLOSS_WAKE_TABLE      KmonLossSlot = 11
+	KmonLossSlotLOSS_STACK_TABLE     KmonLossSlot = 12
+	KmonLossSlotLOSS_NET_EVENT       KmonLossSlot = 13
+	KmonLossSlotLOSS_QUEUE_RING      KmonLossSlot = 14
+	KmonLossSlotLOSS_QUEUE_STATE     KmonLossSlot = 15
+	KmonLossSlotLOSS_IO_RING         KmonLossSlot = 16
+	KmonLossSlotLOSS_IO_STATE        KmonLossSlot = 17
+	KmonLossSlotLOSS_IO_END          KmonLossSlot = 18
+	KmonLossSlotLOSS_MESSAGE         KmonLossSlot = 19
+	KmonLossSlotLOSS_EXCHANGE_SHED   KmonLossSlot = 20
+	KmonLossSlotLOSS_WAIT_SHED       KmonLossSlot = 21
+	KmonLossSlotLOSS_USER_STACK_SHED KmonLossSlot = 22
+	KmonLossSlotLOSS_IO_SHED         KmonLossSlot = 23
+	KmonLossSlotLOSS_SLOTS           KmonLossSlot = 32
 )
 
 type KmonNetEventKey struct {
@@ -383,6 +387,14 @@ type KmonSampleRecord struct {
 	Tid         uint32
 }
 
+type KmonShedParts uint32
+
+const (
+	KmonShedPartsSHED_USER_STACKS KmonShedParts = 1
+	KmonShedPartsSHED_OFF_CPU     KmonShedParts = 2
+	KmonShedPartsSHED_BLOCK       KmonShedParts = 4
+)
+
 type KmonSocketEvent uint32
 
 const (
@@ -434,7 +446,7 @@ type KmonSocketState struct {
 	RequestMessages uint16
 	AnswerMessages  uint16
 	ExchangeFlags   uint16
-	Interleaved     uint8
+	_               [1]byte /* unsupported bitfield */
 	Wanted          uint8
 	Tgid            uint32
 	Tid             uint32
@@ -448,7 +460,7 @@ type KmonSocketState struct {
 	Ended           uint8
 	Subflow         uint8
 	Kept            uint8
-	Pad             [1]uint8
+	Sample          uint8
 }
 
 type KmonStackDesk struct {
@@ -621,6 +633,7 @@ const (
 	KmonProgTcpStateByAddress        = "tcp_state_by_address"
 	KmonVarAllThreads                = "all_threads"
 	KmonVarCallsSide                 = "calls_side"
+	KmonVarCallsSinceNs              = "calls_since_ns"
 	KmonVarCgroupV1                  = "cgroup_v1"
 	KmonVarCollecting                = "collecting"
 	KmonVarCountedCalls              = "counted_calls"
@@ -628,6 +641,7 @@ const (
 	KmonVarEpoch                     = "epoch"
 	KmonVarIoByBio                   = "io_by_bio"
 	KmonVarIosEnded                  = "ios_ended"
+	KmonVarIosSinceNs                = "ios_since_ns"
 	KmonVarListNs                    = "list_ns"
 	KmonVarListed                    = "listed"
 	KmonVarListenDrops               = "listen_drops"
@@ -638,10 +652,12 @@ const (
 	KmonVarReaderTgid                = "reader_tgid"
 	KmonVarReasonNoSocket            = "reason_no_socket"
 	KmonVarReasonNotSpecified        = "reason_not_specified"
+	KmonVarShed                      = "shed"
 	KmonVarSocketsKept               = "sockets_kept"
 	KmonVarSocketsMax                = "sockets_max"
 	KmonVarSweeping                  = "sweeping"
 	KmonVarTakeUserStacks            = "take_user_stacks"
+	KmonVarTcpSampling               = "tcp_sampling"
 	KmonVarThreadTargets             = "thread_targets"
 	KmonVarUnusedCallCount           = "unused_call_count"
 	KmonVarUnusedCallIds             = "unused_call_ids"
@@ -670,6 +686,7 @@ const (
 	KmonVarUnusedRole                = "unused_role"
 	KmonVarUnusedRoleSource          = "unused_role_source"
 	KmonVarUnusedSample              = "unused_sample"
+	KmonVarUnusedShedParts           = "unused_shed_parts"
 	KmonVarUnusedSocket              = "unused_socket"
 	KmonVarUnusedSocketEvent         = "unused_socket_event"
 	KmonVarUnusedSweepMode           = "unused_sweep_mode"
@@ -823,6 +840,7 @@ type KmonMapSpecs struct {
 type KmonVariableSpecs struct {
 	AllThreads            *ebpf.VariableSpec `ebpf:"all_threads"`
 	CallsSide             *ebpf.VariableSpec `ebpf:"calls_side"`
+	CallsSinceNs          *ebpf.VariableSpec `ebpf:"calls_since_ns"`
 	CgroupV1              *ebpf.VariableSpec `ebpf:"cgroup_v1"`
 	Collecting            *ebpf.VariableSpec `ebpf:"collecting"`
 	CountedCalls          *ebpf.VariableSpec `ebpf:"counted_calls"`
@@ -830,6 +848,7 @@ type KmonVariableSpecs struct {
 	Epoch                 *ebpf.VariableSpec `ebpf:"epoch"`
 	IoByBio               *ebpf.VariableSpec `ebpf:"io_by_bio"`
 	IosEnded              *ebpf.VariableSpec `ebpf:"ios_ended"`
+	IosSinceNs            *ebpf.VariableSpec `ebpf:"ios_since_ns"`
 	ListNs                *ebpf.VariableSpec `ebpf:"list_ns"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
 	ListenDrops           *ebpf.VariableSpec `ebpf:"listen_drops"`
@@ -840,10 +859,12 @@ type KmonVariableSpecs struct {
 	ReaderTgid            *ebpf.VariableSpec `ebpf:"reader_tgid"`
 	ReasonNoSocket        *ebpf.VariableSpec `ebpf:"reason_no_socket"`
 	ReasonNotSpecified    *ebpf.VariableSpec `ebpf:"reason_not_specified"`
+	Shed                  *ebpf.VariableSpec `ebpf:"shed"`
 	SocketsKept           *ebpf.VariableSpec `ebpf:"sockets_kept"`
 	SocketsMax            *ebpf.VariableSpec `ebpf:"sockets_max"`
 	Sweeping              *ebpf.VariableSpec `ebpf:"sweeping"`
 	TakeUserStacks        *ebpf.VariableSpec `ebpf:"take_user_stacks"`
+	TcpSampling           *ebpf.VariableSpec `ebpf:"tcp_sampling"`
 	ThreadTargets         *ebpf.VariableSpec `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.VariableSpec `ebpf:"unused_call_count"`
 	UnusedCallIds         *ebpf.VariableSpec `ebpf:"unused_call_ids"`
@@ -872,6 +893,7 @@ type KmonVariableSpecs struct {
 	UnusedRole            *ebpf.VariableSpec `ebpf:"unused_role"`
 	UnusedRoleSource      *ebpf.VariableSpec `ebpf:"unused_role_source"`
 	UnusedSample          *ebpf.VariableSpec `ebpf:"unused_sample"`
+	UnusedShedParts       *ebpf.VariableSpec `ebpf:"unused_shed_parts"`
 	UnusedSocket          *ebpf.VariableSpec `ebpf:"unused_socket"`
 	UnusedSocketEvent     *ebpf.VariableSpec `ebpf:"unused_socket_event"`
 	UnusedSweepMode       *ebpf.VariableSpec `ebpf:"unused_sweep_mode"`
@@ -963,6 +985,7 @@ func (m *KmonMaps) Close() error {
 type KmonVariables struct {
 	AllThreads            *ebpf.Variable `ebpf:"all_threads"`
 	CallsSide             *ebpf.Variable `ebpf:"calls_side"`
+	CallsSinceNs          *ebpf.Variable `ebpf:"calls_since_ns"`
 	CgroupV1              *ebpf.Variable `ebpf:"cgroup_v1"`
 	Collecting            *ebpf.Variable `ebpf:"collecting"`
 	CountedCalls          *ebpf.Variable `ebpf:"counted_calls"`
@@ -970,6 +993,7 @@ type KmonVariables struct {
 	Epoch                 *ebpf.Variable `ebpf:"epoch"`
 	IoByBio               *ebpf.Variable `ebpf:"io_by_bio"`
 	IosEnded              *ebpf.Variable `ebpf:"ios_ended"`
+	IosSinceNs            *ebpf.Variable `ebpf:"ios_since_ns"`
 	ListNs                *ebpf.Variable `ebpf:"list_ns"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
 	ListenDrops           *ebpf.Variable `ebpf:"listen_drops"`
@@ -980,10 +1004,12 @@ type KmonVariables struct {
 	ReaderTgid            *ebpf.Variable `ebpf:"reader_tgid"`
 	ReasonNoSocket        *ebpf.Variable `ebpf:"reason_no_socket"`
 	ReasonNotSpecified    *ebpf.Variable `ebpf:"reason_not_specified"`
+	Shed                  *ebpf.Variable `ebpf:"shed"`
 	SocketsKept           *ebpf.Variable `ebpf:"sockets_kept"`
 	SocketsMax            *ebpf.Variable `ebpf:"sockets_max"`
 	Sweeping              *ebpf.Variable `ebpf:"sweeping"`
 	TakeUserStacks        *ebpf.Variable `ebpf:"take_user_stacks"`
+	TcpSampling           *ebpf.Variable `ebpf:"tcp_sampling"`
 	ThreadTargets         *ebpf.Variable `ebpf:"thread_targets"`
 	UnusedCallCount       *ebpf.Variable `ebpf:"unused_call_count"`
 	UnusedCallIds         *ebpf.Variable `ebpf:"unused_call_ids"`
@@ -1012,6 +1038,7 @@ type KmonVariables struct {
 	UnusedRole            *ebpf.Variable `ebpf:"unused_role"`
 	UnusedRoleSource      *ebpf.Variable `ebpf:"unused_role_source"`
 	UnusedSample          *ebpf.Variable `ebpf:"unused_sample"`
+	UnusedShedParts       *ebpf.Variable `ebpf:"unused_shed_parts"`
 	UnusedSocket          *ebpf.Variable `ebpf:"unused_socket"`
 	UnusedSocketEvent     *ebpf.Variable `ebpf:"unused_socket_event"`
 	UnusedSweepMode       *ebpf.Variable `ebpf:"unused_sweep_mode"`

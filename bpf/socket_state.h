@@ -32,7 +32,8 @@ struct socket_state {
 	u16 request_messages;
 	u16 answer_messages;
 	u16 exchange_flags; /* JOINED, CONTINUED, INTERLEAVED of this exchange; STREAM */
-	u8 interleaved;     /* exchanges of this socket found interleaved, at most STREAM_AFTER */
+	u8 interleaved : 2; /* exchanges of this socket found interleaved, at most STREAM_AFTER */
+	u8 passed : 6;      /* enum passed: of an exchange that is left out */
 	u8 wanted;
 	u32 tgid;
 	u32 tid;
@@ -46,9 +47,15 @@ struct socket_state {
 	u8 ended;   /* its last socket row was emitted */
 	u8 subflow; /* of an MPTCP connection: no exchanges */
 	u8 kept;    /* it counts in sockets_kept */
-	u8 pad[1];
+	u8 sample;  /* recorded while this is more than tcp_sampling; 0: undecided */
 };
 _Static_assert(sizeof(struct socket_state) == 120, "two cache lines with the kernel's 8 bytes");
+
+enum passed {
+	PASSED_REQUEST = 1 << 0,
+	PASSED_ANSWER = 1 << 1,
+	PASSED_SWEPT = 1 << 2, /* part_ns holds the positions at the last sweep */
+};
 
 /* A socket's state lives and dies with the socket. The map has no bound of its
  * own, so states are counted. */

@@ -42,6 +42,10 @@ struct {
 	__type(value, u64);
 } call_entered SEC(".maps");
 
+/* Set by the recorder when it attaches the hooks again: what was noted before
+ * may be of a call whose end was not seen. */
+u64 calls_since_ns = 0;
+
 static __always_inline void count_call(u32 tgid, u32 id, bool failed, u64 ns)
 {
 	struct call_key key = { .tgid = tgid, .id = id, .cpu = bpf_get_smp_processor_id() };
@@ -129,7 +133,8 @@ int BPF_PROG(call_exit_timed, struct pt_regs *regs, long result)
 		return 0;
 	entered = bpf_task_storage_get(&call_entered, task, NULL, 0);
 	if (entered && *entered) {
-		ns = bpf_ktime_get_ns() - *entered;
+		if (*entered > calls_since_ns)
+			ns = bpf_ktime_get_ns() - *entered;
 		*entered = 0;
 	}
 	count_call(tgid, id, result < 0 && result >= -MAX_ERRNO, ns);

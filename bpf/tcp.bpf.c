@@ -14,6 +14,7 @@
 #include "control.h"
 #include "exchange.h"
 #include "socket_ends.h"
+#include "stack.h"
 #include <bpf/bpf_tracing.h>
 
 struct listener_key {
@@ -301,6 +302,62 @@ static __always_inline u64 sent_at(const struct socket_state *s, struct sock *sk
 	return known && departed_ns < now_ns ? departed_ns : now_ns;
 }
 
+/* end_hash is the same for an IPv4 address and for the IPv6 one it is mapped to. */
+static __always_inline u32 end_hash(const u32 *addr, u16 port)
+{
+	bool mapped = !addr[0] && !addr[1] && addr[2] == bpf_htonl(0xffff);
+	u64 hash = mix(port, mapped ? addr[3] : addr[0]);
+
+	if (!mapped && (addr[1] | addr[2] | addr[3]))
+		hash = mix(mix(mix(hash, addr[1]), addr[2]), addr[3]);
+	return hash >> 32;
+}
+
+/* sample_of gives one socket in 2^n more than n. Both ends of a connection get
+ * the same, if one does not see an address that was translated. */
+static __always_inline u8 sample_of(struct sock *sk)
+{
+	u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	u32 local[4] = {}, remote[4] = {}, hash;
+	u8 n = 1;
+
+	read_addresses(sk, family, local, remote);
+	hash = end_hash(local, local_port(sk)) ^ end_hash(remote, remote_port(sk));
+	for (int i = 0; i < TCP_SAMPLING_MAX && !(hash & 1U << i); i++)
+		n++;
+	return n;
+}
+
+/* pass counts what moved on a socket that is left out, without a clock. */
+static __always_inline void pass(struct socket_state *s, bool sent, u32 seq)
+{
+	bool request = sent == (s->role == ROLE_CLIENT);
+
+	if ((s32)(seq - (sent ? s->sent_seq : s->received_seq)) <= 0)
+		return;
+	if (sent)
+		s->sent_seq = seq;
+	else
+		s->received_seq = seq;
+	if (pass_over(s, request))
+		pass_over(s, request);
+}
+
+static __always_inline void pass_messages(struct socket_state *s, const struct view *v, bool received)
+{
+	if (!lock(s)) {
+		count_loss(LOSS_SOCKET_BUSY, 1);
+		return;
+	}
+	if (s->passed) {
+		if (!s->closed)
+			pass(s, true, v->sent_seq);
+		if (received)
+			pass(s, false, v->received_seq);
+	}
+	unlock(s);
+}
+
 /* forget passes over what moved on a socket that is not recorded, and ends the
  * exchange that was in progress when it left the targets. */
 static __always_inline void forget(struct socket_state *s, const struct view *v)
@@ -312,6 +369,7 @@ static __always_inline void forget(struct socket_state *s, const struct view *v)
 		return;
 	s->sent_seq = v->sent_seq;
 	s->received_seq = v->received_seq;
+	end_passed(s);
 	if (in_progress(s)) {
 		take(s, EXCHANGE_OPEN, s->last_ns, &out);
 		clear_exchange(s);
@@ -335,6 +393,12 @@ static __always_inline void handle_message(struct sock *sk, struct tcp_sock *tp,
 		return; /* a send that came too early; the streams have not begun */
 	if (!decide(sk, s, pid_tgid >> 32, NULL)) {
 		forget(s, v);
+		return;
+	}
+	if (tcp_sampling && !s->sample)
+		s->sample = sample_of(sk);
+	if (s->passed && is_left_out(s)) {
+		pass_messages(s, v, received);
 		return;
 	}
 	/* A send whose own hook has not fired yet comes before what answers it;
@@ -586,6 +650,7 @@ static __always_inline void end_exchange(struct socket_state *s, u64 now_ns)
 		count_loss(LOSS_SOCKET_BUSY, 1);
 		return;
 	}
+	end_passed(s);
 	if (in_progress(s)) {
 		take(s, close_flags(s, s->closed), now_ns, &out);
 		clear_exchange(s);

@@ -169,7 +169,11 @@ const (
 	LossWrite     LossCause = 4 // rows that could not be written (disk full, I/O error)
 	LossMissedHit LossCause = 5 // the kernel skipped the program, or it found a socket's state busy
 	LossDamage    LossCause = 6 // rows were in the file, but it is damaged (written by Repair)
+	LossShed      LossCause = 7 // left out so that recording stays within its budget (--max-overhead)
 )
+
+// LossUncounted is the Count of events of which nobody knows how many there were.
+const LossUncounted = -1
 
 // Loss is a row of table losses: events known to be missing.
 type Loss struct {
@@ -178,7 +182,7 @@ type Loss struct {
 	Collector string    `parquet:"collector,dict"` // tcp, proc, …
 	Table     string    `parquet:"table,dict"`     // the table that lacks them
 	Cause     LossCause `parquet:"cause,dict"`
-	Count     int64     `parquet:"count,delta"`
+	Count     int64     `parquet:"count,delta"` // LossUncounted, or 0: only with LossShed
 }
 
 // Self is a row of table self: what the recorder cost, and a clock pair.

@@ -188,20 +188,20 @@ var specs = []tableSpec{
 		{"collector", unitText, "never", "tcp, proc, …"},
 		{"table", unitText, "not known", "the table that lacks them"},
 		{"cause", unitEnum, "never", "why"},
-		{"count", unitCount, "never", "how many"},
+		{"count", unitCount, "cause shed only: none", "how many; -1 with cause shed: nothing counted them"},
 	}},
 	{"self", "What the recorder cost, and a pair of clocks. Counters run from the capture's start; in one that was joined of parts, from that of each.", []spec{
 		{"ts_ns", unitTime, "never", "when the row was made"},
 		{"realtime_ns", "ns since the Unix epoch", "not known", "CLOCK_REALTIME at ts_ns"},
 		{"cpu_ns", unitNs, "not known", "user and system time of the recorder"},
 		{"rss_bytes", unitBytes, "not known", "its resident memory"},
-		{"bpf_run_ns", unitNs, "the kernel does not measure it", "run time of its BPF programs, an estimate: the kernel measures for 100 ms every 10 s, and each such time stands for all since the one before"},
+		{"bpf_run_ns", unitNs, "the kernel does not measure it", "run time of its BPF programs, an estimate: the kernel measures for 100 ms every 10 s (every second with --max-overhead), and each such time stands for all since the one before"},
 		{"events", unitCount, "none yet", "rows handed to the writer"},
 		{"backlog_bytes", unitBytes, "empty", "fullest ring buffer at ts_ns"},
 	}},
 	{"marks", "A moment worth a line on every time axis.", []spec{
 		{"ts_ns", unitTime, "not known", "the moment"},
-		{"kind", unitText, "never", "clock (set), config, loss, repair, stopped (the recorder), suspend (the machine), user, warning, …"},
+		{"kind", unitText, "never", "clock (set), config, loss, recover, repair, shed, stopped (the recorder), suspend (the machine), user, warning, …"},
 		{"text", unitText, "nothing to say", "what happened"},
 	}},
 	{"processes", "A process as /proc showed it, and the service it belongs to. A row is written when a process is first seen and whenever a column has changed.", []spec{

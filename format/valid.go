@@ -133,10 +133,10 @@ func (v *validity) addProcs(rows []Proc) error {
 func (v *validity) addLosses(rows []Loss) error {
 	for _, r := range rows {
 		v.socketsLost = v.socketsLost || r.Table == "sockets"
-		if r.EndNs < r.StartNs || r.Count <= 0 {
+		if r.EndNs < r.StartNs || r.Count <= 0 && (r.Cause != LossShed || r.Count < LossUncounted) {
 			v.losses.broken("%d of %s, %d to %d ns", r.Count, r.Table, r.StartNs, r.EndNs)
 		}
-		if r.Cause < LossRingFull || r.Cause > LossDamage {
+		if r.Cause < LossRingFull || r.Cause > LossShed {
 			v.events.broken("loss at %d ns", r.StartNs)
 		}
 	}

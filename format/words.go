@@ -139,6 +139,7 @@ var lossCauseWords = &words{names: []word{
 	{int64(LossWrite), "write"},
 	{int64(LossMissedHit), "missed-hit"},
 	{int64(LossDamage), "damage"},
+	{int64(LossShed), "shed"},
 }}
 
 // String gives the flags as words joined by |, "-" for none.

@@ -45,7 +45,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 		Path: r.writer.Path(), Rows: writtenRows(r.writer), SizeBytes: r.size(), Losses: sum(r.losses, unwritten(r.writer)),
 		CPUNs: cpuNs, MaxRSSBytes: maxRSS, BPFRunNs: runTime.Nanoseconds(), DurationNs: end.MonotonicNs - r.startNs,
 		StopReason: final.StopReason, ExitCode: r.exitCode, Unresolved: unresolved(r.targets),
-		Warnings: append(r.warnings(), r.bounds.sentences()...),
+		Warnings: append(r.warnings(), slices.Concat(r.bounds.sentences(), r.overhead.sentences())...), Shed: r.overhead.taken(),
 	}
 	r.parts.tell(&result)
 	return result, errors.Join(err, r.endRing(&result, err), r.parts.close())

@@ -122,6 +122,7 @@ func (r *recorder) mark(tsNs int64, kind, text string) error {
 // markLosses marks the beginning of a burst of losses: the first ones after a
 // second without any.
 func (r *recorder) markLosses(nowNs int64, lost []probe.Lost) error {
+	lost = slices.DeleteFunc(slices.Clone(lost), isShed) // they have marks of their own
 	began := len(lost) > 0 && !r.losing
 	r.losing = len(lost) > 0
 	if !began {

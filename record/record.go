@@ -97,6 +97,10 @@ type Options struct {
 	// SampleHz is how often a second each CPU is sampled; 0: DefaultSampleHz,
 	// negative: never.
 	SampleHz int
+	// MaxOverhead is the share of the time of all CPUs that recording may cost,
+	// its programs in the kernel included; 0: what it does. Above it, parts are
+	// left out until it is within again (package documentation).
+	MaxOverhead float64
 	// UserStacks takes the user stack of every wait. Without it those of
 	// targets are taken, if any were given.
 	UserStacks bool
@@ -112,6 +116,9 @@ type Options struct {
 	Status chan<- Status
 	// Writing, if not nil, always knows the file that is written.
 	Writing *Writing
+
+	pace  *pace                 // of the budget; nil: defaultPace. For tests
+	costs func(float64) float64 // what recording is said to cost, of what it does. For tests
 }
 
 // Writing knows which file a recording writes. Any goroutine may ask.
@@ -156,6 +163,7 @@ type Result struct {
 	// StopReason is duration, signal, command, size (MaxSizeBytes), disk (too
 	// little free, full, read-only or failed: an error then says so), or error.
 	StopReason string
+	Shed       []string // what was left out at some time to stay within MaxOverhead, in order
 	ExitCode   int      // of Command; 128+n when signal n ended it
 	Unresolved []string // selectors that stood for nothing at the end
 	Warnings   []string // why names of processes may be wrong, which bound ended the recording; sentences
@@ -218,6 +226,9 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 			r.stopSources()
 		}
 	}()
+	if err := o.checkOverhead(); err != nil {
+		return nil, err
+	}
 	if err := r.openConfig(ctx); err != nil {
 		return nil, err
 	}
@@ -327,7 +338,11 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 			OffCPUMinNs: r.options.offCPUMinNs(), SampleHz: r.options.sampleHz(),
 			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
 		},
+		MeasureEvery: r.options.measureEvery(),
 	}, targetsOf(r.targets))
+	if err == nil {
+		r.beginOverhead(host.CPUs)
+	}
 	r.ofTargets.blind = !plan.Has("tcp", "state")
 	r.beginIntervals(provider.Clock().MonotonicNs)
 	r.lastLossNs, r.began, r.clocks = r.startNs, time.Now(), readClocks()
@@ -421,6 +436,7 @@ func (o Options) stored() map[string]string {
 	}
 	set("host_root", o.HostRoot, o.HostRoot != "")
 	set("duration", o.Duration.String(), o.Duration != 0)
+	set("max_overhead", share(o.MaxOverhead), o.MaxOverhead != 0)
 	set("max_size_bytes", fmt.Sprint(o.MaxSizeBytes), o.MaxSizeBytes != 0)
 	set("min_free_bytes", fmt.Sprint(max(0, o.MinFreeBytes)), o.MinFreeBytes != 0)
 	set("ring", o.Ring.String(), o.Ring != 0)

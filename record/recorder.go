@@ -62,6 +62,7 @@ type recorder struct {
 	data       probe.Data // batch on its way to the writer
 	interval   interval
 	bounds     bounds
+	overhead   overhead
 	procs      []format.Proc
 	toLookAt   []probe.Proc // procs, as the Provider is to be told
 	stacks     stackNamer
@@ -295,6 +296,9 @@ func (r *recorder) tick() error {
 	if err := r.appendLosses(clock.MonotonicNs); err != nil {
 		return err
 	}
+	if err := r.watchOverhead(); err != nil { // after the losses of what was left out so far
+		return err
+	}
 	if err := r.nameStacks(clock.MonotonicNs); err != nil {
 		return err
 	}
@@ -367,8 +371,10 @@ func (r *recorder) appendLosses(nowNs int64) error {
 	lost = slices.Concat(lost, r.stacks.lost(), r.unseen.lost())
 	var errs []error
 	for _, l := range lost {
-		r.lost += l.Count
-		r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
+		r.lost += max(l.Count, 0)
+		if l.Count > 0 {
+			r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
+		}
 		row := format.Loss{StartNs: r.lastLossNs, EndNs: nowNs, Collector: l.Collector, Table: l.Table, Cause: l.Cause, Count: l.Count}
 		errs = append(errs, format.Append(r.writer, row))
 	}

@@ -185,6 +185,14 @@ func (c *chart) scales() {
 	}
 }
 
+// lossNoun names what is lost: requests are made of exchanges.
+func (c *chart) lossNoun() string {
+	if c.noun == diskNoun {
+		return "IOs"
+	}
+	return "exchanges"
+}
+
 // shade draws bands behind windows that are not to be trusted fully.
 func (c *chart) shade() {
 	for _, w := range c.points {
@@ -194,7 +202,7 @@ func (c *chart) shade() {
 			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "partial", "partial window"))
 		}
 		if w.Lost > 0 {
-			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "lossy", CountText(w.Lost)+" exchanges lost"))
+			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "lossy", CountText(w.Lost)+" "+c.lossNoun()+" lost"))
 		}
 	}
 }

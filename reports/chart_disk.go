@@ -4,6 +4,9 @@ import (
 	"kmon/analyze"
 )
 
+// diskNoun is what the chart of a disk counts.
+const diskNoun = "IO"
+
 // diskQuantiles are the lines of a disk.
 var diskQuantiles = []quantileLine{
 	{"p50", func(w *analyze.Point) int64 { return w.P50 }},
@@ -33,7 +36,7 @@ func diskCharts(a *analyze.Analysis, first int) (views []chartView, live []liveC
 
 // drawDisk draws one disk, whose series is thinned.
 func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartView {
-	c := chart{p: p, points: asPoints(d.Series), quantiles: diskQuantiles, noun: "IO"}
+	c := chart{p: p, points: asPoints(d.Series), quantiles: diskQuantiles, noun: diskNoun}
 	c.Name = cut(nameText(d.Name), nameHTML)
 	c.About = "Latency percentiles and IOs a second of disk " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(d.IOs) + plural(int(d.IOs), " IO") + " · read " + BytesText(d.ReadBytes) + " · written " + BytesText(d.WriteBytes) +
@@ -48,7 +51,7 @@ func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartVi
 func asPoints(series []analyze.DiskPoint) []analyze.Point {
 	points := make([]analyze.Point, len(series))
 	for i, w := range series {
-		points[i] = analyze.Point{StartNs: w.StartNs, Partial: w.Partial, Requests: w.IOs, Count: w.Count, P50: w.P50, P99: w.P99, Max: w.Max}
+		points[i] = analyze.Point{StartNs: w.StartNs, Partial: w.Partial, Requests: w.IOs, Lost: w.Lost, Count: w.Count, P50: w.P50, P99: w.P99, Max: w.Max}
 	}
 	return points
 }
@@ -70,6 +73,7 @@ func diskSeriesTable(points []analyze.DiskPoint, window int64) table {
 		latency("p50", func(w *analyze.DiskPoint) int64 { return w.P50 }),
 		latency("p99", func(w *analyze.DiskPoint) int64 { return w.P99 }),
 		latency("max", func(w *analyze.DiskPoint) int64 { return w.Max }),
+		odd("Lost", "IOs lost or left out in this window, all disks", 0, func(w *analyze.DiskPoint) cell { return alarmed(w.Lost, toneBad) }),
 		windowColumn(func(w *analyze.DiskPoint) bool { return w.Partial }),
 	})
 }

@@ -124,7 +124,7 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	if len(p.Warnings) > warningsOpen {
 		p.Warnings, p.MoreWarnings = p.Warnings[:warningsOpen], p.Warnings[warningsOpen:]
 	}
-	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), marksTable(a))
+	p.Before = filledTables(capturesTable(a), problemsTable(a), lossesTable(a), leftOutTable(a), marksTable(a))
 	p.Services = filledTables(servicesTable(a), partsTable(a), streamsTable(a))
 	p.Edges = filledTables(edgesTable(a), connectionsTable(a))
 	if len(a.Captures) > 0 && !recordsTCP(a) {

@@ -106,7 +106,7 @@ func liveDisk(d *analyze.Disk, window int64) liveChart {
 	points := d.Series
 	for i := range points {
 		c.starts = append(c.starts, points[i].StartNs)
-		c.flags = append(c.flags, windowFlag(points[i].Partial, 0))
+		c.flags = append(c.flags, windowFlag(points[i].Partial, points[i].Lost))
 	}
 	latency := func(name string, of func(*analyze.DiskPoint) int64) liveSeries {
 		return liveSeries{name, unitNs, func(i int) (int64, bool) { return of(&points[i]), points[i].IOs > 0 }}

@@ -65,6 +65,7 @@ func (m *markdown) render() string {
 	m.head()
 	m.warnings()
 	m.table(lossesTable(m.a))
+	m.table(leftOutTable(m.a))
 	m.topology()
 	m.table(servicesTable(m.a))
 	m.definitions(oddities(m.a))

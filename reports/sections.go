@@ -87,6 +87,12 @@ func recordsTCP(a *analyze.Analysis) bool {
 	})
 }
 
+// leftOut says whether some of a collector's was left out for a time: that
+// there is none of it then means nothing.
+func leftOut(a *analyze.Analysis, collector string) bool {
+	return slices.ContainsFunc(a.LeftOut, func(g analyze.LeftOut) bool { return g.Collector == collector })
+}
+
 // lacking says of a part that it was not recorded, else what the collector
 // says it could not record.
 func lacking(a *analyze.Analysis, absent bool, part, collector string) []string {
@@ -104,13 +110,13 @@ func lacking(a *analyze.Analysis, absent bool, part, collector string) []string 
 			}
 		}
 	}
-	return remarks
+	return append(remarks, leftOutRemarks(a, collector)...)
 }
 
 func cpuRemarks(a *analyze.Analysis) []string {
 	remarks := lacking(a, a.Threads == nil, partCPU, "cpu")
 	switch {
-	case a.Threads == nil:
+	case a.Threads == nil, leftOut(a, "cpu"):
 	case a.Flames == nil:
 		remarks = append(remarks, "Not recorded: "+partStacks+".")
 	case len(a.Flames) == 0:
@@ -121,7 +127,7 @@ func cpuRemarks(a *analyze.Analysis) []string {
 
 func diskRemarks(a *analyze.Analysis) []string {
 	remarks := lacking(a, a.Disks == nil, partDisks, "block")
-	if a.Disks != nil && !slices.ContainsFunc(a.Disks, func(d disk) bool { return d.IOs > 0 }) {
+	if a.Disks != nil && !leftOut(a, "block") && !slices.ContainsFunc(a.Disks, func(d disk) bool { return d.IOs > 0 }) {
 		remarks = append(remarks, "No IO ended during the recording.")
 	}
 	return remarks
@@ -137,7 +143,7 @@ func networkRemarks(a *analyze.Analysis) []string {
 
 func callRemarks(a *analyze.Analysis) []string {
 	remarks := lacking(a, a.Syscalls == nil, partCalls, "syscall")
-	if a.Syscalls != nil && len(a.Syscalls) == 0 {
+	if a.Syscalls != nil && !leftOut(a, "syscall") && len(a.Syscalls) == 0 {
 		remarks = append(remarks, "None of the calls that were counted was made.")
 	}
 	if !slices.ContainsFunc(a.Services, func(s service) bool { return s.Memory != nil }) {

@@ -55,6 +55,7 @@ var (
 			to.IOs += w.IOs
 			to.ReadBytes += w.ReadBytes
 			to.WriteBytes += w.WriteBytes
+			to.Lost += w.Lost
 			to.Count += w.Count
 			to.P50, to.P99, to.Max = max(to.P50, w.P50), max(to.P99, w.P99), max(to.Max, w.Max)
 		},

@@ -160,6 +160,61 @@ func lossesTable(a *analyze.Analysis) table {
 	})
 }
 
+// leftOutTable lists what was left out on purpose, in time order.
+func leftOutTable(a *analyze.Analysis) table {
+	all := copied(a.LeftOut)
+	slices.SortStableFunc(all, func(a, b analyze.LeftOut) int {
+		return cmp.Or(cmp.Compare(a.StartNs, b.StartNs), cmp.Compare(a.EndNs, b.EndNs))
+	})
+	t := build("not-recorded", "Not recorded because of --max-overhead", all, []spec[analyze.LeftOut]{
+		{column{Head: "What", Kind: kindName}, func(g *analyze.LeftOut) cell { return named(g.What) }},
+		{column{Head: "From (UTC)"}, func(g *analyze.LeftOut) cell { return word(timeText(g.StartNs)) }},
+		{column{Head: "To (UTC)"}, func(g *analyze.LeftOut) cell { return word(timeText(g.EndNs)) }},
+		number("For", "", 0, func(g *analyze.LeftOut) cell { return cell{Text: DurationText(g.EndNs - g.StartNs)} }),
+		number("Left out", "how much there was of it; "+absent+": nobody counted", 0, func(g *analyze.LeftOut) cell {
+			if g.Count == nil {
+				return cell{Text: absent}
+			}
+			return counted(*g.Count)
+		}),
+		{column{Head: "Collector", Kind: kindName, Rank: 2}, func(g *analyze.LeftOut) cell { return named(g.Collector) }},
+		{column{Head: "File", Kind: kindName, Rank: 2}, func(g *analyze.LeftOut) cell { return named(g.Capture) }},
+	})
+	t.Note = "Above its budget the recorder leaves out parts, and takes them back later. What they would have shown in these times is not known: it is not nothing."
+	return t
+}
+
+// uncountedNs is for how long, over all captures, nobody counted what was left
+// out of a table.
+func uncountedNs(a *analyze.Analysis, table string) (ns int64) {
+	for i := range a.Captures {
+		for _, c := range a.Captures[i].Coverage {
+			if c.Table == table {
+				ns += c.UncountedNs
+			}
+		}
+	}
+	return ns
+}
+
+// leftOutRemarks say when something of a collector was not recorded.
+func leftOutRemarks(a *analyze.Analysis, collector string) []string {
+	var remarks []string
+	for _, g := range a.LeftOut {
+		if g.Collector != collector {
+			continue
+		}
+		if len(remarks) == leftOutRemarksMost {
+			return append(remarks, "More was not recorded because of --max-overhead: see the table of what was not recorded.")
+		}
+		remarks = append(remarks, "Not recorded from "+timeText(g.StartNs)+" to "+timeText(g.EndNs)+" UTC because of --max-overhead: "+cut(visible(g.What), nameHTML)+".")
+	}
+	return remarks
+}
+
+// leftOutRemarksMost is how many of these a section has.
+const leftOutRemarksMost = 6
+
 // problem is damage found while reading a capture.
 type problem struct {
 	file, text string

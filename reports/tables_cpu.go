@@ -304,6 +304,11 @@ func lossNote(a *analyze.Analysis, tables ...string) string {
 				percentText(float64(seen)/float64(seen+lost))+")")
 		}
 	}
+	for _, name := range tables {
+		if ns := uncountedNs(a, name); ns > 0 {
+			notes = append(notes, "for "+DurationText(ns)+" "+name+" were not recorded")
+		}
+	}
 	if len(notes) == 0 {
 		return ""
 	}

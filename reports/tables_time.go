@@ -104,6 +104,7 @@ func disksTimeTable(a *analyze.Analysis) table {
 		quantile("p50", func(w *analyze.DiskPoint) int64 { return w.P50 }),
 		quantile("p99", func(w *analyze.DiskPoint) int64 { return w.P99 }),
 		quantile("max", func(w *analyze.DiskPoint) int64 { return w.Max }),
+		odd("Lost", "IOs lost or left out in this time, all disks", 0, func(w *diskTimePoint) cell { return alarmed(w.Lost, toneBad) }),
 	})
 	t.Note = joinNotes(note, lossNote(a, "ios"))
 	return t

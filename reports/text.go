@@ -46,6 +46,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 		t.paragraph("", n)
 	}
 	t.filled(lossesTable(a))
+	t.filled(leftOutTable(a))
 	t.table(servicesTable(a))
 	t.table(edgesTable(a))
 	t.filled(streamsTable(a))

@@ -29,6 +29,7 @@ type info struct {
 	DurationNs int64            `json:"duration_ns"`
 	Rows       map[string]int64 `json:"rows"`   // per table, as far as it can be read
 	Losses     map[string]int64 `json:"losses"` // collector/cause → count
+	Shed       bool             `json:"shed,omitempty"` // something was left out to stay within --max-overhead
 	Recorder   recorderCost     `json:"recorder"`
 	// ClockMovedNs is the largest change of the wall clock against the monotonic
 	// one since the start: it was set, or the machine was suspended.
@@ -132,7 +133,10 @@ func (in *info) readCost(c *format.Capture) error {
 		return err
 	}
 	for _, l := range losses {
-		in.Losses[l.Collector+"/"+l.Cause.String()] += l.Count
+		if l.Count > 0 {
+			in.Losses[l.Collector+"/"+l.Cause.String()] += l.Count
+		}
+		in.Shed = in.Shed || l.Cause == format.LossShed
 	}
 	if f := c.Final; in.endedInOrder() {
 		for what, n := range f.Losses {
@@ -272,8 +276,12 @@ func (in info) writeLosses(w io.Writer, p palette) {
 			fmt.Fprintln(w, "no loss stands in what is left of the recording")
 			return
 		}
-		fmt.Fprintln(w, p.good("nothing was lost while recording"))
-		return
+		if !in.Shed {
+			fmt.Fprintln(w, p.good("nothing was lost while recording"))
+		}
+	}
+	if in.Shed {
+		fmt.Fprintln(w, p.bad("parts were left out for a time to stay within --max-overhead (kmon print CAPTURE marks)"))
 	}
 	for _, what := range slices.Sorted(maps.Keys(in.Losses)) {
 		fmt.Fprintln(w, p.bad(oneLine(fmt.Sprintf("lost while recording: %s events (%s)", reports.CountText(in.Losses[what]), what))))

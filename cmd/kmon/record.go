@@ -35,6 +35,7 @@ type recordFlags struct {
 	latency    bool
 	counts     []string
 	cpu        cpuFlags
+	overhead   cpuShare
 	variants   map[string]string
 	hostRoot   string
 	command    []string // after --
@@ -96,6 +97,21 @@ Disk IO (-e block) is recorded a request at a time: who asked for it, its wait i
 the queue and its time in the device. It costs some 0.5 us a request. What goes
 through the page cache is written later, by the kernel.
 
+With --max-overhead 2% recording leaves out parts while it costs more than 2% of
+the time of all CPUs (of 16, a third of one): its own CPU time and the run time
+of its programs in the kernel. In this order: user stacks; off-CPU waits and
+wake-ups; on-CPU samples; system calls; disk IO; then the exchanges of all but
+one in 2, 4, 8 ... 64 connections, the same at both ends. The sums of threads,
+sockets, network faults and processes are never left out. A step is taken when
+the mean of 4 s is over the limit (of 2 s, if over twice of it), and taken back
+after 10 s with a mean under 70% of it; one that is needed again within 30 s
+waits twice as long the next time, up to 10 minutes. Each step is a mark in the
+capture, and what it left out a loss, so that reports tell when what was not
+recorded. If all is left out and it still costs more, a mark says so and
+recording goes on. To measure, the kernel times its programs a tenth of the time,
+which makes each of their runs some 3 ns longer in the mean; what a CPU spends to
+get to them is not in what it measures.
+
 Network faults (-e drop) are TCP segments sent again, resets, and TCP packets
 that the kernel dropped, with its reason and stack. Nothing is paid for them but
 about 60 ns when a connection is closed, and 3 us for a dropped packet.
@@ -114,6 +130,7 @@ it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
   $ kmon record --max-size 500MB --min-free 2GiB
   $ kmon record --ring 10m --trigger 'p99(service=cart)>200ms' --trigger 'drops>100/s'
   $ kmon record -e cpu --off-cpu-min 100us --sample-hz 499 --user-stacks -d 20s
+  $ kmon record --max-overhead 2%
   $ kmon record --syscalls default --count tcp:tcp_probe -d 30s
   $ kmon record -o bench.kmon -- redis-benchmark -n 100000 -q`,
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -149,6 +166,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.BoolVar(&f.latency, "syscall-latency", false, "measure the time inside system calls too")
 	flags.StringArrayVar(&f.counts, "count", nil, "count a system call, tracepoint or kernel function `NAME`; repeatable")
 	f.cpu.register(cmd, flags)
+	flags.Var(&f.overhead, "max-overhead", "leave out parts while recording costs more than this `PERCENT` of all CPUs: 2%")
 	registerHostRoot(cmd, &f.hostRoot)
 	flags.StringToStringVar(&f.variants, "variant", nil, "use this variant of a hook, `INDICATOR=VARIANT`, not the best; for tests of kernels")
 	must(flags.MarkHidden("variant"))
@@ -156,7 +174,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	must(cmd.RegisterFlagCompletionFunc("events", completeWords(collectorNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("syscalls", completeWords(callNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("config", completeEndings("yaml", "yml")))
-	for _, name := range []string{"duration", "pid", "service", "port", "interval", "count"} {
+	for _, name := range []string{"duration", "pid", "service", "port", "interval", "count", "max-overhead"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"kmon/format"
 )
 
-// Lost is a number of events that the kernel could not hand over.
+// Lost is a number of events that the kernel could not hand over, or Uncounted.
 type Lost struct {
 	Collector, Table string
 	Cause            format.LossCause
@@ -37,6 +37,11 @@ var lossSlots = map[bpf.KmonLossSlot]Lost{
 	bpf.KmonLossSlotLOSS_IO_STATE:      {blockCollector, "ios", format.LossStateFull, 0},
 	bpf.KmonLossSlotLOSS_IO_END:        {blockCollector, "ios", format.LossMissedHit, 0},
 	bpf.KmonLossSlotLOSS_MESSAGE:       {"tcp", "exchanges", format.LossStateFull, 0},
+
+	bpf.KmonLossSlotLOSS_EXCHANGE_SHED:   left[PartTCP][0],
+	bpf.KmonLossSlotLOSS_WAIT_SHED:       left[PartOffCPU][0],
+	bpf.KmonLossSlotLOSS_USER_STACK_SHED: left[PartUserStacks][0],
+	bpf.KmonLossSlotLOSS_IO_SHED:         left[PartBlock][0],
 }
 
 // Losses returns what was lost since the previous call.
@@ -62,7 +67,8 @@ func (s *Session) Losses() ([]Lost, error) {
 			lost = append(lost, what)
 		}
 	}
-	return slices.Concat(lost, s.missedRuns(), s.lostTargets()), nil
+	lost = slices.Concat(lost, s.missedRuns(), s.lostTargets())
+	return s.shedLosses(lost), nil
 }
 
 // missedRuns counts runs that the kernel skipped because the same program was

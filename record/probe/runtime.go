@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"cmp"
 	"io"
 	"time"
 
@@ -11,7 +12,8 @@ import (
 const (
 	// The kernel measures the run time of programs only while asked to, which
 	// costs every run some 30 ns. So it is asked for runWindow every runEvery:
-	// 1% of the time, the first time at the start.
+	// 1% of the time, the first time at the start. Who watches what recording
+	// costs has it asked for more often (Options.MeasureEvery).
 	runWindow = 100 * time.Millisecond
 	runEvery  = 10 * time.Second
 )
@@ -22,6 +24,7 @@ const (
 type runMeter struct {
 	measure func() (io.Closer, error)     // lets the kernel measure until closed
 	read    func() (time.Duration, error) // what was measured so far
+	every   time.Duration
 
 	stats   io.Closer // nil: between windows
 	opened  time.Time
@@ -34,14 +37,14 @@ type runMeter struct {
 }
 
 func newRunMeter(now time.Time, measure func() (io.Closer, error), read func() (time.Duration, error)) *runMeter {
-	return &runMeter{measure: measure, read: read, until: now}
+	return &runMeter{measure: measure, read: read, every: runEvery, until: now}
 }
 
 // tick opens and closes windows when it is time. Call it often.
 func (m *runMeter) tick(now time.Time) {
 	switch {
 	case m.failed:
-	case m.stats == nil && (m.windows == 0 || now.Sub(m.until) >= runEvery):
+	case m.stats == nil && (m.windows == 0 || now.Sub(m.until) >= m.every):
 		m.open(now)
 	case m.stats != nil && now.Sub(m.opened) >= runWindow:
 		m.close(now)
@@ -91,6 +94,7 @@ func (m *runMeter) at(now time.Time) time.Duration {
 func (s *Session) startMeter() {
 	enable := func() (io.Closer, error) { return ebpf.EnableStats(uint32(unix.BPF_STATS_RUN_TIME)) }
 	s.meter = newRunMeter(time.Now(), enable, s.measuredRunTime)
+	s.meter.every = cmp.Or(s.measureEvery, runEvery)
 	s.meter.tick(time.Now())
 }
 
@@ -107,7 +111,7 @@ func (s *Session) measuredRunTime() (total time.Duration, err error) {
 }
 
 // Measure lets the estimate of RunTime go on. Call it often: it does something
-// only twice in ten seconds.
+// only twice in ten seconds, or in Options.MeasureEvery.
 func (s *Session) Measure() { s.meter.tick(time.Now()) }
 
 // RunTime estimates the time the programs have run since Start, in interrupts
@@ -116,3 +120,7 @@ func (s *Session) Measure() { s.meter.tick(time.Now()) }
 func (s *Session) RunTime() (total time.Duration, ok bool) {
 	return s.meter.at(time.Now()), s.meter.windows > 0
 }
+
+// RunShare is the run time of the programs per time when it was measured last;
+// ok is false as for RunTime.
+func (s *Session) RunShare() (share float64, ok bool) { return s.meter.share, s.meter.windows > 0 }

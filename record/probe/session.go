@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/link"
@@ -23,6 +24,9 @@ type Options struct {
 	// Room gives maps of the kernel less room than they have, by name, and the
 	// states of sockets ("sockets"); for tests.
 	Room map[string]uint32
+	// MeasureEvery is how often the run time of the programs is measured; 0:
+	// every 10 s.
+	MeasureEvery time.Duration
 }
 
 // Targets says what to record: everything, or what any of the lists selects.
@@ -38,7 +42,8 @@ type Targets struct {
 type Session struct {
 	plan       Plan
 	collection *ebpf.Collection
-	links      []link.Link
+	links      []attached
+	shed       shedState
 	sweeper    *link.Iter
 	sweeps     pace
 	queues     *link.Iter
@@ -53,6 +58,7 @@ type Session struct {
 	iosEndedNs             uint64 // 0: not yet
 	counts                 callCounts
 	meter                  *runMeter
+	measureEvery           time.Duration
 	threads                threads
 }
 
@@ -66,7 +72,7 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{plan: plan, missed: map[string]uint64{}, threads: newThreads(o.CPU)}
+	s := &Session{plan: plan, missed: map[string]uint64{}, threads: newThreads(o.CPU), measureEvery: o.MeasureEvery}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, s.Close())
@@ -175,11 +181,9 @@ func (s *Session) attach() error {
 			}
 			continue
 		}
-		l, err := attach(s.collection.Programs[h.program], h)
-		if err != nil {
-			return fmt.Errorf("attach %s to %s:%s: %w", h.program, kindPrefix[h.kind], h.target, err)
+		if err := s.attachHook(h); err != nil {
+			return err
 		}
-		s.links = append(s.links, l)
 	}
 	return nil
 }

@@ -69,12 +69,18 @@ func (s *Session) targetThreads() error {
 	if !s.hasThreads() {
 		return nil
 	}
-	all := s.targets.All || len(s.targets.PIDs)+len(s.targets.CgroupIDs) == 0 && len(s.targets.Ports) > 0
 	return errors.Join(
-		s.setVariable(bpf.KmonVarAllThreads, all),
-		s.setVariable(bpf.KmonVarTakeUserStacks, s.threads.options.UserStacks || !all),
+		s.setVariable(bpf.KmonVarAllThreads, s.allThreads()),
+		s.setVariable(bpf.KmonVarTakeUserStacks, s.takesUserStacks()),
 		s.setVariable(bpf.KmonVarThreadTargets, s.value.Generation))
 }
+
+func (s *Session) allThreads() bool {
+	return s.targets.All || len(s.targets.PIDs)+len(s.targets.CgroupIDs) == 0 && len(s.targets.Ports) > 0
+}
+
+// takesUserStacks says whether the user stacks of waits are taken.
+func (s *Session) takesUserStacks() bool { return s.threads.options.UserStacks || !s.allThreads() }
 
 // readThreads runs the iterator over all threads and hands out what it writes.
 func (s *Session) readThreads(mode bpf.KmonCollectMode, take func(record []byte)) error {
@@ -259,7 +265,7 @@ func (s *Session) attachSamples(prog *ebpf.Program) error {
 		if err != nil {
 			return fmt.Errorf("attach %s to the clock of CPU %d: %w", bpf.KmonProgCpuSample, cpu, err)
 		}
-		s.links = append(s.links, l)
+		s.links = append(s.links, attached{bpf.KmonProgCpuSample, l})
 	}
 	return nil
 }
