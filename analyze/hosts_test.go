@@ -156,7 +156,7 @@ func TestDamagedSegment(t *testing.T) {
 		t.Fatal(err)
 	}
 	coverage := a.Captures[0].Coverage
-	if coverage[0] != (Coverage{Table: "exchanges", Seen: 0, Lost: 20, Ratio: 0}) {
+	if coverage[0] != (Coverage{Table: "exchanges", Seen: 0, Lost: 20, Ratio: 0, durationNs: 10 * second}) {
 		t.Errorf("coverage %+v", coverage)
 	}
 	if e := onlyEdge(t, a); e.Requests != 0 || e.Connections != 1 || e.Kind != "connect-only" {

@@ -9,7 +9,9 @@
 //  4. [symbol] numbers stacks as they come and names them in a third goroutine:
 //     those of processes once a second, the kernel's now and then.
 //  5. Once a second it asks the kernel what was lost, lets it emit the exchanges
-//     that have waited long enough, and notes what recording cost.
+//     that have waited long enough, and notes what recording cost; over
+//     Options.MaxOverhead it leaves out parts, a step at a time, and takes them
+//     back when there is room.
 //  6. At the end it detaches, empties the kernel's state and the rings, and
 //     closes the file.
 //
