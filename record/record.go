@@ -345,7 +345,7 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 	}
 	r.ofTargets.blind = !plan.Has("tcp", "state")
 	r.beginIntervals(provider.Clock().MonotonicNs)
-	r.lastLossNs, r.began, r.clocks = r.startNs, time.Now(), readClocks()
+	r.lastLossNs, r.began = r.startNs, time.Now()
 	if err != nil {
 		return err
 	}

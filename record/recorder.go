@@ -86,6 +86,7 @@ func (r *recorder) loop(ctx context.Context) error {
 		return err
 	}
 	r.report()
+	r.clocks = readClocks()
 	next := time.Now().Add(tickEvery)
 	nextData := time.Now()
 	for pause := pollEvery; ; {
