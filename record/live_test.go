@@ -83,6 +83,10 @@ func TestMain(m *testing.M) {
 		spin()
 		return
 	}
+	if os.Getenv(shedLoadMode) != "" {
+		beShedLoad()
+		return
+	}
 	if os.Getenv(netLoadMode) != "" {
 		makeNetLoad()
 		return
