@@ -12,6 +12,9 @@
 //     that have waited long enough, and notes what recording cost; over
 //     Options.MaxOverhead it leaves out parts, a step at a time, and takes them
 //     back when there is room.
+//     With Options.Ring old parts of the recording go, triggers are held against
+//     what was recorded, and what the ring keeps is joined into a capture, in a
+//     goroutine of its own, whenever that is asked for.
 //  6. At the end it detaches, empties the kernel's state and the rings, and
 //     closes the file.
 //
