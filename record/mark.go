@@ -77,7 +77,7 @@ func recorders(pid int) ([]markAddress, error) {
 	}
 	found := slices.DeleteFunc(markSocketsIn(string(list)), func(s markAddress) bool { return pid != 0 && s.pid != pid })
 	if len(found) == 0 {
-		return nil, notRecording(pid)
+		return nil, cmp.Or(elsewhereError(elsewhere(pid)), notRecording(pid))
 	}
 	return found, nil
 }

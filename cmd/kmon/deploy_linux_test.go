@@ -39,7 +39,7 @@ type node struct {
 
 func newNode(t *testing.T) node {
 	t.Helper()
-	need(t, "go")
+	need(t, "go", "nsenter")
 	dir := t.TempDir()
 	n := node{kmon: filepath.Join(dir, "kmon"), workload: filepath.Join(dir, "workload"), cgroups: "/sys/fs/cgroup"}
 	for path, pkg := range map[string]string{n.kmon: "kmon/cmd/kmon", n.workload: "kmon/cmd/workload"} {
@@ -373,6 +373,7 @@ func TestRecordInContainers(t *testing.T) {
 	for _, r := range recorders {
 		r.await(t)
 	}
+	n.markAcross(t, recorders["ownPIDs"].cmd.Process.Pid)
 	outside.pass(t, "ask", "answer")
 	inside.pass(t, "ask", "answer")
 	got := map[string]recorded{}
@@ -429,6 +430,21 @@ func TestRecordInContainers(t *testing.T) {
 		return int(row["pid"].(float64)) == recorders["debug"].cmd.Process.Pid && strings.HasSuffix(row["cgroup"].(string), "/kubepods/pod"+kmonUID+"/"+strings.Repeat("d0", 32))
 	}) {
 		t.Errorf("kmon does not know its own cgroup, %v", recorders["debug"].cmd.Process.Pid)
+	}
+}
+
+// markAcross marks a recorder in another network namespace: from here it is told
+// how, and so it works.
+func (n node) markAcross(t *testing.T, pid int) {
+	t.Helper()
+	number := fmt.Sprint(pid)
+	_, stderr, code := kmon("mark", "--pid", number, "from afar")
+	if want := "process " + number + " records in another network namespace: run kmon there, with nsenter -t " + number + " -n kmon"; code != codeError || !strings.Contains(stderr, want) {
+		t.Errorf("a mark from another namespace ends with %d: %s", code, stderr)
+	}
+	out, err := exec.Command("nsenter", "-t", number, "-n", n.kmon, "mark", "--pid", number, "near").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "marked /out/x.kmon") {
+		t.Errorf("a mark from its namespace: %v, %s", err, out)
 	}
 }
 

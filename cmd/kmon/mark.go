@@ -16,7 +16,8 @@ func newMark() *cobra.Command {
 at this moment: reports draw it as a line on every time axis.
 
 Recorders take marks from root and from the user who started them, when they
-are in the same network namespace. TEXT is one line of at most 1024 bytes.`,
+are in the same network namespace; of those in another one, as in a container,
+kmon says how they are reached. TEXT is one line of at most 1024 bytes.`,
 		Example: `  $ kmon mark "deploy 42"
   $ kmon mark --pid 4711 load test begins`,
 		Args: func(_ *cobra.Command, args []string) error {
