@@ -188,11 +188,10 @@ type daemonSet struct {
 }
 
 type podSpec struct {
-	HostPID        bool `yaml:"hostPID"`
-	Tolerations    []struct{ Operator string }
-	InitContainers []podContainer `yaml:"initContainers"`
-	Containers     []podContainer
-	Volumes        []struct {
+	HostPID     bool `yaml:"hostPID"`
+	Tolerations []struct{ Operator string }
+	Containers  []podContainer
+	Volumes     []struct {
 		Name     string
 		HostPath struct{ Path, Type string } `yaml:"hostPath"`
 	}
@@ -234,15 +233,15 @@ func TestDeployManifest(t *testing.T) {
 		t.Errorf("it selects %v, its pods are %v: %+v", d.Spec.Selector.MatchLabels, labels, d)
 	}
 	pod := d.Spec.Template.Spec
-	if !pod.HostPID || len(pod.InitContainers) != 1 || len(pod.Containers) != 1 {
+	if !pod.HostPID || len(pod.Containers) != 2 {
 		t.Fatalf("%+v", pod)
 	}
-	c := pod.InitContainers[0]
+	c := pod.Containers[0]
 	if len(c.Command) < 2 || c.Command[0] != "/kmon" {
 		t.Fatalf("it runs %q", c.Command)
 	}
 	checkRecordLine(t, c.Command[1:])
-	if !slices.Contains(c.Command, "-d") || !slices.Contains(c.Command, "--max-size") || c.Resources.Limits["memory"] == "" {
+	if !slices.Contains(c.Command, "--ring") || !slices.Contains(c.Command, "--max-size") || c.Resources.Limits["memory"] == "" {
 		t.Errorf("%q with %v has no bound", c.Command, c.Resources.Limits)
 	}
 	security := c.SecurityContext
@@ -264,7 +263,7 @@ func TestDeployManifest(t *testing.T) {
 	if mounts["/host"] != "/" || mounts["/out"] == "" || c.WorkingDir != "/out" || len(mounts) != len(volumes) {
 		t.Errorf("mounted are %v, captures go to %q", mounts, c.WorkingDir)
 	}
-	keeps := pod.Containers[0].VolumeMounts
+	keeps := pod.Containers[1].VolumeMounts
 	if len(keeps) != 1 || volumes[keeps[0].Name] != mounts["/out"] {
 		t.Errorf("captures cannot be taken from %+v", keeps)
 	}
