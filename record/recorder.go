@@ -373,6 +373,9 @@ func (r *recorder) appendLosses(nowNs int64) error {
 	var errs []error
 	for _, l := range lost {
 		r.lost += max(l.Count, 0)
+		if l.Table == "exchanges" {
+			r.watching().Lost(nowNs)
+		}
 		if l.Count > 0 {
 			r.losses[l.Collector+"/"+l.Cause.String()] += l.Count
 		}

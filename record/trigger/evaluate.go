@@ -55,6 +55,8 @@ func (w *Watch) holds(c *watched, nowNs int64) (Fired, bool) {
 		f.Value, _ = pressure(w.root, c.resource)
 	case c.window == nil:
 		f.Value = w.faults.rate(c.measure.faults, c.over)
+	case c.below && w.lostNs != 0 && nowNs-w.lostNs <= c.over.Nanoseconds()+secondNs:
+		return f, false
 	default:
 		return c.served(nowNs)
 	}

@@ -25,6 +25,7 @@ type Watch struct {
 	rest       time.Duration
 	root       fs.FS
 	faults     faults
+	lostNs     int64 // when exchanges were last missing
 
 	processes map[int32]process
 	services  map[string]*service
@@ -171,6 +172,14 @@ func (w *Watch) Exchanges(rows []format.Exchange) {
 		if w.lastOf != nil {
 			w.count(w.lastOf, row)
 		}
+	}
+}
+
+// Lost says that exchanges of the time until nowNs are missing, lost or left out.
+// Until they are out of the window, no service has too few requests.
+func (w *Watch) Lost(nowNs int64) {
+	if w != nil {
+		w.lostNs = nowNs
 	}
 }
 

@@ -304,6 +304,38 @@ func TestTooFewRequests(t *testing.T) {
 	}
 }
 
+// Requests that were not recorded are not too few.
+func TestLostRequestsAreNotTooFew(t *testing.T) {
+	w := watch(t, []string{"cart"}, "requests(service=cart)<5/s")
+	now := 100 * second
+	step := func(requestsNow int) []Fired {
+		w.Exchanges(requests(1, requestsNow, time.Millisecond))
+		now += second
+		return w.Evaluate(now)
+	}
+	for range 12 {
+		step(10)
+	}
+	for range 20 {
+		w.Lost(now)
+		if fired := step(0); len(fired) > 0 {
+			t.Fatalf("while exchanges are lost: %s", said(fired))
+		}
+	}
+	for range 10 {
+		if fired := step(10); len(fired) > 0 {
+			t.Fatalf("while the window lacks some: %s", said(fired))
+		}
+	}
+	seconds := 1
+	for len(step(0)) == 0 && seconds < 20 {
+		seconds++
+	}
+	if seconds != 6 {
+		t.Errorf("it fires %d s after the last request, want 6", seconds)
+	}
+}
+
 // A process is known for a second after its end, and its pid may be another's then.
 func TestEndedProcesses(t *testing.T) {
 	w := watch(t, []string{"cart"}, "p50>10ms")
