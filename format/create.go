@@ -12,38 +12,30 @@ import (
 // its manifest. Format and Version of m are filled in. It is an error if path
 // or path+".part" exists: a capture is never overwritten.
 func Create(path string, m Manifest, o WriterOptions) (*Writer, error) {
-	dir, name, err := OpenDir(path)
+	manifest, err := encodeManifest(m)
 	if err != nil {
 		return nil, err
 	}
-	return start(dir, name, path, m, o)
-}
-
-// CreateIn is Create for a name in a directory that is open, as by [OpenDir],
-// and stays the caller's. path is what the file is called in errors.
-func CreateIn(dir *os.Root, name, path string, m Manifest, o WriterOptions) (*Writer, error) {
-	dir, err := dir.OpenRoot(".")
+	w, err := createWriter(path, manifest, o)
 	if err != nil {
 		return nil, err
 	}
-	return start(dir, name, path, m, o)
-}
-
-// start starts a Writer that closes dir.
-func start(dir *os.Root, name, path string, m Manifest, o WriterOptions) (*Writer, error) {
-	m.Format, m.Version = formatName, Version
-	manifest, err := json.MarshalIndent(m, "", "  ")
-	if err != nil {
-		return nil, errors.Join(err, dir.Close())
-	}
-	w, err := createOwning(dir, name, path, append(manifest, '\n'), o)
-	if err != nil {
-		return nil, err
-	}
-	w.nowNs = m.Clock.MonotonicNs
-	w.syncedNs = w.nowNs
+	w.began(m)
 	w.startEncoder()
 	return w, nil
+}
+
+// encodeManifest gives what is stored of m.
+func encodeManifest(m Manifest) ([]byte, error) {
+	m.Format, m.Version = formatName, Version
+	manifest, err := json.MarshalIndent(m, "", "  ")
+	return append(manifest, '\n'), err
+}
+
+// began notes the time of the capture's start.
+func (w *Writer) began(m Manifest) {
+	w.nowNs = m.Clock.MonotonicNs
+	w.syncedNs = w.nowNs
 }
 
 // createWriter opens the file and writes the entries before the segments. The
@@ -53,19 +45,32 @@ func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error
 	if err != nil {
 		return nil, err
 	}
-	return createOwning(dir, name, path, manifest, o)
-}
-
-// createOwning is createIn for a directory that the Writer is to close.
-func createOwning(dir *os.Root, name, path string, manifest []byte, o WriterOptions) (*Writer, error) {
-	w, err := createIn(dir, name, path, manifest, o)
+	w, err := createIn(dir, name, path, o)
 	if err != nil {
 		return nil, errors.Join(err, dir.Close())
+	}
+	if err := w.encoder.writeHead(manifest, w.nowNs); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), w.archive.f.Close(), dir.Remove(name+partSuffix), dir.Close())
 	}
 	return w, nil
 }
 
-func createIn(dir *os.Root, name, path string, manifest []byte, o WriterOptions) (*Writer, error) {
+// writeHead writes the entries before the segments.
+func (e *encoder) writeHead(manifest []byte, nowNs int64) error {
+	for _, entry := range []struct {
+		name string
+		data []byte
+	}{{manifestName, manifest}, {readmeName, []byte(readmeText())}} {
+		buf, err := e.archive.add(entry.name, append(entryBuffer(e.buf, entry.name), entry.data...), nowNs)
+		if e.buf = buf; err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// createIn opens the file. The Writer will close dir.
+func createIn(dir *os.Root, name, path string, o WriterOptions) (*Writer, error) {
 	if _, err := dir.Lstat(name); err == nil {
 		return nil, fmt.Errorf("%s exists and is never overwritten: give another name or remove it: %w", path, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
@@ -82,7 +87,7 @@ func createIn(dir *os.Root, name, path string, manifest []byte, o WriterOptions)
 	if err != nil {
 		return nil, &fs.PathError{Op: "open", Path: path + partSuffix, Err: cause(err)}
 	}
-	w, err := newWriter(path, f, manifest, o)
+	w, err := newWriter(path, f, o)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), f.Close(), dir.Remove(name+partSuffix))
 	}
@@ -100,7 +105,7 @@ func createFile(dir *os.Root, name string) (file, error) {
 	return diskFile{f}, nil
 }
 
-func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, error) {
+func newWriter(path string, f file, o WriterOptions) (*Writer, error) {
 	w := &Writer{
 		path:    path,
 		options: o,
@@ -115,10 +120,7 @@ func newWriter(path string, f file, manifest []byte, o WriterOptions) (*Writer, 
 		return nil, err
 	}
 	w.addSinks()
-	if err := w.addEntry(manifestName, manifest); err != nil {
-		return nil, err
-	}
-	return w, w.addEntry(readmeName, []byte(readmeText()))
+	return w, nil
 }
 
 // addSinks makes a sink for each table.

@@ -103,8 +103,8 @@ func (r *recorder) beginDump() error {
 	if why := r.noRoomForDump(); why != "" {
 		return r.refuseDump(d, why)
 	}
-	r.ring.dump = d
-	return errors.Join(r.mark(now, "dump", d.text+": "+d.why()), r.turn())
+	r.ring.dump, r.parts.wanted = d, true
+	return r.mark(now, "dump", d.text+": "+d.why())
 }
 
 // noRoomForDump says why there is no room on the disk for another dump; "": there
@@ -136,7 +136,7 @@ func (r *recorder) refuseDump(d *dump, why string) error {
 func (r *recorder) followDump() error {
 	d := r.ring.dump
 	if d.done == nil {
-		if r.parts.ending == nil {
+		if r.parts.current.number > d.last && r.parts.ending == nil {
 			r.joinDump(d)
 		}
 		return nil
@@ -244,6 +244,9 @@ func (r *recorder) beginLastDump(nowNs int64) error {
 	g := r.ring
 	if g == nil {
 		return nil
+	}
+	if d := g.dump; d != nil && r.parts.current.number == d.last { // the recording ends with its last part
+		g.asked, g.dump = append(d.asked, g.asked...), nil
 	}
 	if err := r.waitForDump(); err != nil {
 		return err

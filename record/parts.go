@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"kmon/format"
+	"kmon/record/probe"
 )
 
 // Rotation divides a recording into files, its parts, while the programs in the
@@ -65,17 +66,20 @@ type parts struct {
 	totalBytes int64 // all parts together do not exceed; 0: no limit
 	keepNs     int64 // parts that ended longer ago are removed; 0: none
 
-	current  partFile    // that is written
-	ending   *endingPart // the part before, until it is complete; nil: it is
-	complete []partFile  // that are there, oldest first; none are kept here when none is ever removed
-	removed  int
-	said     []string        // of removed parts, to be marked
-	ended    []format.Socket // that the next part is to have
+	current   partFile    // that is written
+	preparing *preparing  // the next one; nil: it is not due
+	ending    *endingPart // the part before, until it is complete; nil: it is
+	complete  []partFile  // that are there, oldest first; none are kept here when none is ever removed
+	removed   int
+	said      []string        // of removed parts, to be marked
+	ended     []format.Socket // that the next part is to have
 
-	next      time.Time // when a part ends by its duration
-	began     time.Time // when the current part did
-	filled    int       // parts one after the other that were filled at once
-	restating time.Time // since when the Provider is asked for its rows; zero: it has given them
+	wanted    bool              // the current part is to end as soon as it can
+	next      time.Time         // when a part ends by its duration
+	began     time.Time         // when the current part did
+	filled    int               // parts one after the other that were filled at once
+	restating time.Time         // since when the Provider is asked for its rows; zero: it has given them
+	sockets   *probe.SocketList // that are to be listed yet; nil: none
 
 	// Of the parts that are complete or removed:
 
@@ -153,23 +157,96 @@ func (p *parts) checkNames() error {
 	return nil
 }
 
-// create opens the part that begins at clock. The current one stays what it
-// is.
-func (p *parts) create(clock format.ClockPair) (*format.Writer, partFile, error) {
-	file := partFile{number: p.current.number + 1, startNs: clock.MonotonicNs, bytes: p.room()}
+// preparing is a part that is being opened in the background.
+type preparing struct {
+	file partFile
+	done chan prepared
+}
+
+type prepared struct {
+	part          *format.Prepared
+	device, inode uint64
+	removed       int
+	said          []string
+	err           error
+}
+
+// leaving is a part that is to be removed.
+type leaving struct {
+	partFile
+	why string
+}
+
+// prepare opens the next part, once those that have to make room for it are
+// removed. The current one stays what it is.
+func (p *parts) prepare(nowNs int64) {
+	old := p.takeOld(nowNs)
+	next := &preparing{done: make(chan prepared, 1), file: partFile{number: p.current.number + 1, bytes: p.room()}}
+	p.preparing = next
+	go func() {
+		var made prepared
+		for _, f := range old {
+			said, removed, err := p.remove(f)
+			made.said = append(made.said, said)
+			if made.err = err; err != nil {
+				break
+			}
+			if removed {
+				made.removed++
+			}
+		}
+		if made.err == nil {
+			made.open(p, next.file)
+		}
+		next.done <- made
+	}()
+}
+
+func (m *prepared) open(p *parts, file partFile) {
+	options := format.WriterOptions{MaxBytes: file.bytes}
+	if m.part, m.err = format.Prepare(p.dir, p.name(file.number), p.path(file.number), options); m.err != nil {
+		m.err = fmt.Errorf("begin part %d: %w", file.number, m.err)
+		return
+	}
+	info, err := m.part.Stat()
+	if err != nil {
+		m.err = errors.Join(err, m.part.Discard())
+		return
+	}
+	m.device, m.inode = identity(info)
+}
+
+// begin begins the part that was prepared. The current one stays what it is.
+func (p *parts) begin(made prepared, clock format.ClockPair) (*format.Writer, partFile, error) {
+	file := p.preparing.file
+	p.preparing = nil
+	p.said, p.removed = append(p.said, made.said...), p.removed+made.removed
+	if made.err != nil {
+		return nil, file, made.err
+	}
+	file.startNs, file.device, file.inode = clock.MonotonicNs, made.device, made.inode
 	m := p.manifest
 	m.Clock, m.CreatedUnixNs = clock, clock.RealtimeNs
 	m.Recording = &format.RecordingPart{ID: m.Recording.ID, Part: file.number}
-	w, err := format.CreateIn(p.dir, p.name(file.number), p.path(file.number), m, format.WriterOptions{MaxBytes: file.bytes})
+	w, err := made.part.Begin(m)
 	if err != nil {
-		return nil, file, fmt.Errorf("begin part %d: %w", file.number, err)
+		err = errors.Join(err, made.part.Discard())
 	}
-	info, err := w.Stat()
-	if err != nil {
-		return nil, file, errors.Join(err, w.Discard())
+	return w, file, err
+}
+
+// discard removes a part that was prepared and is not to begin.
+func (p *parts) discard() error {
+	if p == nil || p.preparing == nil {
+		return nil
 	}
-	file.device, file.inode = identity(info)
-	return w, file, nil
+	made := <-p.preparing.done
+	p.preparing = nil
+	p.removed += made.removed
+	if made.part == nil {
+		return nil // it is not needed any more, so its error does not matter
+	}
+	return made.part.Discard()
 }
 
 // files is how many there are.
@@ -204,54 +281,55 @@ func (p *parts) room() int64 {
 	return min(p.partBytes, p.totalBytes-p.taken())
 }
 
-// makeRoom removes the oldest parts until there may be another one.
-func (p *parts) makeRoom(nowNs int64) error {
-	for len(p.complete) > 0 {
+// takeOld takes out the oldest parts until there may be another one.
+func (p *parts) takeOld(nowNs int64) (old []leaving) {
+	files := p.files()
+	for ; len(p.complete) > 0; files-- {
 		var why string
 		switch oldest := p.complete[0]; {
-		case p.rotation.Count > 0 && p.files() >= p.rotation.Count:
+		case p.rotation.Count > 0 && files >= p.rotation.Count:
 			why = fmt.Sprintf("there are at most %d files (--rotate-count)", p.rotation.Count)
 		case p.totalBytes > 0 && p.room() < max(p.partBytes/4, MinMaxSizeBytes):
 			why = p.tooMuch()
 		case p.keepNs > 0 && oldest.endNs < nowNs-p.keepNs:
 			why = fmt.Sprintf("it ended more than %v ago", time.Duration(p.keepNs))
 		default:
-			return nil
+			return old
 		}
-		if err := p.removeOldest(why); err != nil {
-			return err
-		}
+		old = append(old, p.takeOldest(why))
 	}
-	return nil
+	return old
+}
+
+// takeOldest takes the oldest part out, to be removed.
+func (p *parts) takeOldest(why string) leaving {
+	f := p.complete[0]
+	p.complete = p.complete[1:]
+	p.bytes -= f.bytes
+	return leaving{f, why}
 }
 
 func (p *parts) tooMuch() string {
 	return fmt.Sprintf("all parts have at most %s (--max-size)", mib(p.totalBytes))
 }
 
-// removeOldest removes the oldest complete part, if its name still is that of
-// the file that was written.
-func (p *parts) removeOldest(why string) error {
-	f := p.complete[0]
+// remove removes a complete part, if its name still is that of the file that was
+// written, and tells what has become of it. Any goroutine may call it.
+func (p *parts) remove(f leaving) (said string, removed bool, err error) {
 	name := p.name(f.number)
 	info, err := p.dir.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		p.said = append(p.said, fmt.Sprintf("part %d (%s) is gone: somebody moved or removed it", f.number, name))
-	case err != nil:
-		return fmt.Errorf("remove part %d, because %s: %w", f.number, why, err)
-	case !f.is(info):
-		p.said = append(p.said, fmt.Sprintf("part %d (%s) was replaced by another file, which stays", f.number, name))
-	default:
-		if err := p.dir.Remove(name); err != nil {
-			return fmt.Errorf("remove part %d, because %s: %w", f.number, why, err)
-		}
-		p.said = append(p.said, fmt.Sprintf("part %d (%s) was removed: %s", f.number, name, why))
-		p.removed++
+		return fmt.Sprintf("part %d (%s) is gone: somebody moved or removed it", f.number, name), false, nil
+	case err == nil && !f.is(info):
+		return fmt.Sprintf("part %d (%s) was replaced by another file, which stays", f.number, name), false, nil
+	case err == nil:
+		err = p.dir.Remove(name)
 	}
-	p.complete = p.complete[1:]
-	p.bytes -= f.bytes
-	return nil
+	if err != nil {
+		return "", false, fmt.Errorf("remove part %d, because %s: %w", f.number, f.why, err)
+	}
+	return fmt.Sprintf("part %d (%s) was removed: %s", f.number, name, f.why), true, nil
 }
 
 // keep takes a part that is complete.
@@ -307,6 +385,9 @@ func (p *parts) first() int {
 	}
 	return 1
 }
+
+// busy says whether the part still is to get what it begins with.
+func (p *parts) busy() bool { return p != nil && p.sockets != nil }
 
 // close gives the directory back.
 func (p *parts) close() error {

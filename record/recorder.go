@@ -105,7 +105,7 @@ func (r *recorder) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if more {
+		if more || r.parts.busy() {
 			pause = 0
 		} else if dataDue {
 			nextData = time.Now().Add(dataEvery)

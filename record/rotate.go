@@ -3,6 +3,7 @@ package record
 import (
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"time"
 
@@ -18,9 +19,17 @@ const (
 	// settleRounds bounds how long records of before the turn are looked for:
 	// those that are left are in the next part.
 	settleRounds = 256
+	// prepareAhead is how long before its time the next part is opened: on a busy
+	// disk that can take long.
+	prepareAhead = 500 * time.Millisecond
 	// restateWait is how long a part lasts, at least, for want of the processes
-	// that are to be in it: the Provider may be stuck.
+	// and sockets that are to be in it: the Provider may be stuck, and sockets be a
+	// million.
 	restateWait = 5 * time.Second
+	// listTime is how long sockets are listed before other work is looked at, and
+	// lastListTime when the recording ends.
+	listTime     = 20 * time.Millisecond
+	lastListTime = 300 * time.Millisecond
 	// A part that is full after fullAtOnce held nothing but what begins each
 	// part: there is no load that writes a MiB so fast. So many in a row end the
 	// recording.
@@ -58,7 +67,8 @@ func (r *recorder) createFirst(path string, m format.Manifest) error {
 		return err
 	}
 	p.keepNs = o.Ring.Nanoseconds()
-	w, file, err := p.create(m.Clock)
+	p.prepare(m.Clock.MonotonicNs)
+	w, file, err := p.begin(<-p.preparing.done, m.Clock)
 	if err != nil {
 		return errors.Join(err, p.dir.Close())
 	}
@@ -67,39 +77,68 @@ func (r *recorder) createFirst(path string, m format.Manifest) error {
 	return nil
 }
 
-// rotate ends the part that is written and begins another, if that is due.
+// rotate ends the part that is written and begins another, if that is due. The
+// next one is opened in the background a while before.
 func (r *recorder) rotate() error {
 	p := r.parts
 	if p == nil {
 		return nil
 	}
-	if err := errors.Join(r.moveEnding(false), r.widen()); err != nil {
+	if err := errors.Join(r.moveEnding(false), r.widen(), r.listSockets(listTime)); err != nil {
 		return err
 	}
-	now := time.Now()
-	full := r.partFull()
 	switch {
 	case p.ending != nil: // at most one is being closed
 		return nil
-	case full:
-		if p.filled++; now.Sub(p.began) >= fullAtOnce {
-			p.filled = 0
-		} else if p.filled >= maxFullAtOnce {
-			return fmt.Errorf("parts of %s are too small here: what is known of the processes and connections of this node fills them", mib(p.partBytes))
+	case p.preparing == nil:
+		if r.turnIn(prepareAhead, 2) {
+			r.prepare()
 		}
-	case p.rotation.Every == 0 || now.Before(p.next):
 		return nil
-	case !p.restating.IsZero() && now.Sub(p.restating) < restateWait:
+	case !r.turnIn(0, 1):
 		return nil
 	}
-	return r.turn()
+	select {
+	case made := <-p.preparing.done:
+		return r.turn(made)
+	default:
+		return nil
+	}
+}
+
+// turnIn says whether the part ends within a time, or has no more room than so
+// many times what its end takes.
+func (r *recorder) turnIn(ahead time.Duration, ends int64) bool {
+	p := r.parts
+	switch now := time.Now(); {
+	case p.wanted, r.partFull(ends):
+		return true
+	case p.rotation.Every == 0 || now.Add(ahead).Before(p.next):
+		return false
+	default:
+		return p.restating.IsZero() && p.sockets == nil || now.Sub(p.began) >= restateWait
+	}
 }
 
 // partFull says whether a part would be larger than it may be, once what is on
-// its way and what ends it are in it.
-func (r *recorder) partFull() bool {
+// its way and what ends it, so many times, are in it.
+func (r *recorder) partFull(ends int64) bool {
 	p := r.parts
-	return p != nil && nearlyLarge(p.partBytes, r.writer.Size(), r.onTheWay())
+	limit := p.partBytes
+	if p.preparing != nil && p.totalBytes > 0 {
+		limit = p.current.bytes // what is left is the next one's
+	}
+	return limit > 0 && r.writer.Size()+r.onTheWay()+ends*endBytes(p.partBytes) > limit
+}
+
+// prepare has the next part opened.
+func (r *recorder) prepare() {
+	p := r.parts
+	if p.totalBytes > 0 { // the next one gets its share
+		p.current.bytes = min(p.current.bytes, r.writer.Size()+r.onTheWay()+3*endBytes(p.partBytes))
+		r.writer.SetMaxBytes(p.current.bytes)
+	}
+	p.prepare(provider.Clock().MonotonicNs)
 }
 
 // onTheWay is how large the rows will be that are not in the file yet.
@@ -108,19 +147,25 @@ func (r *recorder) onTheWay() int64 {
 }
 
 // held says whether records stay in the rings because the part is full and the
-// one before is still being closed.
-func (r *recorder) held() bool { return r.parts != nil && r.parts.ending != nil && r.partFull() }
+// next cannot begin yet.
+func (r *recorder) held() bool {
+	p := r.parts
+	return p != nil && (p.ending != nil || p.preparing != nil) && r.partFull(1)
+}
 
 // widen removes the oldest parts while the current one needs their room.
 func (r *recorder) widen() error {
 	p := r.parts
-	for p.totalBytes > 0 && p.current.bytes < p.partBytes && len(p.complete) > 0 &&
+	for p.preparing == nil && p.current.bytes < p.partBytes && len(p.complete) > 0 &&
 		nearlyLarge(p.current.bytes, r.writer.Size(), r.onTheWay()) {
-		if err := p.removeOldest(p.tooMuch()); err != nil {
+		said, removed, err := p.remove(p.takeOldest(p.tooMuch()))
+		if err != nil {
 			return err
 		}
-		p.current.bytes += p.room()
-		p.current.bytes = min(p.current.bytes, p.partBytes)
+		if p.said = append(p.said, said); removed {
+			p.removed++
+		}
+		p.current.bytes = min(p.current.bytes+max(0, p.totalBytes-p.taken()), p.partBytes)
 		r.writer.SetMaxBytes(p.current.bytes)
 	}
 	return r.markRemoved(provider.Clock().MonotonicNs)
@@ -142,17 +187,16 @@ func (r *recorder) markRemoved(nowNs int64) error {
 // turn ends the part that is written and begins the next. What is under way then
 // (an exchange, an IO, a wait) is in the next, whole. No other part may be being
 // closed.
-func (r *recorder) turn() error {
+func (r *recorder) turn(made prepared) error {
 	p := r.parts
-	if p.totalBytes > 0 { // from now on it only takes its end
-		p.current.bytes = min(p.current.bytes, r.writer.Size()+r.onTheWay()+endBytes(p.partBytes))
-		r.writer.SetMaxBytes(p.current.bytes)
+	if made.err == nil {
+		if err := errors.Join(r.stopListing(), r.settleRings()); err != nil {
+			return errors.Join(err, made.part.Discard())
+		}
 	}
-	if err := errors.Join(p.makeRoom(provider.Clock().MonotonicNs), r.settleRings()); err != nil {
-		return err
-	}
+	full := r.partFull(1)
 	clock := provider.Clock()
-	next, file, err := p.create(clock)
+	next, file, err := p.begin(made, clock)
 	if err != nil {
 		p.failed(err)
 		return err
@@ -160,7 +204,13 @@ func (r *recorder) turn() error {
 	if err := r.endAccounts(clock); err != nil {
 		return errors.Join(err, next.Discard())
 	}
+	if p.filled++; !full || time.Since(p.began) >= fullAtOnce {
+		p.filled = 0
+	}
 	r.handOver(next, file, clock)
+	if p.filled >= maxFullAtOnce {
+		return fmt.Errorf("parts of %s are too small here: what is known of the processes and connections of this node fills them", mib(p.partBytes))
+	}
 	return r.restate(clock)
 }
 
@@ -227,7 +277,7 @@ func (r *recorder) handOver(next *format.Writer, file partFile, clock format.Clo
 	e.file.endNs = clock.MonotonicNs
 	e.names, e.namings = r.stacks.turn(clock.MonotonicNs)
 	r.session.ForgetStacks()
-	p.ending, p.current, p.began = e, file, time.Now()
+	p.ending, p.current, p.began, p.wanted = e, file, time.Now(), false
 	for p.rotation.Every > 0 && !p.next.After(p.began) {
 		p.next = p.next.Add(p.rotation.Every)
 	}
@@ -249,14 +299,35 @@ func (r *recorder) restate(clock format.ClockPair) error {
 	for _, warning := range r.warned {
 		errs = append(errs, r.mark(now, "warning", warning))
 	}
-	errs = append(errs, r.session.ListSockets(now, func(rows []format.Socket) error {
-		err := format.Append(r.writer, rows...)
-		if err == nil && r.busy() {
-			_, err = r.drain(true)
+	list, err := r.session.ListSockets(now)
+	r.parts.sockets = list
+	return errors.Join(append(errs, err)...)
+}
+
+// listSockets writes sockets that the part is to begin with, for about so long.
+func (r *recorder) listSockets(patience time.Duration) error {
+	p := r.parts
+	for end := time.Now().Add(patience); p.sockets != nil && time.Now().Before(end); {
+		rows, err := p.sockets.Next()
+		if errors.Is(err, io.EOF) {
+			p.sockets, err = nil, nil
 		}
-		return err
-	}))
-	return errors.Join(errs...)
+		if err := errors.Join(err, format.Append(r.writer, rows...)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stopListing gives up the list of sockets if it is not complete, and marks it.
+func (r *recorder) stopListing() error {
+	list := r.parts.sockets
+	if list == nil {
+		return nil
+	}
+	r.parts.sockets = nil
+	return errors.Join(list.Close(), r.mark(provider.Clock().MonotonicNs, "warning",
+		"connections that are older than this part may be missing: it ended before they all were listed"))
 }
 
 // restateProvider asks for all rows of the Provider. A request that it has not
@@ -351,7 +422,7 @@ func (r *recorder) endLastPart() error {
 	if r.parts == nil {
 		return nil
 	}
-	return r.moveEnding(true)
+	return errors.Join(r.moveEnding(true), r.parts.discard(), r.listSockets(lastListTime), r.stopListing())
 }
 
 // size is what all files have that are there.
@@ -381,7 +452,7 @@ func (r *recorder) partNumber() int {
 // written has what it is to begin with.
 func (r *recorder) mayTurn() bool {
 	p := r.parts
-	return p.ending == nil && (p.restating.IsZero() || time.Since(p.restating) >= restateWait)
+	return p.ending == nil && (p.restating.IsZero() && p.sockets == nil || time.Since(p.began) >= restateWait)
 }
 
 // startNs is when the oldest part began.

@@ -3,48 +3,76 @@ package probe
 import (
 	"errors"
 	"fmt"
+	"io"
 	"unsafe"
 
 	"kmon/bpf"
 	"kmon/format"
 )
 
-const (
-	socketSize = int(unsafe.Sizeof(bpf.KmonSocketRecord{}))
-	// listBatch is how many sockets are handed out at once.
-	listBatch = 256
-)
+const socketSize = int(unsafe.Sizeof(bpf.KmonSocketRecord{}))
 
-// ListSockets hands out, some at a time, the open sockets that were told in the
-// control ring before, all with the time tsNs, CLOCK_MONOTONIC, and as older
-// than that. Sockets established later are told in the ring. The rows are lent.
-// Sweep is to be called before.
-func (s *Session) ListSockets(tsNs int64, take func([]format.Socket) error) error {
+// SocketList is a walk over the sockets of a Session. It may rest for as long as
+// it likes between two steps.
+type SocketList struct {
+	session *Session
+	tsNs    int64
+	reader  io.ReadCloser // nil: it is over
+	words   [seqBytes / 8]uint64
+	have    int
+	rows    []format.Socket
+}
+
+// ListSockets begins a list of the open sockets that were told in the control
+// ring before, as older than tsNs, CLOCK_MONOTONIC, the time of the rows. Those
+// established later are told in the ring. Close it before the Session.
+func (s *Session) ListSockets(tsNs int64) (*SocketList, error) {
+	l := &SocketList{session: s, tsNs: tsNs}
 	if s.sweeper == nil {
-		return nil // collector tcp is not planned
-	}
-	if err := errors.Join(s.setVariable(bpf.KmonVarListNs, uint64(tsNs)),
-		s.setVariable(bpf.KmonVarSweeping, uint32(bpf.KmonSweepModeSWEEP_LIST))); err != nil {
-		return err
+		return l, nil // collector tcp is not planned
 	}
 	reader, err := s.sweeper.Open()
 	if err != nil {
-		return fmt.Errorf("open iterator over sockets: %w", err)
+		return l, fmt.Errorf("open iterator over sockets: %w", err)
 	}
-	var failed error
-	rows := make([]format.Socket, 0, listBatch)
-	handOut := func() {
-		if failed == nil && len(rows) > 0 {
-			failed = take(rows)
-		}
-		rows = rows[:0]
+	l.reader = reader
+	return l, nil
+}
+
+// Next returns some more of them, lent until the next call; io.EOF at the end.
+func (l *SocketList) Next() ([]format.Socket, error) {
+	if l.reader == nil {
+		return nil, io.EOF
 	}
-	err = readRecords(reader, socketSize, func(record []byte) {
-		rows = append(rows, socketRow((*bpf.KmonSocketRecord)(unsafe.Pointer(&record[0]))))
-		if len(rows) == listBatch {
-			handOut()
-		}
-	})
-	handOut()
-	return errors.Join(err, failed, reader.Close())
+	s := l.session // Sweep may have had the program since
+	if err := errors.Join(s.setVariable(bpf.KmonVarListNs, uint64(l.tsNs)),
+		s.setVariable(bpf.KmonVarSweeping, uint32(bpf.KmonSweepModeSWEEP_LIST))); err != nil {
+		return nil, err
+	}
+	buffer := unsafe.Slice((*byte)(unsafe.Pointer(&l.words[0])), seqBytes) // aligned as records are
+	n, err := l.reader.Read(buffer[l.have:])
+	l.have += n
+	l.rows = l.rows[:0]
+	at := 0
+	for ; l.have-at >= socketSize; at += socketSize {
+		l.rows = append(l.rows, socketRow((*bpf.KmonSocketRecord)(unsafe.Pointer(&buffer[at]))))
+	}
+	l.have = copy(buffer, buffer[at:l.have])
+	switch {
+	case errors.Is(err, io.EOF):
+		return l.rows, errors.Join(l.Close(), io.EOF)
+	case err != nil && !restsOnly(err):
+		return l.rows, fmt.Errorf("list sockets: %w", err)
+	}
+	return l.rows, nil
+}
+
+// Close ends the walk.
+func (l *SocketList) Close() error {
+	if l == nil || l.reader == nil {
+		return nil
+	}
+	reader := l.reader
+	l.reader = nil
+	return reader.Close()
 }
