@@ -24,6 +24,7 @@ type recordFlags struct {
 	duration   duration
 	bounds     boundFlags
 	ring       ringFlags
+	rotate     rotateFlags
 	collectors []string
 	pids       []string
 	services   []string
@@ -57,6 +58,14 @@ Recording also ends before the capture exceeds --max-size, and before its file
 system has less than --min-free left. Should the disk be full or fail all the
 same, what was written is kept, the capture says what was lost, and the exit
 code is 2.
+
+With --rotate the recording is divided into files, FILE-000001.kmon,
+FILE-000002.kmon and so on, each a capture of its own, and nothing is lost
+between them: kmon analyze FILE-*.kmon reads them as one. With --rotate-count N
+the oldest is removed, so that there never are more than N of them, whose size
+--rotate SIZE bounds. --max-size then bounds all of them together, the oldest are
+removed. What was under way at a turn is in the later file. A file begins with
+all that is known of the node: open connections, processes, listeners.
 
 With --ring 10m it is a flight recorder: it keeps only the last ten minutes, in
 the directory NAME.ring beside FILE, and writes them into NAME-TIME.kmon when
@@ -129,6 +138,7 @@ it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
   $ kmon record -p 4711 --port 443
   $ kmon record --max-size 500MB --min-free 2GiB
   $ kmon record --ring 10m --trigger 'p99(service=cart)>200ms' --trigger 'drops>100/s'
+  $ kmon record -o shop.kmon --rotate 100MB --rotate-count 10
   $ kmon record -e cpu --off-cpu-min 100us --sample-hz 499 --user-stacks -d 20s
   $ kmon record --max-overhead 2%
   $ kmon record --syscalls default --count tcp:tcp_probe -d 30s
@@ -153,8 +163,11 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVarP(&f.output, "output", "o", "", "write this `FILE` (default kmon-HOST-UTC.kmon)")
 	flags.VarP(&f.duration, "duration", "d", "stop after this `TIME`: 30s, 5m (default: until interrupted)")
+	flags.Var(&f.duration, "max-duration", "the same as --duration")
+	must(flags.MarkHidden("max-duration"))
 	f.bounds.register(cmd, flags)
 	f.ring.register(cmd, flags)
+	f.rotate.register(cmd, flags)
 	flags.StringSliceVarP(&f.collectors, "events", "e", nil, "run these `COLLECTORS` (default all but syscall)")
 	flags.StringSliceVarP(&f.pids, "pid", "p", nil, "record the process `PID`; repeatable")
 	flags.StringArrayVar(&f.services, "service", nil, "record the service `NAME`; repeatable")
@@ -174,7 +187,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	must(cmd.RegisterFlagCompletionFunc("events", completeWords(collectorNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("syscalls", completeWords(callNames()...)))
 	must(cmd.RegisterFlagCompletionFunc("config", completeEndings("yaml", "yml")))
-	for _, name := range []string{"duration", "pid", "service", "port", "interval", "count", "max-overhead"} {
+	for _, name := range []string{"duration", "max-duration", "pid", "service", "port", "interval", "count", "max-overhead"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
 }
@@ -191,7 +204,7 @@ func (f *recordFlags) check() error {
 	if err := f.cpu.check(); err != nil {
 		return err
 	}
-	if err := errors.Join(f.bounds.check(), f.ring.check(f.bounds)); err != nil {
+	if err := errors.Join(f.bounds.check(), f.ring.check(f.bounds), f.rotate.check(f.bounds.maxSize.size)); err != nil {
 		return err
 	}
 	if f.interval != 0 && time.Duration(f.interval) < time.Second {
@@ -205,7 +218,7 @@ func (f *recordFlags) check() error {
 	if f.output == stdoutName {
 		return usagef("a capture cannot go to standard output; name a file with -o")
 	}
-	if f.output != "" && f.ring.length == 0 {
+	if f.output != "" && f.ring.length == 0 && !f.rotate.on() { // else it is the name of none of the files
 		if _, err := os.Lstat(f.output); err == nil {
 			return fmt.Errorf("%s exists, and captures are never overwritten; move it away or name another file with -o", f.output)
 		}

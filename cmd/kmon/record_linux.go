@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,7 +30,8 @@ func runRecord(cmd *cobra.Command, f recordFlags) error {
 		return err
 	}
 	stderr := cmd.ErrOrStderr()
-	defer abandonOnSecondSignal(stderr, options.Output)()
+	options.Writing = &record.Writing{}
+	defer abandonOnSecondSignal(stderr, options.Writing)()
 	followed := followRing(stderr, &options)
 	stop := func() {}
 	if len(f.command) == 0 { // else the terminal is the command's
@@ -97,6 +99,7 @@ func (f *recordFlags) options() (record.Options, error) {
 		Ring:           time.Duration(f.ring.length),
 		Triggers:       conditions,
 		NoLastDump:     f.ring.noLastDump,
+		Rotate:         record.Rotation{SizeBytes: int64(f.rotate.when.size), Every: time.Duration(f.rotate.when.every), Count: f.rotate.count},
 		Collectors:     f.collectors,
 		PIDs:           pids,
 		Services:       f.services,
@@ -130,7 +133,7 @@ func negativeIfZero[N int | time.Duration](n N) N {
 // abandonOnSecondSignal ends the process at the second signal: the first has
 // ended the recording by its context, and finishing the file takes too long for
 // whoever sends another. The returned function ends the watch.
-func abandonOnSecondSignal(stderr io.Writer, output string) (stop func()) {
+func abandonOnSecondSignal(stderr io.Writer, writing *record.Writing) (stop func()) {
 	signals, done := make(chan os.Signal, 2), make(chan struct{})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -141,8 +144,11 @@ func abandonOnSecondSignal(stderr io.Writer, output string) (stop func()) {
 			case <-signals:
 			}
 		}
-		part := output + partEnding
-		fmt.Fprintf(stderr, "kmon: abandoned; what was written is in %s (kmon repair %s)\n", part, part)
+		if part := writing.Path(); part == "" {
+			fmt.Fprintln(stderr, "kmon: abandoned before anything was recorded")
+		} else {
+			fmt.Fprintf(stderr, "kmon: abandoned; what was written is in %s (kmon repair %s)\n", part, part)
+		}
 		os.Exit(codeInterrupted)
 	}()
 	return func() {
@@ -165,8 +171,8 @@ func showStatus(stderr io.Writer) (chan<- record.Status, func()) {
 		for {
 			select {
 			case s := <-states:
-				fmt.Fprintf(stderr, "\r\x1b[K%.0f s: %s rows, %s, %s", s.Elapsed.Seconds(), reports.CountText(s.Rows),
-					reports.BytesText(s.SizeBytes), lossText(s.Lost, p))
+				fmt.Fprintf(stderr, "\r\x1b[K%.0f s: %s rows, %s, %s%s", s.Elapsed.Seconds(), reports.CountText(s.Rows),
+					reports.BytesText(s.SizeBytes), lossText(s.Lost, p), partText(s.Part))
 			case <-ctx.Done():
 				fmt.Fprint(stderr, "\r\x1b[K")
 				return
@@ -204,7 +210,33 @@ func summary(r record.Result, p palette) string {
 	}
 	return fmt.Sprintf("%s exchanges (%s rows) in %s, %s, %s, kmon's own %s and %s: %s",
 		reports.CountText(r.Rows["exchanges"]), reports.CountText(rows), reports.DurationText(elapsed.Nanoseconds()), reports.BytesText(r.SizeBytes), losses,
-		own, reports.BytesText(r.MaxRSSBytes), oneLine(r.Path))
+		own, reports.BytesText(r.MaxRSSBytes), placeText(r))
+}
+
+// placeText says where the recording is.
+func placeText(r record.Result) string {
+	switch {
+	case r.Parts == nil:
+		return oneLine(r.Path)
+	case r.Parts.Count == 1:
+		return "1 part, " + oneLine(r.Path)
+	}
+	text := fmt.Sprintf("%d parts", r.Parts.Count)
+	if r.Parts.Removed > 0 {
+		text += fmt.Sprintf(", the oldest %d of them removed", r.Parts.Removed)
+	}
+	if r.Parts.First == r.Path {
+		return text + ", " + oneLine(r.Path)
+	}
+	return text + ", " + oneLine(r.Parts.First) + " to " + oneLine(filepath.Base(r.Path))
+}
+
+// partText says which part is written; 0: there are none.
+func partText(part int) string {
+	if part == 0 {
+		return ""
+	}
+	return fmt.Sprintf(", part %d", part)
 }
 
 // lossText counts what was lost, in red if anything was.
