@@ -221,7 +221,7 @@ func (c *cpuService) weight() int64 { return c.account.OnCPUNs + c.heldUp() }
 
 // worth says whether a service without connections has a name of its own.
 func (s *cpuSums) worth(c *cpuService) bool {
-	span := s.recordedNs()
+	span := s.recordedNs
 	if c.account.OnCPUNs > span/worthCPU || c.heldUp() > span/worthHeldUp {
 		return true
 	}

@@ -27,7 +27,8 @@ func recorded(c *replay.Capture) []Span {
 	return append(list, Span{from + c.OffsetNs, max(from, c.EndNs) + c.OffsetNs})
 }
 
-// findUnrecorded sets what of the analyzed time no capture recorded.
+// findUnrecorded sets what of the analyzed time no capture recorded, and how
+// much is left.
 func (r *run) findUnrecorded() {
 	var all []Span
 	for _, c := range r.captures {
@@ -45,15 +46,10 @@ func (r *run) findUnrecorded() {
 	if r.end > reached {
 		r.unrecorded = append(r.unrecorded, Span{reached, r.end})
 	}
-}
-
-// recordedNs is how much of the analyzed time was recorded.
-func (r *run) recordedNs() int64 {
-	ns := r.end - r.start
+	r.recordedNs = r.end - r.start
 	for _, s := range r.unrecorded {
-		ns -= s.EndNs - s.StartNs
+		r.recordedNs -= s.EndNs - s.StartNs
 	}
-	return ns
 }
 
 // listUnrecorded gives what no capture recorded, for the Analysis.

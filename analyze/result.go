@@ -15,7 +15,7 @@ var quantilesText = fmt.Sprintf("nearest rank in log-linear buckets of 64 per po
 // rate gives things per second over the analyzed time, as far as it was
 // recorded.
 func (r *run) rate(n int64) float64 {
-	ns := r.recordedNs()
+	ns := r.recordedNs
 	if ns <= 0 {
 		return 0
 	}

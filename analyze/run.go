@@ -102,6 +102,7 @@ type run struct {
 	start      int64 // Unix
 	end        int64
 	unrecorded []Span // of it
+	recordedNs int64  // of it
 	lit        []light
 	litFrame   request.Frame // that lit is of
 	frame      request.Frame

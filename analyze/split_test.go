@@ -257,16 +257,18 @@ func (s *splitter) events() {
 func (s *splitter) costs() {
 	var last format.Self
 	spent := make([]format.Self, len(s.to)+1) // when part i began
-	event(s, func(r *format.Self, part int) int64 {
-		if part > 0 && spent[part].TsNs == 0 {
-			spent[part] = last
+	now := 0
+	each(s, func(r format.Self) {
+		for ; now < s.part(r.TsNs); now++ {
+			spent[now+1] = last
 		}
-		last = *r
-		if part > 0 {
-			r.CPUNs, r.BPFRunNs = r.CPUNs-spent[part].CPUNs, r.BPFRunNs-spent[part].BPFRunNs
-		}
-		return r.TsNs
+		last = r
+		r.CPUNs, r.BPFRunNs, r.Events = r.CPUNs-spent[now].CPUNs, r.BPFRunNs-spent[now].BPFRunNs, r.Events-spent[now].Events
+		add(s.t, s.to[now], []format.Self{r})
 	})
+	for ; now < len(s.cuts); now++ {
+		spent[now+1] = last
+	}
 	for i := range s.final {
 		until := s.from.Final.CPUNs
 		if i+1 < len(s.final) {

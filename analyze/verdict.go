@@ -53,7 +53,7 @@ func (r *run) missing(a *Analysis) []string {
 			cut++
 		}
 	}
-	if dark := r.end - r.start - r.recordedNs(); dark > 0 {
+	if dark := r.end - r.start - r.recordedNs; dark > 0 {
 		list = append(list, "nothing is known of "+duration(dark)+" of the "+duration(r.end-r.start))
 	}
 	if lost > 0 {
@@ -116,9 +116,9 @@ func (r *run) traffic(a *Analysis) string {
 	edges := int64(len(a.Edges))
 	text += number(edges) + plural(edges, " edge, ", " edges, ")
 	if requests == 0 {
-		return text + "no request in " + duration(r.recordedNs())
+		return text + "no request in " + duration(r.recordedNs)
 	}
-	return text + number(requests) + plural(requests, " request in ", " requests in ") + duration(r.recordedNs())
+	return text + number(requests) + plural(requests, " request in ", " requests in ") + duration(r.recordedNs)
 }
 
 // slowest gives the service with the highest p99, among those with many

@@ -101,8 +101,11 @@ func (j *joiner) manifest() Manifest {
 	first := j.parts[0]
 	m := first.Manifest
 	r := RecordingPart{ID: m.Recording.ID, Part: m.Recording.Part, SinceNs: m.Recording.SinceNs, Joined: j.whole.spansFrom(m.Recording.Part)}
-	if since := j.options.SinceNs; since > first.startNs() {
-		shift := since - m.Clock.MonotonicNs
+	since := j.options.SinceNs
+	if since > 0 && r.Part > 1 { // also when all that is left began later
+		r.SinceNs = max(since, first.startNs())
+	}
+	if shift := since - first.startNs(); shift > 0 {
 		m.Clock.MonotonicNs += shift
 		m.Clock.RealtimeNs += shift
 		m.CreatedUnixNs += shift

@@ -130,11 +130,14 @@ func TestJoinSinceLeavesOutClosedSockets(t *testing.T) {
 	}
 }
 
+// What is asked for may reach further back than what is there.
 func TestJoinSinceBeforeAll(t *testing.T) {
-	paths := writeParts(t, t.TempDir(), 3, 4)
-	c, _ := joined(t, paths, JoinOptions{SinceNs: partNs})
-	if c.Final.Rows["exchanges"] != 200 || c.Manifest.Clock.MonotonicNs != 3*partNs || len(c.Gaps()) != 1 {
-		t.Errorf("it has %v from %d on, gaps %v", c.Final.Rows, c.Manifest.Clock.MonotonicNs, c.Gaps())
+	for first, since := range map[int]int64{1: 0, 3: 3 * partNs} {
+		paths := writeParts(t, t.TempDir(), first, first+1)
+		c, _ := joined(t, paths, JoinOptions{SinceNs: partNs / 2})
+		if c.Final.Rows["exchanges"] != 200 || c.Manifest.Clock.MonotonicNs != int64(first)*partNs || len(c.Gaps()) != 0 || c.Manifest.Recording.SinceNs != since {
+			t.Errorf("from part %d on it has %v from %d on, gaps %v, since %d", first, c.Final.Rows, c.Manifest.Clock.MonotonicNs, c.Gaps(), c.Manifest.Recording.SinceNs)
+		}
 	}
 }
 

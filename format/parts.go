@@ -159,7 +159,7 @@ func CostOf(rows []Self, r *RecordingPart) Self {
 		if i == 0 && r != nil && r.SinceNs > 0 {
 			before = s // what it had cost by then was left out
 		}
-		if s.CPUNs < last.CPUNs { // a part begins
+		if s.CPUNs < last.CPUNs || s.Events < last.Events { // a part begins
 			before.CPUNs, before.BPFRunNs = before.CPUNs-last.CPUNs, before.BPFRunNs-last.BPFRunNs
 		}
 		last = s
