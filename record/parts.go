@@ -71,8 +71,8 @@ type parts struct {
 	ending    *endingPart // the part before, until it is complete; nil: it is
 	complete  []partFile  // that are there, oldest first; none are kept here when none is ever removed
 	removed   int
-	said      []string        // of removed parts, to be marked
-	ended     []format.Socket // that the next part is to have
+	said      []string // of removed parts, to be marked
+	late      late     // sockets of the part before
 
 	wanted    bool              // the current part is to end as soon as it can
 	next      time.Time         // when a part ends by its duration

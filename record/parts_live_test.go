@@ -115,8 +115,8 @@ func joined(t *testing.T, captures []*format.Capture) recording {
 	r.exchanges = allOf[format.Exchange](t, captures)
 	for _, row := range allOf[format.Socket](t, captures) {
 		if row.Event == format.SocketClose {
-			if _, twice := r.closes[row.SocketID]; twice {
-				t.Errorf("socket %d ends twice", row.SocketID)
+			if before, twice := r.closes[row.SocketID]; twice && before != row { // the same stands for a late exchange
+				t.Errorf("socket %d ends twice: %+v, %+v", row.SocketID, before, row)
 			}
 			r.closes[row.SocketID] = row
 			continue
@@ -441,4 +441,68 @@ func TestSumsOverTurnsEqualProc(t *testing.T) {
 			t.Errorf("%s: got %+v, /proc says %+v", name, got, want)
 		}
 	}
+}
+
+// TestPartsStayWithinTheirBounds records a load that fills parts, and watches that
+// there never are more of them, and never larger ones, than asked for.
+func TestPartsStayWithinTheirBounds(t *testing.T) {
+	requireBPF(t)
+	for name, c := range map[string]struct {
+		o         Options
+		files     int
+		bytes     int64
+		withMarks string
+	}{
+		"files": {Options{Rotate: Rotation{SizeBytes: MinMaxSizeBytes, Count: 3}}, 3, 3 * MinMaxSizeBytes, "--rotate-count"},
+		"bytes": {Options{Rotate: Rotation{Every: time.Second}, MaxSizeBytes: 4 << 20}, 1000, 4 << 20, "--max-size"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir, writing := t.TempDir(), &Writing{}
+			c.o.Output, c.o.Writing, c.o.MinFreeBytes = filepath.Join(dir, "x.kmon"), writing, -1
+			result := whileRecording(t, c.o, func() {
+				load, _ := startLoad(t, "echo", "-requests", "100000000", "-connections", "4")
+				defer func() {
+					_ = load.Process.Kill()
+					_ = load.Wait() // killed, which is no failure
+				}()
+				waitUntil(t, "the eighth part", func() bool {
+					files, bytes := filesAndBytes(t, dir)
+					if files > c.files || bytes > c.bytes {
+						t.Fatalf("there are %d files of %d bytes, at most %d of %d may be", files, bytes, c.files, c.bytes)
+					}
+					return partNumberOf(t, writing.Path()) >= 8
+				})
+			})
+			if files, bytes := filesAndBytes(t, dir); files > c.files || bytes > c.bytes || bytes != result.SizeBytes || files != result.Parts.Count-result.Parts.Removed {
+				t.Errorf("left are %d files of %d bytes, the result says %+v and %d bytes", files, bytes, *result.Parts, result.SizeBytes)
+			}
+			if result.Parts.Removed == 0 || stat(t, result.Parts.First).Size == 0 {
+				t.Errorf("the parts are %+v", *result.Parts)
+			}
+			marks := all[format.Mark](t, opened(t, result.Path))
+			if c.files == 3 && !slices.ContainsFunc(marks, func(m format.Mark) bool { return m.Kind == "rotate" && strings.Contains(m.Text, c.withMarks) }) {
+				t.Errorf("no mark of the last part tells what was removed: %+v", marks)
+			}
+		})
+	}
+}
+
+// filesAndBytes counts what is in a directory. A file that has two names while it
+// gets its last one is one.
+func filesAndBytes(t *testing.T, dir string) (files int, bytes int64) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[uint64]bool{}
+	for _, e := range entries {
+		var st unix.Stat_t
+		if unix.Lstat(filepath.Join(dir, e.Name()), &st) == nil && !seen[st.Ino] {
+			seen[st.Ino] = true
+			files++
+			bytes += st.Size
+		}
+	}
+	return files, bytes
 }

@@ -215,6 +215,7 @@ func (r *recorder) takeControl(record []byte) {
 // appendBatches hands what was drained to the writer and the Provider.
 func (r *recorder) appendBatches() error {
 	r.session.NameStacks(r.data.Samples)
+	r.noteLate()
 	err := errors.Join(
 		format.Append(r.writer, r.sockets...),
 		format.Append(r.writer, r.procs...),

@@ -214,38 +214,36 @@ func (r *recorder) turn(made prepared) error {
 	return r.restate(clock)
 }
 
-// settleRings takes what the kernel has told so far. An exchange is told after
-// its socket begins and before it ends, on another way. So those that began while
-// the exchanges were taken belong to this part, with theirs, and those that ended
-// meanwhile to the next.
+// settleRings takes what the kernel has told so far: sockets before and after the
+// exchanges, so that those which began meanwhile are in this part, with theirs.
 func (r *recorder) settleRings() error {
-	take := func(ring *probe.Ring, fn func([]byte), batch func()) error {
+	take := func(ring *probe.Ring, fn func([]byte)) error {
 		for range settleRounds {
 			more := ring.Drain(drainRecords, fn) == drainRecords
-			batch()
 			if err := r.appendBatches(); err != nil || !more {
 				return err
 			}
 		}
 		return nil
 	}
-	all := func() {}
 	return errors.Join(
-		take(r.session.Control(), r.takeControl, all),
+		take(r.session.Control(), r.takeControl),
 		r.session.Sweep(false),
-		take(r.session.Data(), r.takeData, all),
-		take(r.session.Control(), r.takeControl, r.putEndedOff))
+		take(r.session.Data(), r.takeData),
+		take(r.session.Control(), r.takeControl))
 }
 
-// putEndedOff leaves the sockets that ended to the next part.
-func (r *recorder) putEndedOff() {
-	r.sockets = slices.DeleteFunc(r.sockets, func(s format.Socket) bool {
-		ended := s.Event == format.SocketClose || s.Event == format.SocketConnectFailed
-		if ended {
-			r.parts.ended = append(r.parts.ended, s)
-		}
-		return ended
-	})
+// noteLate keeps the sockets that end shortly before a turn, and adds those to the
+// batch whose exchanges come after it.
+func (r *recorder) noteLate() {
+	p := r.parts
+	if p == nil {
+		return
+	}
+	if p.preparing != nil {
+		p.late.see(r.sockets)
+	}
+	r.sockets = append(r.sockets, p.late.missing(r.data.Exchanges)...)
 }
 
 // endAccounts writes what is added up over time until clock.
@@ -277,6 +275,7 @@ func (r *recorder) handOver(next *format.Writer, file partFile, clock format.Clo
 	e.file.endNs = clock.MonotonicNs
 	e.names, e.namings = r.stacks.turn(clock.MonotonicNs)
 	r.session.ForgetStacks()
+	p.late.turn()
 	p.ending, p.current, p.began, p.wanted = e, file, time.Now(), false
 	for p.rotation.Every > 0 && !p.next.After(p.began) {
 		p.next = p.next.Add(p.rotation.Every)
@@ -291,7 +290,6 @@ func (r *recorder) handOver(next *format.Writer, file partFile, clock format.Clo
 func (r *recorder) restate(clock format.ClockPair) error {
 	now := clock.MonotonicNs
 	r.restateProvider(now)
-	r.sockets, r.parts.ended = append(r.sockets, r.parts.ended...), nil
 	errs := []error{format.Append(r.writer, r.self(clock)), r.markRemoved(now)}
 	if r.config.Number > 0 {
 		errs = append(errs, format.Append(r.writer, r.config.Row(now)))
