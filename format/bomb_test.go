@@ -108,3 +108,30 @@ func TestErrorsNameTheEntry(t *testing.T) {
 		t.Errorf("error is %v, want one that names file and entry", err)
 	}
 }
+
+// A manifest of a million collectors, or of one with as much to say, made those
+// who tell of each take half a gigabyte.
+func TestManifestOfManyCollectors(t *testing.T) {
+	facts := map[string]string{}
+	for i := range maxCollectorFacts + 1 {
+		facts[fmt.Sprint(i)] = "x"
+	}
+	for _, test := range []struct {
+		collectors []Collector
+		kept       int
+		problem    string
+	}{
+		{make([]Collector, maxCollectors), maxCollectors, ""},
+		{make([]Collector, maxCollectors+1), 0, "65 collectors, more than a recording has"},
+		{[]Collector{{Name: "tcp", Missing: facts}}, 1, "4097 facts of a collector, more than a recording has"},
+	} {
+		c, err := openBytes(new(buildZip).add(manifestName, manifestJSON(t, func(m *Manifest) { m.Collectors = test.collectors })).bytes())
+		must(t, err)
+		if got := c.Manifest.Collectors; len(got) != test.kept || len(got) == 1 && len(got[0].Missing) > 0 {
+			t.Errorf("%d collectors are kept, want %d", len(got), test.kept)
+		}
+		if said := hasProblem(c, "more than a recording has"); said != (test.problem != "") || said && !hasProblem(c, test.problem) {
+			t.Errorf("problems are %v, want %q", c.Problems(), test.problem)
+		}
+	}
+}

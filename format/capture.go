@@ -182,6 +182,9 @@ func (c *Capture) readManifest() error {
 	if err := json.Unmarshal(data, &c.Manifest); err != nil {
 		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true, What: "a part of it is not understood: " + err.Error()})
 	}
+	if what := c.Manifest.bound(); what != "" {
+		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true, What: what + ", more than a recording has; they are left out"})
+	}
 	if r := c.Manifest.Recording; r != nil && !r.sound() {
 		c.Manifest.Recording = nil
 		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true,

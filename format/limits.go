@@ -24,6 +24,9 @@ const (
 	maxThriftDepth  = 12       // nesting in a Parquet header
 	maxProblems     = 100      // kept; further ones are counted
 	maxEntryNameLen = 256
+
+	maxCollectors     = 64   // in manifest.json; there are six
+	maxCollectorFacts = 4096 // variants, missing indicators or settings of one
 )
 
 // A small file must not become a large recording. Every row of an event has a

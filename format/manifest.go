@@ -1,5 +1,7 @@
 package format
 
+import "fmt"
+
 // Manifest is manifest.json, the first entry of a capture: what was recorded,
 // where, with which means. It is written before the first event.
 type Manifest struct {
@@ -63,6 +65,25 @@ type Collector struct {
 	Variants map[string]string `json:"variants"`           // indicator → variant, as "send": "tp_btf:sock_send_length"
 	Missing  map[string]string `json:"missing,omitempty"`  // indicator → why it is not recorded
 	Settings map[string]string `json:"settings,omitempty"` // what the rows depend on, as "sample_hz": "99"
+}
+
+// bound leaves out what no recorder writes in such numbers, since what tells of
+// collectors tells of each. It says what there was too much of; "" nothing.
+func (m *Manifest) bound() (tooMany string) {
+	if n := len(m.Collectors); n > maxCollectors {
+		m.Collectors = nil
+		return fmt.Sprintf("%d collectors", n)
+	}
+	for i := range m.Collectors {
+		c := &m.Collectors[i]
+		for _, facts := range []*map[string]string{&c.Variants, &c.Missing, &c.Settings} {
+			if n := len(*facts); n > maxCollectorFacts {
+				*facts = nil
+				tooMany = fmt.Sprintf("%d facts of a collector", n)
+			}
+		}
+	}
+	return tooMany
 }
 
 // Final is final.json, the last entry: only a recording that was stopped in
