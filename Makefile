@@ -11,6 +11,11 @@ CLANG_VERSION := 19.1.7
 GOLANGCI_VERSION := v2.15.0
 GOLANGCI         := .tools/golangci-lint-$(GOLANGCI_VERSION)
 
+GOVULNCHECK_VERSION := v1.8.0
+GOVULNCHECK         := .tools/govulncheck-$(GOVULNCHECK_VERSION)
+# VULNDB is a vulnerability database, also file:// and the path of a copy.
+VULNDB              ?= https://vuln.go.dev
+
 FUZZTIME  ?= 10s
 BENCHTIME ?= 0.3s
 ROUNDS    ?= 9
@@ -70,6 +75,19 @@ lint: $(GOLANGCI) ## gofmt, go vet for the systems kmon analyzes on, golangci-li
 $(GOLANGCI):
 	GOBIN=$(CURDIR)/.tools go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
 	mv .tools/golangci-lint $@
+
+# A finding fails. A database that cannot be reached says nothing about kmon, and
+# passes with a line that says so.
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## look for known vulnerabilities in what kmon calls: VULNDB=URL
+	@$(GOVULNCHECK) -db $(VULNDB) ./... >.tools/vulncheck.txt 2>&1; code=$$?; cat .tools/vulncheck.txt; \
+	if [ $$code = 1 ] && grep -q '^govulncheck: fetching vulnerabilities: ' .tools/vulncheck.txt; then \
+	  echo '== vulncheck: NOT CHECKED: $(VULNDB) cannot be reached; give the URL of a copy as VULNDB'; \
+	else exit $$code; fi
+
+$(GOVULNCHECK):
+	GOBIN=$(CURDIR)/.tools go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv .tools/govulncheck $@
 
 .PHONY: race
 race: ## run all tests but those of a browser under the race detector; needs a C compiler
