@@ -36,8 +36,23 @@ func OpenDir(path string) (dir *os.Root, name string, err error) {
 // OpenRegular opens a file for reading: a regular one, so that neither a pipe
 // nor a device can keep the reader. For root the same holds as in OpenDir, for
 // the last name too.
-func OpenRegular(path string) (*os.File, error) {
-	const flags = os.O_RDONLY | syscall.O_NONBLOCK // a pipe would wait for a writer
+func OpenRegular(path string) (*os.File, error) { return openRegular(path, os.O_RDONLY) }
+
+// OverwriteRegular opens a file that exists for writing, as OpenRegular does for
+// reading, and empties it.
+func OverwriteRegular(path string) (*os.File, error) {
+	f, err := openRegular(path, os.O_WRONLY)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Truncate(0); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}
+
+func openRegular(path string, flags int) (*os.File, error) {
+	flags |= syscall.O_NONBLOCK // a pipe would wait for its other end
 	var f *os.File
 	var err error
 	if os.Geteuid() != 0 {
@@ -58,7 +73,7 @@ func OpenRegular(path string) (*os.File, error) {
 		err = &fs.PathError{Op: "open", Path: path, Err: errNotRegular}
 	}
 	if err != nil {
-		_ = f.Close() // only read
+		_ = f.Close() // nothing is written
 		return nil, err
 	}
 	return f, nil

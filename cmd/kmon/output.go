@@ -24,6 +24,8 @@ func writeOutput(stdout io.Writer, name string, write func(io.Writer) error) err
 	return replaceFile(name, write)
 }
 
+var errOthersMade = errors.New("another user made it and it is no regular file; name another file")
+
 func buffered(w io.Writer, write func(io.Writer) error) error {
 	b := bufio.NewWriterSize(w, 64<<10)
 	return errors.Join(write(b), b.Flush())
@@ -70,13 +72,33 @@ func replaceFile(name string, write func(io.Writer) error) error {
 // user made would have the report go where that user wants.
 func writeInPlace(name string, info fs.FileInfo, write func(io.Writer) error) error {
 	if format.MadeByOthers(info) {
-		return fmt.Errorf("write %s: another user made it and it is no regular file; name another file", name)
+		return writeFailed(name, errOthersMade)
 	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_TRUNC, 0)
+	f, err := openInPlace(name)
 	if err != nil {
-		return err
+		return writeFailed(name, err)
 	}
 	return errors.Join(buffered(f, write), f.Close())
+}
+
+// openInPlace opens what a link leads to, a pipe or a device. A regular file is
+// emptied, for root only if no link on the way there is another user's.
+func openInPlace(name string) (*os.File, error) {
+	if target, err := os.Stat(name); err != nil || target.Mode().IsRegular() {
+		return format.OverwriteRegular(name)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat() // of what was opened, whatever the name was before
+	if err == nil && (info.Mode().IsRegular() || format.MadeByOthers(info)) {
+		err = errOthersMade
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
 }
 
 // writeFailed names the file the user asked for instead of the one that kmon
