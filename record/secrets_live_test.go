@@ -11,17 +11,24 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/klauspost/compress/zstd"
+
 	"kmon/format"
+	"kmon/record/probe"
 )
 
-// TestNothingSecretIsRecorded: what processes send each other, have in their
-// environment or are given as secrets is nowhere in a capture, though they are
-// in it themselves: one that lives when the recording begins, and short-lived
-// ones whose arguments come from the kernel.
+// TestNothingSecretIsRecorded: what processes send each other, have in files or
+// in their environment or are given as secrets is nowhere in a capture of all
+// collectors, though they are in it themselves: one that lives when the recording
+// begins, and short-lived ones whose arguments come from the kernel.
 func TestNothingSecretIsRecorded(t *testing.T) {
 	requireBPF(t)
-	const payload, environment, argument = "payload-6f1c", "environment-83aa", "argument-d07e"
+	const payload, environment, argument, content = "payload-6f1c", "environment-83aa", "argument-d07e", "content-5b21"
 	dir := t.TempDir()
+	secrets := filepath.Join(dir, "secrets")
+	if err := os.WriteFile(secrets, []byte(strings.Repeat(content+"\n", 100_000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	t.Setenv("KMON_TEST_PASSWORD", environment)
 	lives := exec.Command("sh", "-c", "sleep 60; true", "kmon-lives", "--password="+argument)
 	if err := lives.Start(); err != nil {
@@ -30,8 +37,9 @@ func TestNothingSecretIsRecorded(t *testing.T) {
 	t.Cleanup(func() { _ = lives.Process.Kill(); _ = lives.Wait() })
 	port := echoPayload(t, payload)
 	script := "for i in 1 2 3; do /bin/true kmon-brief --token " + argument + "; done; exec 3<>/dev/tcp/127.0.0.1/" + port +
-		"; printf %s " + strings.Replace(payload, "-", "'-'", 1) + " >&3; read -r -N " + strconv.Itoa(len(payload)) + " x <&3; sleep 1; test \"$x\""
-	result, err := Run(t.Context(), Options{Output: filepath.Join(dir, "x.kmon"), Command: []string{"bash", "-c", script}})
+		"; printf %s " + strings.Replace(payload, "-", "'-'", 1) + " >&3; read -r -N " + strconv.Itoa(len(payload)) + " x <&3" +
+		"; dd if=" + secrets + " of=" + secrets + ".copy bs=1M conv=fsync 2>/dev/null; while read -r line; do :; done <" + secrets + "; sleep 1; test \"$x\""
+	result, err := Run(t.Context(), Options{Output: filepath.Join(dir, "x.kmon"), Collectors: probe.Collectors(), Command: []string{"bash", "-c", script}})
 	if err != nil || result.ExitCode != 0 {
 		t.Fatal(err, result.ExitCode)
 	}
@@ -52,17 +60,27 @@ func TestNothingSecretIsRecorded(t *testing.T) {
 			seen["exchange"]++
 		}
 	}
-	if seen["brief"] < 3 || seen["lives"] == 0 || seen["exchange"] == 0 {
-		t.Errorf("recorded: %v", seen)
-	}
-	everything := contents(t, c)
-	for _, secret := range []string{payload, environment, argument} {
-		if bytes.Contains(everything, []byte(secret)) {
-			t.Errorf("%q is in the capture", secret)
+	for _, e := range all[format.Syscall](t, c) {
+		if e.Name == "read" && e.Count > 0 {
+			seen["reads"]++
 		}
 	}
-	if !bytes.Contains(everything, []byte("kmon-brief")) {
-		t.Error("the contents were not read")
+	if seen["brief"] < 3 || seen["lives"] == 0 || seen["exchange"] == 0 || seen["reads"] == 0 {
+		t.Errorf("recorded: %v", seen)
+	}
+	file, err := os.ReadFile(c.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, all := range map[string][]byte{"rows": decoded(t, c), "pages": decompressed(t, file), "file": file} {
+		for _, secret := range []string{payload, environment, argument, content} {
+			if at := bytes.Index(all, []byte(secret)); at >= 0 {
+				t.Errorf("%s: %q is in the capture: %.200q", what, secret, all[max(0, at-100):])
+			}
+		}
+		if what != "file" && !bytes.Contains(all, []byte("kmon-brief")) {
+			t.Errorf("the %s were not read", what)
+		}
 	}
 }
 
@@ -92,19 +110,39 @@ func echoPayload(t *testing.T, payload string) string {
 	return port
 }
 
-// contents is all that a capture holds, as text and as it stands in the file.
-func contents(t *testing.T, c *format.Capture) []byte {
+// decoded is all that a reader gets from a capture.
+func decoded(t *testing.T, c *format.Capture) []byte {
 	t.Helper()
 	var all bytes.Buffer
-	for _, table := range c.Tables() {
-		if err := format.Print(&all, c, table, format.PrintOptions{}); err != nil {
-			t.Fatal(err)
-		}
+	if err := format.Print(&all, c, "", format.PrintOptions{Format: format.PrintNDJSON}); err != nil {
+		t.Fatal(err)
 	}
-	file, err := os.ReadFile(c.Path)
+	if err := format.WriteText(&all, c); err != nil { // with manifest and summary
+		t.Fatal(err)
+	}
+	return all.Bytes()
+}
+
+// decompressed is what the pages of a capture hold, found by how compressed
+// data begin, wherever they stand: also what no reader looks at.
+func decompressed(t *testing.T, file []byte) []byte {
+	t.Helper()
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	all.Write(file)
-	return all.Bytes()
+	defer decoder.Close()
+	var all []byte
+	for magic := []byte{0x28, 0xb5, 0x2f, 0xfd}; ; file = file[len(magic):] {
+		at := bytes.Index(file, magic)
+		if at < 0 {
+			return all
+		}
+		file = file[at:]
+		if err := decoder.Reset(bytes.NewReader(file)); err != nil {
+			t.Fatal(err)
+		}
+		page, _ := io.ReadAll(decoder) // the error is that of what follows the page
+		all = append(all, page...)
+	}
 }

@@ -36,6 +36,10 @@ const (
 	// busyTime is the bound of a verb that was not let run, as beside other
 	// work: mutantTime is then the CPU's.
 	busyTime = 20 * mutantTime
+	// cleanBytes is how much the process may hold when a verb begins: some tens
+	// of MiB are its own, and giving memory back each time takes longer than
+	// most verbs.
+	cleanBytes = 128 << 20
 	// mutantRange tells the process that reads mutants which they are.
 	mutantRange = "KMON_TEST_MUTANTS"
 )
@@ -217,7 +221,7 @@ func readMutant(t *testing.T, verb, dir, path, story string) {
 // whichever is less, and how much memory the process held meanwhile. Beyond the bounds it says so and ends the process.
 func measure(what string, fn func()) (ms, mib int64) {
 	debug.SetGCPercent(100) // analyze changes it
-	if heldBytes() > 64<<20 {
+	if heldBytes() > cleanBytes {
 		debug.FreeOSMemory()
 	}
 	var peak atomic.Int64
