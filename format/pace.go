@@ -1,9 +1,6 @@
 package format
 
-import (
-	"runtime"
-	"sync"
-)
+import "runtime"
 
 // hurryBatches is how many full batches may wait before the encoder is hurried:
 // half of the queue, so that the owner of the Writer does not wait for it.
@@ -13,49 +10,45 @@ const hurryBatches = queueBatches / 2
 // a busy node a burst of encoding would otherwise stop two programs at once,
 // the one whose CPU it takes and the one that waits for its answer. When too
 // much waits for the encoder it runs like any thread until it has caught up.
+//
+// All of it is done by the owner of the Writer, without a lock: on a full machine
+// a thread that comes last, and does anything here itself, would have the owner
+// wait for seconds.
 type pace struct {
-	mu      sync.Mutex
-	thread  thread
-	behind  bool // the system allows it, both ways
+	thread  thread // of the encoder
+	behind  bool   // the system allows it, both ways
 	hurried bool
 }
 
-// begin ties the calling goroutine to its thread, which ends with it, and lets
-// others go first.
-func (p *pace) begin() {
-	runtime.LockOSThread()
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.thread = currentThread()
-	p.behind = canHurry() && p.thread.last() == nil
+// begin lets others go before the encoder, whose thread this is.
+func (p *pace) begin(encoder thread) {
+	p.thread = encoder
+	p.behind = canHurry() && encoder.last() == nil
 }
 
-// canHurry tries on a thread of its own whether there is a way back.
+// canHurry tries on a thread of its own, which ends, whether there is a way back.
 func canHurry() bool {
-	result := make(chan bool)
+	begun, tried := make(chan thread), make(chan struct{})
+	defer close(tried)
 	go func() {
 		runtime.LockOSThread()
-		t := currentThread()
-		result <- t.last() == nil && t.normal() == nil
+		begun <- currentThread()
+		<-tried
 	}()
-	return <-result
+	t := <-begun
+	return t.last() == nil && t.normal() == nil
 }
 
-// hurry makes the encoder run like any thread, until nothing waits for it.
+// hurry makes the encoder run like any thread, until ease.
 func (p *pace) hurry() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.behind && !p.hurried {
 		p.hurried = p.thread.normal() == nil
 	}
 }
 
-// ease lets others go first again when nothing waits in queue. What is put
-// into the queue before a call of hurry is done in a hurry.
-func (p *pace) ease(queue chan work) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.hurried && len(queue) == 0 {
+// ease lets others go first again: nothing waits for the encoder.
+func (p *pace) ease() {
+	if p.hurried {
 		p.hurried = p.thread.last() != nil
 	}
 }

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"runtime"
 	"testing"
 	"time"
 
@@ -10,21 +11,15 @@ import (
 // TestEncoderComesLast follows the encoder's thread: behind all others, like
 // any while too much waits, and behind again.
 func TestEncoderComesLast(t *testing.T) {
-	var p pace
-	queue := make(chan work, 1)
-	steps := make(chan func())
+	begun, ended := make(chan thread), make(chan struct{})
+	defer close(ended)
 	go func() {
-		for step := range steps {
-			step()
-		}
+		runtime.LockOSThread()
+		begun <- currentThread()
+		<-ended
 	}()
-	on := func(step func()) {
-		done := make(chan bool)
-		steps <- func() { step(); close(done) }
-		<-done
-	}
-	defer close(steps)
-	on(p.begin)
+	var p pace
+	p.begin(<-begun)
 	if !p.behind {
 		t.Skip("RLIMIT_NICE without CAP_SYS_NICE forbids the way back")
 	}
@@ -39,13 +34,9 @@ func TestEncoderComesLast(t *testing.T) {
 		}
 	}
 	want(unix.SCHED_BATCH, 19)
-	queue <- nil
 	p.hurry()
 	want(p.thread.was.Policy, p.thread.was.Nice)
-	on(func() { p.ease(queue) })
-	want(p.thread.was.Policy, p.thread.was.Nice) // something waits
-	<-queue
-	on(func() { p.ease(queue) })
+	p.ease()
 	want(unix.SCHED_BATCH, 19)
 }
 
@@ -73,6 +64,11 @@ func TestTickHurriesStarvedEncoder(t *testing.T) {
 		t.Error("not hurried after two Ticks without progress")
 	}
 	close(release)
+	for now := int64(3e9); w.pace.hurried; now++ { // until the encoder has caught up
+		if err := w.Tick(now); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 // blocker is work that tells when it begins and waits.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -71,16 +72,16 @@ func (w *Writer) addEntry(name string, data []byte) error {
 	return err
 }
 
-// startEncoder runs the encoder goroutine.
+// startEncoder runs the encoder goroutine, on a thread that ends with it.
 func (w *Writer) startEncoder() {
-	begun := make(chan struct{})
+	begun := make(chan thread)
 	go func() {
 		defer close(w.encoded)
-		w.pace.begin()
-		close(begun)
+		runtime.LockOSThread()
+		begun <- currentThread()
 		w.encodeAll()
 	}()
-	<-begun
+	w.pace.begin(<-begun)
 }
 
 // encodeAll encodes what comes. After an error it takes batches and drops
@@ -94,7 +95,6 @@ func (w *Writer) encodeAll() {
 		if err := encodeSafely(b, w.encoder); err != nil {
 			w.fail(err)
 		}
-		w.pace.ease(w.queue)
 	}
 }
 
@@ -175,6 +175,7 @@ func (w *Writer) Tick(nowMonotonicNs int64) error {
 	w.nowNs = nowMonotonicNs
 	if len(w.queue) == 0 {
 		w.waited = false
+		w.pace.ease()
 	} else if w.waited {
 		w.pace.hurry() // no CPU is free: what is due must reach the file all the same
 	} else {

@@ -35,7 +35,7 @@ const (
 	mutantBytes = 512 << 20
 	// busyTime is the bound of a verb that was not let run, as beside other
 	// work: mutantTime is then the CPU's.
-	busyTime = 20 * mutantTime
+	busyTime = 100 * mutantTime
 	// cleanBytes is how much the process may hold when a verb begins: some tens
 	// of MiB are its own, and giving memory back each time takes longer than
 	// most verbs.

@@ -257,10 +257,13 @@ func (m *mutator) shuffleRows() []byte {
 	return m.fromText(lines, original)
 }
 
+// mostRefused is how many lines of a text form are put right one by one.
+const mostRefused = 8
+
 // fromText makes the capture of a text form. A line that it does not take
-// becomes what it was.
+// becomes what it was, and at last all lines behind it do.
 func (m *mutator) fromText(lines, original []string) []byte {
-	for {
+	for refused := 1; ; refused++ {
 		path := filepath.Join(m.dir, "text.kmon")
 		err := format.ReadText(strings.NewReader(strings.Join(lines, "\n")), path)
 		if err == nil {
@@ -271,5 +274,8 @@ func (m *mutator) fromText(lines, original []string) []byte {
 			m.t.Fatalf("text form: %v", err)
 		}
 		lines[n-1] = original[n-1]
+		if refused == mostRefused {
+			copy(lines[n:], original[n:])
+		}
 	}
 }
