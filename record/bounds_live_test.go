@@ -2,6 +2,7 @@ package record
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -63,8 +64,11 @@ func longLoad(t *testing.T) []string {
 	return []string{workloadBinary, "echo", "-requests", "10000000", "-connections", "4", "-truth", filepath.Join(t.TempDir(), "truth.json")}
 }
 
-// boundedRun records longLoad until a bound ends it. do is called once, when
-// the recording has lasted so long.
+// busyRows is more rows than a recording has before its load runs.
+const busyRows = 5000
+
+// boundedRun records longLoad until a bound ends it. do is called once, when the
+// load has been recorded for so long.
 func boundedRun(t *testing.T, o Options, after time.Duration, do func()) (Result, error) {
 	t.Helper()
 	o.Duration, o.Command = time.Minute, longLoad(t)
@@ -74,10 +78,14 @@ func boundedRun(t *testing.T, o Options, after time.Duration, do func()) (Result
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
+		busy := time.Duration(-1) // when the load ran
 		for done := false; ; {
 			select {
 			case s := <-status:
-				if s.Elapsed >= after && !done && do != nil {
+				if busy < 0 && s.Rows >= busyRows {
+					busy = s.Elapsed
+				}
+				if busy >= 0 && s.Elapsed >= busy+after && !done && do != nil {
 					done = true
 					do()
 				}
@@ -192,30 +200,52 @@ func TestFullDiskEndsTheRecording(t *testing.T) {
 	}
 }
 
-// A disk that fails keeps what was synced to it, under the name it had.
+// A disk that fails, or a file system that the kernel makes read-only because it
+// is damaged, keeps what was synced to it, under the name it had.
 func TestFailedDiskEndsTheRecording(t *testing.T) {
-	ownMounts(t)
-	device := loop(t, t.TempDir(), 64<<20)
-	run(t, "mkfs.ext4", "-q", device)
-	dir, unmount := mounted(t, device, "ext4", "")
-	d, err := os.Open(dir)
-	if err != nil {
-		t.Fatal(err)
+	for _, test := range []struct {
+		name, options string
+		fail          func(device string, dir *os.File) error
+		errs          []error
+	}{
+		{"fails", "", shutDown, []error{syscall.EIO}},
+		{"read-only", "errors=remount-ro", makeReadOnly, []error{syscall.EROFS, syscall.EIO}}, // of the file system, of its journal
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ownMounts(t)
+			device := loop(t, t.TempDir(), 64<<20)
+			run(t, "mkfs.ext4", "-q", device)
+			dir, unmount := mounted(t, device, "ext4", test.options)
+			d, err := os.Open(dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			result, err := boundedRun(t, Options{Output: filepath.Join(dir, "x.kmon"), MinFreeBytes: -1}, 5*time.Second, func() {
+				if err := test.fail(device, d); err != nil {
+					t.Error(err)
+				}
+			})
+			if !slices.ContainsFunc(test.errs, func(e error) bool { return errors.Is(err, e) }) || strings.Contains(err.Error(), "\n") ||
+				result.StopReason != "disk" || !strings.HasSuffix(result.Path, ".part") {
+				t.Errorf("stop reason %q, file %s, error %v", result.StopReason, result.Path, err)
+			}
+			_ = d.Close()           // of a file system that has failed
+			if test.options != "" { // it can be read as it stands
+				checkLeft(t, result)
+			}
+			unmount()
+			if err := unix.Mount(device, dir, "ext4", 0, ""); err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Unmount(dir, unix.MNT_DETACH)
+			checkLeft(t, result)
+		})
 	}
-	result, err := boundedRun(t, Options{Output: filepath.Join(dir, "x.kmon"), MinFreeBytes: -1}, 5*time.Second, func() {
-		if err := shutDown(d); err != nil {
-			t.Errorf("shutdown: %v", err)
-		}
-	})
-	if !errors.Is(err, syscall.EIO) || strings.Contains(err.Error(), "\n") || result.StopReason != "disk" || !strings.HasSuffix(result.Path, ".part") {
-		t.Errorf("stop reason %q, file %s, error %v", result.StopReason, result.Path, err)
-	}
-	_ = d.Close() // of a file system that has failed
-	unmount()
-	if err := unix.Mount(device, dir, "ext4", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	defer unix.Unmount(dir, unix.MNT_DETACH)
+}
+
+// checkLeft holds that what a recording left can be read.
+func checkLeft(t *testing.T, result Result) {
+	t.Helper()
 	c, err := format.Open(result.Path)
 	if err != nil {
 		t.Fatal(err)
@@ -226,9 +256,22 @@ func TestFailedDiskEndsTheRecording(t *testing.T) {
 	}
 }
 
+// makeReadOnly has the kernel find an error in a file system that is mounted with
+// errors=remount-ro. (Nobody else could: a file in it is open for writing.)
+func makeReadOnly(device string, dir *os.File) error {
+	trigger := filepath.Join("/sys/fs/ext4", filepath.Base(device), "trigger_fs_error")
+	if err := os.WriteFile(trigger, []byte("kmon test"), 0); err != nil {
+		return err
+	}
+	if err := unix.Mkdirat(int(dir.Fd()), "more", 0o700); !errors.Is(err, syscall.EROFS) {
+		return fmt.Errorf("the file system is not read-only: %w", err)
+	}
+	return nil
+}
+
 // shutDown makes the file system fail like a disk that is gone
 // (EXT4_IOC_SHUTDOWN with EXT4_GOING_FLAGS_NOLOGFLUSH).
-func shutDown(dir *os.File) error {
+func shutDown(_ string, dir *os.File) error {
 	return unix.IoctlSetPointerInt(int(dir.Fd()), 0x8004587d, 2)
 }
 
