@@ -136,6 +136,10 @@ test-kernels: build guests ## record on Debian's kernels 6.1 and 6.12, in qemu: 
 test-arm64: build guests ## try every variant on the arm64 kernels 6.1 and 6.12, in qemu
 	dist/kernels -kernels 6.12-arm64,6.1-arm64
 
+.PHONY: test-faults
+test-faults: build guests ## cut the power, set the clock, suspend while recording, in qemu
+	dist/kernels -kernels 6.12-clocks,6.12-power-cut
+
 # What runs in guests, built for their machines.
 .PHONY: guests
 guests:

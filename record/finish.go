@@ -15,7 +15,7 @@ func (r *recorder) finish(cause error) (Result, error) {
 	if errors.Is(cause, errStop) {
 		cause = nil
 	}
-	err := errors.Join(cause, r.session.Detach(), r.markBound())
+	err := errors.Join(cause, r.markClocks(), r.session.Detach(), r.markBound())
 	end := provider.Clock()
 	r.stopCommand()
 	err = errors.Join(err, r.lastMarks())
@@ -113,7 +113,6 @@ func (r *recorder) empty(end format.ClockPair) error {
 		r.appendCalls(),
 		r.nameLastStacks(end.MonotonicNs),
 		r.appendLosses(end.MonotonicNs),
-		r.markClocks(),
 		format.Append(r.writer, r.self(end)),
 	)
 	return errors.Join(errs...)

@@ -43,7 +43,7 @@ func (o options) boot(ctx context.Context, m machine, files kernelFiles, trials 
 		return err
 	}
 	console := filepath.Join(dir, consoleName)
-	ended := o.emulate(ctx, m, console, "-kernel", files.image, "-initrd", initramfs,
+	ended := o.emulate(ctx, m, console, "", "-kernel", files.image, "-initrd", initramfs,
 		"-drive", fmt.Sprintf("file=%s,format=raw,if=virtio,throttling.iops-total=%d", disk, diskIOPS),
 		"-drive", "file="+hand+",format=raw,if=virtio")
 	n, err := takeOut(hand, dir)
@@ -56,8 +56,12 @@ func (o options) boot(ctx context.Context, m machine, files kernelFiles, trials 
 	return nil
 }
 
-// emulate runs a guest to its end, its console in a file.
-func (o options) emulate(ctx context.Context, m machine, console string, args ...string) error {
+// errCut is the end of a guest that was cut off.
+var errCut = errors.New("the power was cut")
+
+// emulate runs a guest to its end, its console in a file, or until it says a
+// word, if that is not "".
+func (o options) emulate(ctx context.Context, m machine, console, word string, args ...string) error {
 	file, err := os.Create(console)
 	if err != nil {
 		return err
@@ -65,6 +69,8 @@ func (o options) emulate(ctx context.Context, m machine, console string, args ..
 	defer file.Close()
 	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("it did not end within %v", o.limit))
 	defer cancel()
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
 	cmd := exec.CommandContext(ctx, m.qemu[0], slices.Concat(m.qemu[1:], []string{
 		// One thread for both CPUs: with one for each, guests of qemu 7.2 run into
 		// breakpoints of kernel code that was patched long ago.
@@ -73,10 +79,30 @@ func (o options) emulate(ctx context.Context, m machine, console string, args ..
 		"-append", "console=" + m.console + " loglevel=5 panic=-1 oops=panic",
 	}, args)...)
 	cmd.Stdout, cmd.Stderr = file, file
+	if word != "" {
+		cmd.Stdout = &ear{to: file, word: word, heard: func() { cut(errCut) }}
+	}
 	if err := cmd.Run(); err != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
 	return nil
+}
+
+// ear hands on what a guest says, and listens for a word.
+type ear struct {
+	to    io.Writer
+	word  string
+	heard func()
+	last  string // of what was said, shorter than the word
+}
+
+func (e *ear) Write(p []byte) (int, error) {
+	said := e.last + string(p)
+	if strings.Contains(said, e.word) {
+		e.heard()
+	}
+	e.last = said[max(0, len(said)-len(e.word)+1):]
+	return e.to.Write(p)
 }
 
 // makeDisk makes an empty disk, which takes no room until it is written to.

@@ -140,7 +140,7 @@ func (t trial) checkRows(r *result, path string, truths []truth) error {
 	for _, truth := range truths {
 		rows.check(r, truth)
 	}
-	return errors.Join(checkThreads(r, capture, truths), checkFaults(r, capture, truths), checkDisks(r, capture, truths))
+	return errors.Join(checkThreads(r, capture, truths), checkFaults(r, capture, truths), checkDisks(r, capture, truths), checkClocks(r, capture, truths))
 }
 
 // checkAnalysis holds the analysis of a capture against what the services

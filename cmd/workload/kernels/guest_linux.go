@@ -47,7 +47,7 @@ func prepare() error {
 			return fmt.Errorf("mount %s: %w", m.dir, err)
 		}
 	}
-	return errors.Join(os.Mkdir(results, 0o755), loadModules(), startLoopback(), askTwice(), awaitFile(handDisk))
+	return errors.Join(os.Mkdir(results, 0o755), loadModules(), startLoopback(), askTwice(), awaitFile(loadDisk))
 }
 
 // askTwice has clients of load crowd ask twice and give up before it ends, on
@@ -142,6 +142,9 @@ func runTrials() error {
 // run runs kmon while it runs the loads, and keeps what it said and its exit
 // code.
 func (t trial) run(limit time.Duration) (err error) {
+	if t.Cut {
+		return t.recordUntilCut(limit)
+	}
 	undo, err := change(t.Change)
 	if err != nil {
 		return fmt.Errorf("trial %s: %w", t.Name, err)
@@ -245,7 +248,11 @@ func play(ctx context.Context, args []string) error {
 	ctx, cancel := context.WithTimeout(ctx, plan.TrialLimit)
 	defer cancel()
 	for i, l := range plan.Trials[at].Loads {
-		if err := plan.Trials[at].loadCommand(ctx, truthName(i, l), l).Run(); err != nil {
+		do := plan.Trials[at].loadCommand(ctx, truthName(i, l), l).Run
+		if deed := deeds[l[0]]; deed != nil {
+			do = func() error { return plan.Trials[at].tell(truthName(i, l), l, deed) }
+		}
+		if err := do(); err != nil {
 			return fmt.Errorf("load %s: %w", strings.Join(l, " "), err)
 		}
 	}
@@ -254,6 +261,9 @@ func play(ctx context.Context, args []string) error {
 
 // handOut writes the results to their disk as a tar archive.
 func handOut() error {
+	if err := awaitFile(handDisk); err != nil {
+		return err
+	}
 	disk, err := os.OpenFile(handDisk, os.O_WRONLY, 0)
 	if err != nil {
 		return err

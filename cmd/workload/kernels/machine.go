@@ -17,6 +17,8 @@ type machine struct {
 
 var (
 	amd64 = machine{arch: "amd64", qemu: []string{"qemu-system-x86_64", "-cpu", "max"}, console: "ttyS0"}
+	// A timer that emulates the real-time clock's interrupts does not wake.
+	wakeable = machine{arch: "amd64", qemu: append(amd64.qemu, "-machine", "pc,hpet=off"), console: amd64.console}
 	// The real algorithm of pointer authentication takes half of the time.
 	arm64 = machine{arch: "arm64", qemu: []string{"qemu-system-aarch64", "-machine", "virt", "-cpu", "max,pauth-impdef=on"}, console: "ttyAMA0"}
 )

@@ -78,7 +78,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	}
 	flags := flag.NewFlagSet("kernels", flag.ContinueOnError)
 	var o options
-	names := flags.String("kernels", strings.Join(kernelNames(amd64), ","), "kernels to boot, of "+strings.Join(kernelNames(amd64, arm64), ", "))
+	names := flags.String("kernels", defaultKernels, "kernels to boot, of "+strings.Join(kernelNames(), ", "))
 	trials := flags.String("trials", "", "run these trials only, separated by commas")
 	flags.StringVar(&o.kmon, "kmon", "./kmon", "the kmon to try, for linux/amd64")
 	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
@@ -102,7 +102,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	for _, name := range o.kernels {
 		at := slices.IndexFunc(kernels, func(k kernel) bool { return k.name == name })
 		if at < 0 {
-			return fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(amd64, arm64), ", "))
+			return fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(), ", "))
 		}
 		if err := o.try(ctx, out, kernels[at]); errors.Is(err, errUntrue) {
 			failed = err
@@ -128,6 +128,9 @@ func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return err
 	}
+	if k.cut {
+		return o.tryPowerCut(ctx, out, k, files, dir)
+	}
 	began := time.Now()
 	if err := o.boot(ctx, k.machine, files, trials, dir); err != nil {
 		return err
@@ -143,6 +146,28 @@ func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
 	}
 	if wrong > 0 {
 		fmt.Fprintf(out, "   %d things are wrong; captures, truths and console are in %s\n", wrong, dir)
+		return errUntrue
+	}
+	return nil
+}
+
+// tryPowerCut boots a kernel to have its power cut, and checks what that left.
+func (o options) tryPowerCut(ctx context.Context, out io.Writer, k kernel, files kernelFiles, dir string) error {
+	began := time.Now()
+	dir, err := filepath.Abs(dir) // the programs that look at the disk run there
+	if err != nil {
+		return err
+	}
+	before, log, err := o.bootUntilCut(ctx, k, files, dir)
+	if err != nil {
+		return err
+	}
+	r := checkConsole(filepath.Join(dir, consoleName))
+	if err := checkPowerCuts(ctx, r, dir, before, log); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "== %s: power cut in %.0f s\n   %-14s %s\n", files.release, time.Since(began).Seconds(), "power-cut", r)
+	if len(r.wrong) > 0 {
 		return errUntrue
 	}
 	return nil

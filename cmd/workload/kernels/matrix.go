@@ -8,11 +8,12 @@ import (
 
 // kernel is one to be booted, with what is tried in it.
 type kernel struct {
-	name    string // its release, to the second number, and the machine if it is not amd64
+	name    string // its release, to the second number, and what is other than usual
 	machine machine
 	meta    string // Debian's package that depends on the newest of it
 	pinned  pinned // the package where this machine's sources have none
 	trials  []trial
+	cut     bool // the power is cut in the midst of the trial
 }
 
 // trial is one run of kmon record in a guest.
@@ -20,6 +21,8 @@ type trial struct {
 	Name string `json:"name"`
 	// Change names what is changed in the guest meanwhile; "": nothing.
 	Change string `json:"change,omitempty"`
+	// Cut has kmon record onto a disk until the power is cut.
+	Cut bool `json:"cut,omitempty"`
 	// Force names the variants to use, by indicator, instead of the best.
 	Force variants `json:"force,omitempty"`
 	// Flags are further ones of kmon record.
@@ -84,6 +87,10 @@ var kernels = []kernel{
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
 	{name: "5.10", machine: amd64, pinned: debian11, trials: []trial{{Name: "too-old", refusal: "too old"}}},
+	{name: "6.12-clocks", machine: wakeable, meta: "linux-image-6.12-cloud-amd64", trials: []trial{
+		{Name: "clocks", Loads: clockLoads, want: variants{"send": "tp_btf:sock_send_length"}},
+	}},
+	{name: "6.12-power-cut", machine: amd64, meta: "linux-image-6.12-cloud-amd64", cut: true, trials: []trial{{Name: "power-cut", Cut: true}}},
 	{name: "6.12-arm64", machine: arm64, meta: "linux-image-6.12-cloud-arm64", trials: []trial{
 		record("best", variants{"send": "tp_btf:sock_send_length", "sweep": sweepStorage}),
 		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "sweep": sweepStorage})),
@@ -106,21 +113,19 @@ var debian11 = pinned{
 
 const debian11Path = "pool/updates/main/l/linux-signed-amd64/linux-image-5.10.0-46-cloud-amd64_5.10.262-1_amd64.deb"
 
-// version is the release without the machine.
+// version is the release, to the second number.
 func (k kernel) version() string {
 	version, _, _ := strings.Cut(k.name, "-")
 	return version
 }
 
-// kernelNames are those of some machines.
-func kernelNames(of ...machine) []string {
+// defaultKernels are booted if none is named.
+const defaultKernels = "6.12,6.1,5.10"
+
+func kernelNames() []string {
 	var names []string
-	for _, m := range of {
-		for _, k := range kernels {
-			if k.machine.arch == m.arch {
-				names = append(names, k.name)
-			}
-		}
+	for _, k := range kernels {
+		names = append(names, k.name)
 	}
 	return names
 }
@@ -145,6 +150,19 @@ var loads = []load{
 	{"disk", "-overwrite", loadDisk},
 	{"refused"},
 	{"crowd", "-stay", "4s"}, // longer than its clients ask again
+}
+
+// clockLoads are loads between which the clocks of the guest do what clocks
+// should not.
+var clockLoads = []load{
+	{"echo", "-requests", "100", "-connections", "2"},
+	{deedSetClock, "1h"},
+	{"echo", "-requests", "100", "-connections", "2"},
+	{deedSetClock, "-2h"},
+	{"echo", "-requests", "100", "-fresh"},
+	{deedSuspend, "5s"},
+	{"fork", "-requests", "40"},
+	{"disk", "-overwrite", loadDisk},
 }
 
 // record is the trial in which kmon chooses for itself.

@@ -13,8 +13,17 @@ type truth struct {
 	Disks     []disk     `json:"disks"`
 	Refused   []refused  `json:"refused"`
 	Listeners []listener `json:"listeners"`
+	Clock     clock      `json:"clock"`
 	load      load
 	early     bool // connected before kmon recorded
+}
+
+// clock is what a deed did to the clocks, and when.
+type clock struct {
+	BeganNs     int64 `json:"began_ns"` // monotonic
+	EndedNs     int64 `json:"ended_ns"` // monotonic
+	SetNs       int64 `json:"set_ns"`
+	SuspendedNs int64 `json:"suspended_ns"`
 }
 
 type service struct {
