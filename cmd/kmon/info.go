@@ -27,8 +27,8 @@ type info struct {
 	Manifest   format.Manifest  `json:"manifest"`
 	Final      *format.Final    `json:"final"` // null: the recording did not end in order
 	DurationNs int64            `json:"duration_ns"`
-	Rows       map[string]int64 `json:"rows"`   // per table, as far as it can be read
-	Losses     map[string]int64 `json:"losses"` // collector/cause → count
+	Rows       map[string]int64 `json:"rows"`           // per table, as far as it can be read
+	Losses     map[string]int64 `json:"losses"`         // collector/cause → count
 	Shed       bool             `json:"shed,omitempty"` // something was left out to stay within --max-overhead
 	Recorder   recorderCost     `json:"recorder"`
 	// ClockMovedNs is the largest change of the wall clock against the monotonic
