@@ -355,9 +355,19 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 	return nil
 }
 
+// HostName is the name of the host that is recorded, below hostRoot as in
+// [Options]; "": not known.
+func HostName(hostRoot string) string {
+	root, err := hostfs.Find(hostRoot)
+	if err != nil {
+		return "" // which Run will tell
+	}
+	return provider.HostName(root.FS)
+}
+
 // DefaultName is the capture's name when none is given.
 func DefaultName(host string, at time.Time) string {
-	return fmt.Sprintf("kmon-%s-%s.kmon", host, at.UTC().Format("20060102T150405Z"))
+	return fmt.Sprintf("kmon-%s-%s.kmon", strings.ReplaceAll(host, "/", "-"), at.UTC().Format("20060102T150405Z"))
 }
 
 // collectors decides which collectors run: the command line's, else the

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"kmon/format"
 	"kmon/record/probe"
@@ -31,5 +32,15 @@ func TestOwnCommandLineWithoutSecrets(t *testing.T) {
 	}
 	if o.Command[1] != "-phunter2" {
 		t.Error("the command to run was changed")
+	}
+}
+
+// A host's name is no path.
+func TestDefaultName(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	for host, want := range map[string]string{"node-a": "kmon-node-a-20260102T030405Z.kmon", "../x": "kmon-..-x-20260102T030405Z.kmon"} {
+		if got := DefaultName(host, at); got != want {
+			t.Errorf("%q: got %q, want %q", host, got, want)
+		}
 	}
 }

@@ -87,10 +87,7 @@ func (f *recordFlags) options() (record.Options, error) {
 	if err != nil {
 		return record.Options{}, err
 	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "unknown"
-	}
+	host := cmp.Or(record.HostName(f.hostRoot), "unknown")
 	return record.Options{
 		Output:         cmp.Or(f.output, f.ring.defaultName(host), record.DefaultName(host, time.Now())),
 		Duration:       time.Duration(f.duration),

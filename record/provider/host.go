@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"io/fs"
 	"path"
 	"runtime"
 	"slices"
@@ -49,6 +50,9 @@ func readHost(f *files) format.Host {
 // hostUTS is how the kernel names the first UTS namespace (PROC_UTS_INIT_INO of
 // include/linux/proc_ns.h).
 const hostUTS = 4026531838
+
+// HostName is the name of the host with that root, "": not known.
+func HostName(root fs.FS) string { return hostName(&files{root: root}) }
 
 // hostName is the kernel's host name, which in a container with its own UTS
 // namespace is the container's: then the host's /etc/hostname is taken.

@@ -53,7 +53,7 @@ func TestHost(t *testing.T) {
 	for uts, want := range map[string]string{"uts:[2]": "node7", "uts:[4026531838]": "pod-7"} {
 		delete(n.root, "proc/1/ns/uts")
 		n.root["proc/self/ns/uts"] = symlink(uts)
-		if got := newProvider(t, n.root, "").Host().Name; got != want {
+		if got := HostName(n.root); got != want {
 			t.Errorf("in %s, the first process's unknown: name %q, want %s", uts, got, want)
 		}
 	}
