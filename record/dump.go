@@ -36,8 +36,9 @@ type dumpRequester struct {
 type dump struct {
 	asked   []dumpRequester
 	path    string
-	text    string // how much it holds
+	text    string // how much it holds, once its parts are complete
 	last    int    // the last of its parts
+	nowNs   int64  // when it was begun
 	sinceNs int64
 	ended   string // why its recording ended; "": with its last part
 	bytes   int64  // of its parts, once they are complete
@@ -77,14 +78,19 @@ func (r *recorder) askedForDump(m receivedMark) {
 // newDump is the dump of now for all who wait.
 func (r *recorder) newDump(nowNs int64, last int) *dump {
 	g := r.ring
-	kept := r.kept(nowNs)
-	d := &dump{asked: g.asked, path: g.dir.nextDump(time.Now()), last: last, sinceNs: nowNs - g.length.Nanoseconds(), ended: "dump",
-		text: fmt.Sprintf("the last %s", kept.Round(100*time.Millisecond))}
-	if kept < g.length && r.parts.removed > 0 {
-		d.text += fmt.Sprintf(" of %s, for the ring has at most %s (--max-size)", g.length, mib(r.parts.totalBytes))
-	}
+	d := &dump{asked: g.asked, path: g.dir.nextDump(time.Now()), last: last, nowNs: nowNs, sinceNs: nowNs - g.length.Nanoseconds(), ended: "dump"}
 	g.asked = nil
 	return d
+}
+
+// tellLength notes how much of the recording a dump holds that begins with the
+// oldest part there is.
+func (r *recorder) tellLength(d *dump) {
+	kept := r.kept(d.nowNs)
+	d.text = fmt.Sprintf("the last %s", kept.Round(100*time.Millisecond))
+	if kept < r.ring.length && r.parts.removed > 0 {
+		d.text += fmt.Sprintf(" of %s, for the ring has at most %s (--max-size)", r.ring.length, mib(r.parts.totalBytes))
+	}
 }
 
 // why is who asked for the dump, and what for.
@@ -103,8 +109,8 @@ func (r *recorder) beginDump() error {
 	if why := r.noRoomForDump(); why != "" {
 		return r.refuseDump(d, why)
 	}
-	r.ring.dump, r.parts.wanted = d, true
-	return r.mark(now, "dump", d.text+": "+d.why())
+	r.ring.dump, r.parts.wanted, r.parts.pinnedNs = d, true, d.sinceNs
+	return nil
 }
 
 // noRoomForDump says why there is no room on the disk for another dump; "": there
@@ -161,11 +167,13 @@ func (r *recorder) joinDump(d *dump, more ...string) {
 		}
 	}
 	paths = append(paths, more...)
+	r.tellLength(d)
+	mark := format.Mark{TsNs: d.nowNs, Kind: "dump", Text: d.text + ": " + d.why()}
 	d.tries++
 	d.done = make(chan joinResult, 1)
 	go func(done chan<- joinResult) {
 		behindOthers()
-		report, err := format.Join(d.path, paths, format.JoinOptions{SinceNs: d.sinceNs, StopReason: d.ended})
+		report, err := format.Join(d.path, paths, format.JoinOptions{SinceNs: d.sinceNs, StopReason: d.ended, Marks: []format.Mark{mark}})
 		done <- joinResult{report, err}
 	}(d.done)
 }
@@ -184,17 +192,21 @@ func (r *recorder) endDump(d *dump, j joinResult) error {
 		r.joinDump(d)
 		return nil
 	}
-	g.dump = nil
+	g.dump, r.parts.pinnedNs = nil, 0
 	if j.err != nil {
 		return r.refuseDump(d, j.err.Error())
 	}
 	g.dumps, g.latest, g.latestBytes, g.latestRows = g.dumps+1, d.path, j.report.Size, j.report.Rows
 	text := d.text + ", " + mib(j.report.Size)
-	r.notice(fmt.Sprintf("wrote %s: %s (%s)", d.path, text, d.why()))
+	wrote := fmt.Sprintf("wrote %s: %s (%s)", d.path, text, d.why())
+	r.notice(wrote)
 	for _, who := range d.asked {
 		r.answer(who.to, markAccepted+absolute(d.path)+"\n"+text)
 	}
-	return nil
+	if g.over {
+		return nil
+	}
+	return r.mark(provider.Clock().MonotonicNs, "dump", wrote) // for later dumps
 }
 
 // tellDumpWaiters says to those who wait how far it is.
@@ -238,7 +250,7 @@ func (r *recorder) waitForDump(more ...string) error {
 	return errors.Join(errs...)
 }
 
-// beginLastDump marks the dump with which the recording ends, if there is to be
+// beginLastDump prepares the dump with which the recording ends, if there is to be
 // one: it can be written once the last part is complete.
 func (r *recorder) beginLastDump(nowNs int64) error {
 	g := r.ring
@@ -267,7 +279,7 @@ func (r *recorder) beginLastDump(nowNs int64) error {
 		return r.refuseDump(d, why)
 	}
 	d.ended, g.dump = "", d
-	return r.mark(nowNs, "dump", d.text+": "+d.why())
+	return nil
 }
 
 // endRing writes the last dump and removes the ring; where the dump cannot be

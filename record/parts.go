@@ -65,6 +65,7 @@ type parts struct {
 	partBytes  int64 // no part exceeds; 0: no limit
 	totalBytes int64 // all parts together do not exceed; 0: no limit
 	keepNs     int64 // parts that ended longer ago are removed; 0: none
+	pinnedNs   int64 // but not those that ended since, for a dump needs them; 0: there is none
 
 	current   partFile    // that is written
 	preparing *preparing  // the next one; nil: it is not due
@@ -291,7 +292,7 @@ func (p *parts) takeOld(nowNs int64) (old []leaving) {
 			why = fmt.Sprintf("there are at most %d files (--rotate-count)", p.rotation.Count)
 		case p.totalBytes > 0 && p.room() < max(p.partBytes/4, MinMaxSizeBytes):
 			why = p.tooMuch()
-		case p.keepNs > 0 && oldest.endNs < nowNs-p.keepNs:
+		case p.keepNs > 0 && oldest.endNs < nowNs-p.keepNs && (p.pinnedNs == 0 || oldest.endNs < p.pinnedNs):
 			why = fmt.Sprintf("it ended more than %v ago", time.Duration(p.keepNs))
 		default:
 			return old

@@ -108,3 +108,19 @@ func TestRingDirThatIsNotOurs(t *testing.T) {
 		})
 	}
 }
+
+// A dump that waits for its last part finds the others, however long that takes.
+func TestPartsOfADumpStay(t *testing.T) {
+	p := &parts{keepNs: 10e9, partBytes: 1 << 20}
+	for second := range int64(20) {
+		p.keep(partFile{number: int(second + 1), startNs: second * 1e9, endNs: (second + 1) * 1e9})
+	}
+	p.pinnedNs = 10e9 // the dump was asked for at 20 s
+	if old := p.takeOld(35e9); len(old) != 9 || p.complete[0].endNs != 10e9 {
+		t.Errorf("%d parts are removed, the oldest left is %+v", len(old), p.complete[0])
+	}
+	p.pinnedNs = 0
+	if old := p.takeOld(35e9); len(old) != 11 {
+		t.Errorf("then %d are removed, want all", len(old))
+	}
+}
