@@ -42,12 +42,8 @@ type recordFlags struct {
 	command    []string // after --
 }
 
-func newRecord() *cobra.Command {
-	var f recordFlags
-	cmd := &cobra.Command{
-		Use:   "record [flags] [-- CMD ARGS...]",
-		Short: "Record this node's TCP exchanges into a capture (Linux, root)",
-		Long: `Record the TCP exchanges of this node into one capture file until the duration
+// recordText is the long text of record's help.
+const recordText = `Record the TCP exchanges of this node into one capture file until the duration
 is over, CMD ends, or an interrupt (Ctrl-C) or SIGTERM arrives.
 
 The capture is FILE.part while it is open and FILE once it is complete; an
@@ -132,7 +128,14 @@ pids as the host counts them; -o and --config are paths of the container. In a
 pid namespace of its own it records less, and says what.
 
 With CMD, record runs it, records while it runs and exits with its code: 126 if
-it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`,
+it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`
+
+func newRecord() *cobra.Command {
+	var f recordFlags
+	cmd := &cobra.Command{
+		Use:   "record [flags] [-- CMD ARGS...]",
+		Short: "Record this node's TCP exchanges into a capture (Linux, root)",
+		Long: recordText,
 		Example: `  $ kmon record -d 60s
   $ kmon record -o shop.kmon -d 5m --service cart --service checkout
   $ kmon record -p 4711 --port 443
