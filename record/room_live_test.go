@@ -257,3 +257,41 @@ func TestMillionOpenFiles(t *testing.T) {
 	result := whileRecording(t, Options{}, func() {})
 	checkLosses(t, result, "tcp", "proc")
 }
+
+// Each part of a recording tells of all sockets, also where there are more than
+// the control ring holds.
+func TestPartsOfManySockets(t *testing.T) {
+	requireBPF(t)
+	dir := t.TempDir()
+	args := stormCommand(dir, "idle -connections 4000 -requests 0 -gate "+dir)
+	load := exec.Command(args[0], args[1:]...)
+	load.Stderr = os.Stderr
+	if err := load.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, filepath.Join(dir, "opened"))
+	output := filepath.Join(dir, "storm.kmon")
+	o := Options{Collectors: []string{"tcp"}, Output: output, Rotate: Rotation{Every: MinRotateEvery}, room: map[string]uint32{"control_ring": 512 << 10}}
+	result := whileRecording(t, o, func() {
+		waitUntil(t, "two parts are complete", func() bool {
+			parts, err := filepath.Glob(filepath.Join(dir, "storm-*.kmon"))
+			return err == nil && len(parts) >= 2
+		})
+	})
+	if err := os.WriteFile(filepath.Join(dir, "ask"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := load.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	truth := readStorm(t, dir, 0)
+	for i, c := range partsOf(t, result)[:2] {
+		existing := countRows(t, c, func(s *format.Socket) bool {
+			return s.PID == truth.Processes[0].PID && s.Event == format.SocketExisting
+		})
+		lost := lostRows(t, c, format.LossRingFull)["sockets"]
+		if existing > truth.sockets() || existing+lost < truth.sockets() || existing < truth.sockets()/2 {
+			t.Errorf("part %d tells of %d sockets and %d are lost, want %d", i+1, existing, lost, truth.sockets())
+		}
+	}
+}
