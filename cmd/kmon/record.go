@@ -135,7 +135,7 @@ func newRecord() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "record [flags] [-- CMD ARGS...]",
 		Short: "Record this node's TCP exchanges into a capture (Linux, root)",
-		Long: recordText,
+		Long:  recordText,
 		Example: `  $ kmon record -d 60s
   $ kmon record -o shop.kmon -d 5m --service cart --service checkout
   $ kmon record -p 4711 --port 443
