@@ -15,7 +15,10 @@
 //     With Options.Ring old parts of the recording go, triggers are held against
 //     what was recorded, and what the ring keeps is joined into a capture, in a
 //     goroutine of its own, whenever that is asked for.
-//  6. At the end it detaches, empties the kernel's state and the rings, and
+//  6. With [Rotation] it ends one file and begins another now and then, while the
+//     programs go on: the sums over time are closed, and what else belongs to the
+//     file before still goes there, until it is closed in the background.
+//  7. At the end it detaches, empties the kernel's state and the rings, and
 //     closes the file.
 //
 // It runs on Linux, as root or with the capabilities to load eBPF programs.

@@ -19,6 +19,12 @@ func TestSummary(t *testing.T) {
 		Rows: map[string]int64{"exchanges": 123456, "sockets": 34}}
 	measured := whole
 	measured.BPFRunNs = 42e6
+	parted := func(parts record.Parts, path string) record.Result {
+		r := whole
+		r.Path, r.Parts = path, &parts
+		return r
+	}
+	const start = "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, nothing lost, kmon's own 2.1% of a core and 21.0 MiB: "
 	lossy := whole
 	lossy.Losses = map[string]int64{"tcp/state-full": 3, "tcp/ring-full": 1200, "proc/decode": 0}
 	for _, c := range []struct {
@@ -31,6 +37,9 @@ func TestSummary(t *testing.T) {
 		{lossy, false, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, 1,203 lost (tcp/ring-full 1,200, tcp/state-full 3), kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
 		{lossy, true, "123,456 exchanges (123,490 rows) in 10.0 s, 1.00 MiB, \x1b[31m1,203 lost\x1b[0m (tcp/ring-full 1,200, tcp/state-full 3), kmon's own 2.1% of a core and 21.0 MiB: shop.kmon"},
 		{record.Result{Path: "x\x1b.kmon"}, true, "0 exchanges (0 rows) in 0 ns, 0 B, nothing lost, kmon's own 0.0% of a core and 0 B: x\uFFFD.kmon"},
+		{parted(record.Parts{Count: 1, First: "shop-000001.kmon"}, "shop-000001.kmon"), true, start + "1 part, shop-000001.kmon"},
+		{parted(record.Parts{Count: 3, First: "a/shop-000001.kmon"}, "a/shop-000003.kmon"), true, start + "3 parts, a/shop-000001.kmon to shop-000003.kmon"},
+		{parted(record.Parts{Count: 9, Removed: 7, First: "shop-000008.kmon"}, "shop-000009.kmon"), true, start + "9 parts, the oldest 7 of them removed, shop-000008.kmon to shop-000009.kmon"},
 	} {
 		if got := summary(c.result, c.palette); got != c.want {
 			t.Errorf("got  %q\nwant %q", got, c.want)
