@@ -20,6 +20,7 @@ FUZZTIME  ?= 10s
 BENCHTIME ?= 0.3s
 ROUNDS    ?= 9
 STARTS    ?= 500
+SOAK      ?= 1h
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # What runs on every platform; the recorder is for Linux.
 PORTABLE  := ./format/... ./analyze/... ./reports/... ./cmd/...
@@ -147,6 +148,11 @@ guests:
 	@for program in kmon workload workload/kernels; do \
 	  GOARCH=arm64 go build -trimpath -ldflags '$(LDFLAGS)' -o dist/arm64/$${program##*/} ./cmd/$$program || exit 1; \
 	done
+
+.PHONY: soak
+soak: build ## record a full load for an hour, rotating, and fail if anything grows or is lost: SOAK=1h
+	go build -trimpath -o dist/soak-run ./cmd/workload/soak
+	dist/soak-run -for $(SOAK)
 
 .PHONY: cross
 cross: ## build kmon for linux, darwin, windows on amd64, arm64
