@@ -702,7 +702,8 @@ static __always_inline int handle_state(struct sock *sk, enum place place, int o
 	struct socket_state *s;
 
 	if (newstate == TCP_LISTEN && (tp || sk->sk_protocol == IPPROTO_MPTCP)) {
-		listener_begins(sk, bpf_get_current_pid_tgid() >> 32);
+		if (oldstate != TCP_LISTEN) /* MPTCP enters that state twice (mptcp_listen) */
+			listener_begins(sk, bpf_get_current_pid_tgid() >> 32);
 		return 0;
 	}
 	if (oldstate == TCP_LISTEN && newstate == TCP_CLOSE) {

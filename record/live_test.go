@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -763,5 +764,37 @@ func TestNothingIsLeftOfAFailedStart(t *testing.T) {
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 		t.Errorf("it left %v, %v", left, err)
+	}
+}
+
+// A port changes hands: what its last owner left behind must not be taken for
+// the next one's. Go's listeners are MPTCP's where the kernel has that.
+func TestNextListenerOfAPortIsTheOwner(t *testing.T) {
+	requireBPF(t)
+	probe, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := probe.Addr().(*net.TCPAddr).Port
+	if err := probe.Close(); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "truth.json")
+	once := fmt.Sprintf("%s echo -requests 5 -port %d -truth %s", workloadBinary, port, path)
+	result, err := Run(t.Context(), Options{Output: filepath.Join(dir, "port.kmon"), Collectors: []string{"tcp"},
+		Command: []string{"sh", "-c", once + " && " + once}})
+	if err != nil || result.ExitCode != 0 {
+		t.Fatal(err, result.ExitCode)
+	}
+	last := readTruth[truth](t, path).Services[0].PID
+	var owners []int32
+	for _, row := range readRecording(t, result).sockets {
+		if row.Role == format.RoleServer && row.LocalPort == int32(port) {
+			owners = append(owners, row.PID)
+		}
+	}
+	if len(owners) != 2 || owners[1] != last || owners[0] == last {
+		t.Errorf("sockets of port %d belong to %d, the last listener is %d", port, owners, last)
 	}
 }

@@ -28,6 +28,7 @@ type echoConfig struct {
 	Fresh        bool          `json:"fresh"`
 	IPv6         bool          `json:"ipv6"`
 	Mapped       bool          `json:"mapped"`
+	Port         int           `json:"port"`              // that the server listens on; 0: any
 	Address      string        `json:"address,omitempty"` // the server's, for the client
 	Server       string        `json:"server,omitempty"`  // the server's name, for the client
 }
@@ -47,12 +48,13 @@ func runEcho(ctx context.Context, out io.Writer, args []string) error {
 	flags.BoolVar(&config.Fresh, "fresh", false, "a new connection for each request")
 	flags.BoolVar(&config.IPv6, "ipv6", false, "over ::1")
 	flags.BoolVar(&config.Mapped, "mapped", false, "the server's sockets are IPv6 with IPv4-mapped addresses (Linux)")
+	flags.IntVar(&config.Port, "port", 0, "that the server listens on; 0: any that is free")
 	if err := errors.Join(flags.parse(args), flags.atLeast("connections", config.Connections, 1),
 		flags.atLeast("request-size", config.RequestSize, 1), flags.atLeast("response-size", config.ResponseSize, 1)); err != nil {
 		return err
 	}
-	if config.IPv6 && config.Mapped {
-		return errors.New("workload echo: --ipv6 and --mapped exclude each other")
+	if config.Mapped && (config.IPv6 || config.Port != 0) {
+		return errors.New("workload echo: --mapped goes neither with --ipv6 nor with --port")
 	}
 	truth, err := playPair(ctx, "echo", flags.limit, config, func(address string) any {
 		config.Address, config.Server = address, "echo-server"
@@ -113,9 +115,9 @@ func (c echoConfig) listen() (net.Listener, error) {
 	case c.Mapped:
 		return listenMapped()
 	case c.IPv6:
-		return net.Listen("tcp", "[::1]:0")
+		return net.Listen("tcp", net.JoinHostPort("::1", strconv.Itoa(c.Port)))
 	default:
-		return net.Listen("tcp", "127.0.0.1:0")
+		return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(c.Port)))
 	}
 }
 
