@@ -159,6 +159,9 @@ func checkLosses(t *testing.T, result Result, collectors ...string) {
 	t.Helper()
 	for what, n := range result.Losses {
 		owner, cause, _ := strings.Cut(what, "/")
+		if what == "proc/"+format.LossStateFull.String() {
+			continue // processes that nobody had the time to look at: there may be many others
+		}
 		if n != 0 && (slices.Contains(collectors, owner) || cause == format.LossWrite.String()) {
 			t.Errorf("lost %d: %s", n, what)
 		}
