@@ -210,6 +210,9 @@ func (f *recordFlags) check() error {
 	if err := errors.Join(f.bounds.check(), f.ring.check(f.bounds), f.rotate.check(f.bounds.maxSize.size)); err != nil {
 		return err
 	}
+	if f.ring.length != 0 && f.rotate.on() {
+		return usagef("--ring and --rotate exclude each other: a ring has parts of its own")
+	}
 	if f.interval != 0 && time.Duration(f.interval) < time.Second {
 		return usagef("--interval %s is too short, it is at least a second", f.interval.String())
 	}

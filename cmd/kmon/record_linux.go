@@ -41,7 +41,7 @@ func runRecord(cmd *cobra.Command, f recordFlags) error {
 	stop()
 	followed()
 	if result.Path != "" || result.Ring != nil {
-		fmt.Fprintln(stderr, cmp.Or(ringSummary(result), summary(result, palette(wantsColour(stderr)))))
+		fmt.Fprintln(stderr, cmp.Or(ringSummary(result, palette(wantsColour(stderr))), summary(result, palette(wantsColour(stderr)))))
 		for _, w := range result.Warnings {
 			fmt.Fprintf(stderr, "kmon: %s\n", oneLine(w))
 		}
@@ -169,7 +169,7 @@ func showStatus(stderr io.Writer) (chan<- record.Status, func()) {
 			select {
 			case s := <-states:
 				fmt.Fprintf(stderr, "\r\x1b[K%.0f s: %s rows, %s, %s%s", s.Elapsed.Seconds(), reports.CountText(s.Rows),
-					reports.BytesText(s.SizeBytes), lossText(s.Lost, p), partText(s.Part))
+					reports.BytesText(s.SizeBytes), lossText(s.Lost, p), cmp.Or(keptText(s.Kept), partText(s.Part)))
 			case <-ctx.Done():
 				fmt.Fprint(stderr, "\r\x1b[K")
 				return

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"kmon/record"
 	"kmon/reports"
@@ -72,13 +73,29 @@ func (f *ringFlags) defaultName(host string) string {
 	return fmt.Sprintf("kmon-%s%s", host, captureEnding)
 }
 
-// ringSummary is the line at the end of a ring: its dumps, its cost, and where the
-// last one is. "" without a ring.
-func ringSummary(r record.Result) string {
+// keptText says how much a ring has; "" without one.
+func keptText(kept time.Duration) string {
+	if kept == 0 {
+		return ""
+	}
+	return ", the last " + reports.DurationText(kept.Nanoseconds()) + " are kept"
+}
+
+// ringSummary is the line at the end of a ring: its dumps, what was lost, its cost,
+// and where the last one is. "" without a ring.
+func ringSummary(r record.Result, p palette) string {
 	if r.Ring == nil {
 		return ""
 	}
-	text := fmt.Sprintf("%s dumps of %s, kmon's own %.1f%% of a core and %s", reports.CountText(int64(r.Ring.Dumps)), reports.DurationText(r.DurationNs),
+	lost := int64(0)
+	for _, n := range r.Losses {
+		lost += max(n, 0)
+	}
+	dumps := "1 dump"
+	if r.Ring.Dumps != 1 {
+		dumps = reports.CountText(int64(r.Ring.Dumps)) + " dumps"
+	}
+	text := fmt.Sprintf("%s of %s, %s, kmon's own %.1f%% of a core and %s", dumps, reports.DurationText(r.DurationNs), lossText(lost, p),
 		percent(r.CPUNs, r.DurationNs), reports.BytesText(r.MaxRSSBytes))
 	if r.Path != "" {
 		text += fmt.Sprintf(", the last of %s: %s", reports.BytesText(r.SizeBytes), oneLine(r.Path))

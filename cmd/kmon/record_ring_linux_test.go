@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kmon/format"
+	"kmon/record"
 )
 
 // eventually waits until something holds.
@@ -157,5 +158,23 @@ echo "code $code"
 	defer whole.Close()
 	if whole.Final == nil || whole.Final.StopReason != "disk" || len(whole.Problems()) > 0 {
 		t.Errorf("the parts end with %+v and problems %v", whole.Final, whole.Problems())
+	}
+}
+
+func TestRingSummary(t *testing.T) {
+	r := record.Result{Path: "shop-20261121T103014Z.kmon", Ring: &record.Ring{Dumps: 1}, SizeBytes: 1 << 20, CPUNs: 210e6, DurationNs: 10e9, MaxRSSBytes: 21 << 20}
+	lossy := r
+	lossy.Ring, lossy.Path, lossy.Losses = &record.Ring{Left: "shop.ring"}, "", map[string]int64{"tcp/ring-full": 1200, "block/shed": -1}
+	for _, c := range []struct {
+		result record.Result
+		want   string
+	}{
+		{record.Result{}, ""},
+		{r, "1 dump of 10.0 s, nothing lost, kmon's own 2.1% of a core and 21.0 MiB, the last of 1.00 MiB: shop-20261121T103014Z.kmon"},
+		{lossy, "0 dumps of 10.0 s, 1,200 lost, kmon's own 2.1% of a core and 21.0 MiB; the ring stays in shop.ring (kmon analyze shop.ring/*.kmon*)"},
+	} {
+		if got := ringSummary(c.result, false); got != c.want {
+			t.Errorf("got  %q\nwant %q", got, c.want)
+		}
 	}
 }
