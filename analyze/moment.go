@@ -57,6 +57,9 @@ func (r *run) findRange() (err error) {
 		}
 		r.end = min(end, r.frame.ToNs)
 	}
+	if start > end { // of a clock beyond the ends of time
+		return fmt.Errorf("%s: its clock is damaged: the recording runs from %s to %s", r.captures[0].Path, timeText(start), timeText(end))
+	}
 	if r.start > r.end {
 		return fmt.Errorf("nothing lies between since and until: the recording runs from %s to %s",
 			timeText(start), timeText(end))

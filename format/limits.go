@@ -11,7 +11,7 @@ package format
 // bytes. Several goroutines that read need as much each.
 const (
 	maxEntryBytes   = 32 << 20 // of one entry; the Writer makes about 1 MB
-	maxJSONBytes    = 4 << 20  // of manifest.json and final.json
+	maxJSONBytes    = 2 << 20  // of manifest.json and final.json
 	maxEntries      = 1 << 20  // in one file: 12 days of one segment a second
 	maxSegmentRows  = 1 << 18  // in one segment; the Writer makes 100,000 and a batch
 	maxPageBytes    = 16 << 20 // of one page, decompressed

@@ -144,7 +144,7 @@ func (m *mutator) monster() []byte {
 	if last := &parts[len(parts)-1]; m.IntN(2) == 0 && last.central.name == "final.json" {
 		p = last
 	}
-	const most = 4<<20 - 200
+	const most = 2<<20 - 200
 	head := `{"format":"kmon.capture","version":1,`
 	many := func(one string) string { return strings.Repeat(one, most/len(one)) }
 	numbered := func(member, value string) string {
