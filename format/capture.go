@@ -231,7 +231,7 @@ func (c *Capture) readEntry(e entry, buf []byte) ([]byte, error) {
 	}
 	buf = resize(buf, int(e.size))
 	if _, err := c.f.ReadAt(buf, e.data); err != nil {
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return nil, corrupt("the file ends within this entry")
 		}
 		return nil, err

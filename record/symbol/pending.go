@@ -89,12 +89,3 @@ func (r *Resolver) frame(pid int32, key frameKey, p *pending) int64 {
 	p.frames = append(p.frames, pendingFrame{r.frameID, pid, key})
 	return r.frameID
 }
-
-// take returns what waits in p and empties it.
-func (r *Resolver) take(p *pending) pending {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	taken := *p
-	*p = pending{}
-	return taken
-}

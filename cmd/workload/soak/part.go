@@ -15,7 +15,6 @@ type parts struct {
 	rows     tally
 	lost     map[string]int64 // by table
 	versions int              // of the configuration
-	bytes    int64
 }
 
 // countParts counts the complete parts that are new. Their last is complete
