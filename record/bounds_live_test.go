@@ -21,6 +21,10 @@ import (
 // The tests of this file record onto disks that are small, get full, or fail:
 // file systems that only the test's own thread sees.
 
+// The main thread is not for tests: it cannot end, and what it sees is what the
+// process sees (/proc/self).
+func init() { runtime.LockOSThread() }
+
 // ownMounts gives the test a mount namespace; it ends with the test's thread.
 func ownMounts(t *testing.T) {
 	t.Helper()
@@ -159,6 +163,7 @@ func TestMaxSizeEndsTheRecording(t *testing.T) {
 }
 
 func TestMinFreeEndsTheRecording(t *testing.T) {
+	long(t)
 	ownMounts(t)
 	dir, _ := mounted(t, "tmpfs", "tmpfs", "size=16m")
 	neighbour, err := os.Create(filepath.Join(dir, "neighbour"))
@@ -203,6 +208,7 @@ func TestFullDiskEndsTheRecording(t *testing.T) {
 // A disk that fails, or a file system that the kernel makes read-only because it
 // is damaged, keeps what was synced to it, under the name it had.
 func TestFailedDiskEndsTheRecording(t *testing.T) {
+	long(t)
 	for _, test := range []struct {
 		name, options string
 		fail          func(device string, dir *os.File) error

@@ -439,6 +439,7 @@ func TestIOsOfTargetsOnly(t *testing.T) {
 
 // What is under way when the recording ends has a row too.
 func TestOpenIOs(t *testing.T) {
+	long(t)
 	device := fullLoop(t)
 	const depth = 4
 	pid := startFio(t, device, "--rw=randwrite", "--bs=256k", "--ioengine=libaio", "--iodepth="+strconv.Itoa(depth))

@@ -801,3 +801,12 @@ func TestNextListenerOfAPortIsTheOwner(t *testing.T) {
 		t.Errorf("sockets of port %d belong to %d, the last listener is %d", port, owners, last)
 	}
 }
+
+// long leaves a test of many seconds out of short runs, as those of the race
+// detector: what it holds is not how goroutines share memory.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+}

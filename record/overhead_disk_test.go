@@ -15,9 +15,7 @@ import (
 // IOs are left out and wanted again, several times, while a disk is busy: each
 // is a row or counted, and none seems to have waited over a change.
 func TestIOsLeftOutAreCounted(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes ten seconds")
-	}
+	long(t)
 	device := fullLoop(t)
 	requireTool(t, "fio")
 	// A shell that becomes fio: its pid is known before it does anything.

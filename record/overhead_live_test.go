@@ -50,9 +50,7 @@ var shedSteps = []string{
 // again it takes all back, and then everything is recorded as before. No
 // exchange is lost without being counted, and none is timed over a change.
 func TestRecordingStaysWithinItsBudget(t *testing.T) {
-	if testing.Short() {
-		t.Skip("takes half a minute")
-	}
+	long(t)
 	requireBPF(t)
 	load := startShedLoad(t)
 	var c costly

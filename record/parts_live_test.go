@@ -368,6 +368,7 @@ func partNumberOf(t *testing.T, path string) (number int) {
 // TestPartsTellWhatIsThere: what began before a part, and goes on, is in it: a
 // connection that is silent and then used, a listener, processes, the node.
 func TestPartsTellWhatIsThere(t *testing.T) {
+	long(t)
 	requireBPF(t)
 	config := filepath.Join(t.TempDir(), "kmon.yaml")
 	if err := os.WriteFile(config, []byte("targets: {}\n"), 0o600); err != nil {
@@ -426,6 +427,7 @@ func TestPartsTellWhatIsThere(t *testing.T) {
 // TestSumsOverTurnsEqualProc: what threads did in all parts adds up to /proc's
 // numbers.
 func TestSumsOverTurnsEqualProc(t *testing.T) {
+	long(t)
 	r := recordKnown(t, Options{Collectors: []string{"cpu"}, Rotate: Rotation{Every: MinRotateEvery}}, workloadBinary, "known", "-times", "100")
 	captures := partsOf(t, r.result)
 	checkSeams(t, captures, "signal", r.result.Losses)
@@ -446,6 +448,7 @@ func TestSumsOverTurnsEqualProc(t *testing.T) {
 // TestPartsStayWithinTheirBounds records a load that fills parts, and watches that
 // there never are more of them, and never larger ones, than asked for.
 func TestPartsStayWithinTheirBounds(t *testing.T) {
+	long(t)
 	requireBPF(t)
 	for name, c := range map[string]struct {
 		o         Options

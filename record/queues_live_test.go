@@ -304,6 +304,7 @@ func startEarlier(t *testing.T, o *Options) (pid int32) {
 // A full queue has the depth that /proc tells, and turned away what nstat
 // counts in that namespace.
 func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
+	long(t)
 	without := map[string]string{"accept-queue": "iter:bpf_sk_storage_map/sk_drops"}
 	for _, test := range []struct {
 		name, kind string

@@ -288,6 +288,7 @@ func TestRingTriggersOnPressure(t *testing.T) {
 
 // Old parts go, those of the ring's length stay; a dump has no more.
 func TestRingForgets(t *testing.T) {
+	long(t)
 	const length = 4 * time.Second
 	f := fly(t, Options{Collectors: []string{"proc"}, Ring: length, NoLastDump: true})
 	began := time.Now()

@@ -230,6 +230,7 @@ func holdFiles() error {
 // A machine with more open files than the kernel walks over at once (a million)
 // can be recorded.
 func TestMillionOpenFiles(t *testing.T) {
+	long(t)
 	requireBPF(t)
 	holder := exec.Command(os.Args[0])
 	holder.Env = append(os.Environ(), filesMode+"=1050000")

@@ -31,6 +31,7 @@ int main(void) {
 // TestStacksLive: the stacks of a program come out with its functions' names,
 // also when it is gone by the time they are looked up.
 func TestStacksLive(t *testing.T) {
+	long(t)
 	requireBPF(t)
 	dir := t.TempDir()
 	program := filepath.Join(dir, "known")

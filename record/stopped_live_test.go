@@ -38,6 +38,7 @@ func requestsOf(exchanges []format.Exchange) map[int32]int64 {
 // A recorder that is stopped for a while, longer than the rings last, counts
 // what it lost and goes on. KMON_STOPPED says for how long.
 func TestStoppedRecorder(t *testing.T) {
+	long(t)
 	requireBPF(t)
 	stopped, _ := time.ParseDuration(os.Getenv("KMON_STOPPED"))
 	stopped = cmp.Or(stopped, stoppedNs+time.Second)
@@ -107,6 +108,7 @@ func childrenOf(t *testing.T, pid int) (pids []int) {
 // Processes that are stopped in the midst of a request answer late, and nothing
 // else.
 func TestStoppedProcesses(t *testing.T) {
+	long(t)
 	const stopped = 2 * time.Second
 	var load truth
 	path := filepath.Join(t.TempDir(), "x.kmon")

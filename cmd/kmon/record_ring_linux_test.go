@@ -129,6 +129,7 @@ func TestRingOfAKilledRecorder(t *testing.T) {
 // When the disk becomes full the recording ends. Where a last dump has no room the
 // parts stay, and hold it all.
 func TestRingOnAFullDisk(t *testing.T) {
+	long(t)
 	need(t, "unshare", "mount")
 	t.Chdir(t.TempDir())
 	check(t, os.Mkdir("disk", 0o700))
@@ -137,7 +138,7 @@ func TestRingOnAFullDisk(t *testing.T) {
 	script := fmt.Sprintf(`set -e
 mount -t tmpfs -o size=32m none disk
 %s=1 %q record -e proc,cpu --ring 1m --min-free 16MiB -o disk/shop.kmon -- \
-	sh -c 'head -c 14000000 /dev/zero >disk/neighbour; exec sleep 100' || code=$?
+	sh -c 'head -c 14900000 /dev/zero >disk/neighbour; exec sleep 100' || code=$?
 rm -f disk/neighbour
 cp -r disk copy
 echo "code $code"

@@ -23,6 +23,15 @@ import (
 // server and load counted themselves. They need root; with CI set they fail
 // without it, and without the servers.
 
+// long leaves a test of many seconds out of short runs, as those of the race
+// detector.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
+	}
+}
+
 // need finds the programs a test drives.
 func need(t *testing.T, programs ...string) {
 	t.Helper()
@@ -237,6 +246,7 @@ const killRounds = 8
 // A recorder ended by SIGKILL at any moment leaves a file from which all but
 // the open segments can be read, and nothing in the kernel.
 func TestKilledRecorders(t *testing.T) {
+	long(t)
 	need(t, "go")
 	dir := t.TempDir()
 	binary, workload := filepath.Join(dir, "kmon"), filepath.Join(dir, "workload")
