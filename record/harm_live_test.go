@@ -124,7 +124,7 @@ func TestStartsLeaveNothing(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	dir := t.TempDir()
-	startAndStop(t, dir) // the first opens what stays open, as the poller
+	startAndStop(t, dir)      // the first opens what stays open, as the poller
 	heapBefore := heapBytes() // and files of tests before are closed
 	filesBefore, goroutinesBefore, mountsBefore := openFiles(t), runtime.NumGoroutine(), kernelMounts(t)
 	began := time.Now()
