@@ -316,6 +316,7 @@ func TestAcceptQueueEqualsTheKernelsCounters(t *testing.T) {
 		{"without the namespace's counter", "tcp", Options{Variants: without}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel() // they wait, each in a namespace of its own
 			truth, rows := recordListener(t, test.kind, test.options)
 			var overflows int64
 			var deepest int32

@@ -2,12 +2,13 @@
 // loads there with kmon, and holds what kmon analyzes of them afterwards
 // against what the loads counted themselves.
 //
-//	kernels [-kernels 6.12,6.1] [-trials best,kprobe] [-out DIR]
+//	kernels [-kernels 6.12,6.12-arm64:best] [-trials best,kprobe] [-out DIR]
 //
 // It fetches Debian's packages of the kernels (apt-get download), makes an
 // initial file system of kmon, the loads (cmd/workload) and itself, and boots
 // each kernel once under qemu, in software: neither root nor a processor that
-// helps is needed. In the guest this program is process 1; it runs the trials
+// helps is needed. A guest keeps one CPU busy, so there are as many at once as the
+// machine has. In the guest this program is process 1; it runs the trials
 // of the kernel one after the other and hands out captures and truths as a tar
 // archive on a disk. The captures are verified and analyzed outside, by this
 // program again.
@@ -18,6 +19,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -26,8 +28,10 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -62,13 +66,13 @@ func main() {
 
 // options are the command line.
 type options struct {
-	kernels  []string
 	trials   []string // none: all
 	programs          // for amd64
 	others   string   // directory of those for other machines
 	cache    string
 	out      string
 	limit    time.Duration
+	fetching *sync.Mutex // apt-get runs alone
 }
 
 // run does what main does outside a guest.
@@ -77,8 +81,8 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 		return play(ctx, args[1:])
 	}
 	flags := flag.NewFlagSet("kernels", flag.ContinueOnError)
-	var o options
-	names := flags.String("kernels", defaultKernels, "kernels to boot, of "+strings.Join(kernelNames(), ", "))
+	o := options{fetching: new(sync.Mutex)}
+	names := flags.String("kernels", defaultKernels, "kernels to boot, of "+strings.Join(kernelNames(), ", ")+"; 6.1:best: only this trial")
 	trials := flags.String("trials", "", "run these trials only, separated by commas")
 	flags.StringVar(&o.kmon, "kmon", "./kmon", "the kmon to try, for linux/amd64")
 	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
@@ -96,34 +100,83 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	if o.self, err = os.Executable(); err != nil {
 		return err
 	}
-	o.kernels = strings.Split(*names, ",")
 	o.trials = strings.FieldsFunc(*trials, func(r rune) bool { return r == ',' })
-	var failed error
-	for _, name := range o.kernels {
-		at := slices.IndexFunc(kernels, func(k kernel) bool { return k.name == name })
-		if at < 0 {
-			return fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(), ", "))
+	var chosen []kernel
+	for _, name := range strings.Split(*names, ",") {
+		k, err := o.choose(name)
+		if err != nil {
+			return err
 		}
-		if err := o.try(ctx, out, kernels[at]); errors.Is(err, errUntrue) {
-			failed = err
-		} else if errors.Is(err, errGone) {
-			fmt.Fprintf(out, "== %s: NOT TRIED: %v\n", name, err)
-		} else if err != nil {
-			return fmt.Errorf("kernel %s: %w", name, err)
+		chosen = append(chosen, k)
+	}
+	return o.tryAll(ctx, out, chosen)
+}
+
+// choose gives a kernel with the trials that are wanted of it.
+func (o options) choose(name string) (kernel, error) {
+	name, only, one := strings.Cut(name, ":")
+	at := slices.IndexFunc(kernels, func(k kernel) bool { return k.name == name })
+	if at < 0 {
+		return kernel{}, fmt.Errorf("no kernel %q: there are %s", name, strings.Join(kernelNames(), ", "))
+	}
+	k := kernels[at]
+	k.trials = slices.DeleteFunc(slices.Clone(k.trials), func(t trial) bool {
+		return one && t.Name != only || len(o.trials) > 0 && !slices.Contains(o.trials, t.Name)
+	})
+	if one && len(k.trials) == 0 {
+		return kernel{}, fmt.Errorf("kernel %s has no trial %q", name, only)
+	}
+	return k, nil
+}
+
+// tryAll tries kernels, one a CPU at once, and tells of them in their order.
+func (o options) tryAll(ctx context.Context, out io.Writer, chosen []kernel) error {
+	texts, errs := make([]bytes.Buffer, len(chosen)), make([]error, len(chosen))
+	slots := make(chan struct{}, runtime.NumCPU())
+	var running sync.WaitGroup
+	for i, k := range chosen {
+		running.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			errs[i] = o.try(ctx, &texts[i], k)
+		})
+	}
+	running.Wait()
+	var failed []error
+	for i, err := range errs {
+		if _, e := texts[i].WriteTo(out); e != nil {
+			return e
+		}
+		switch {
+		case errors.Is(err, errGone):
+			fmt.Fprintf(out, "== %s: NOT TRIED: %v\n", chosen[i].name, err)
+		case err != nil && !errors.Is(err, errUntrue):
+			failed = append(failed, fmt.Errorf("kernel %s: %w", chosen[i].name, err))
 		}
 	}
-	return failed
+	if len(failed) > 0 {
+		return errors.Join(failed...)
+	}
+	if slices.ContainsFunc(errs, func(err error) bool { return errors.Is(err, errUntrue) }) {
+		return errUntrue
+	}
+	return nil
+}
+
+// fetch is kernel.fetch, one at a time.
+func (o options) fetch(ctx context.Context, k kernel) (kernelFiles, error) {
+	o.fetching.Lock()
+	defer o.fetching.Unlock()
+	return k.fetch(ctx, o.cache)
 }
 
 // try boots one kernel, runs its trials there and checks what came out.
 func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
-	files, err := k.fetch(ctx, o.cache)
+	files, err := o.fetch(ctx, k)
 	if err != nil {
 		return err
 	}
-	trials := slices.DeleteFunc(slices.Clone(k.trials), func(t trial) bool {
-		return len(o.trials) > 0 && !slices.Contains(o.trials, t.Name)
-	})
+	trials := k.trials
 	dir := filepath.Join(o.out, k.name)
 	if err := errors.Join(os.RemoveAll(dir), os.MkdirAll(dir, 0o755)); err != nil {
 		return err

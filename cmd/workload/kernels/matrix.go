@@ -120,7 +120,7 @@ func (k kernel) version() string {
 }
 
 // defaultKernels are booted if none is named.
-const defaultKernels = "6.12,6.1,5.10"
+const defaultKernels = "6.12,6.1,5.10,6.12-arm64:best"
 
 func kernelNames() []string {
 	var names []string
