@@ -25,6 +25,11 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 # What runs on every platform; the recorder is for Linux.
 PORTABLE  := ./format/... ./analyze/... ./reports/... ./cmd/...
 
+# Packages whose tests record what the machine does: these run one at a time,
+# and nothing beside them.
+LIVE := kmon/record kmon/cmd/...
+REST  = $(shell go list ./... | grep -vE '^kmon/(record$$|cmd)')
+
 # kmon is built without cgo everywhere; only the race detector needs it.
 export CGO_ENABLED := 0
 
@@ -45,7 +50,8 @@ demo: build ## record a small shop for 10 s and analyze it: demo.html, demo.md
 
 .PHONY: test
 test: ## run all tests (some 6 minutes on 2 cores)
-	go test -p 1 ./... # one package at a time: some measure what the machine does
+	go test $(REST)
+	go test -p 1 $(LIVE)
 
 .PHONY: generate
 generate: clang ## compile the BPF programs; needs clang-19, llvm-19, libbpf-dev
@@ -92,7 +98,8 @@ $(GOVULNCHECK):
 
 .PHONY: race
 race: ## run all tests but those of a browser under the race detector; needs a C compiler
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race ./...
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race $(REST)
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race $(LIVE)
 
 .PHONY: golden
 golden: ## write the golden files anew; look at the diff before you commit
