@@ -13,6 +13,7 @@ const patience = 10_000 // ms
 // 20,000 stacks, about as small as the analysis makes it) gives a page of at
 // most 5 MB that acts soon.
 func TestBigPage(t *testing.T) {
+	browser(t) // before the work
 	a := bigProfile(4_000_000, 20_000, 0.001)
 	cells, nodes := len(a.Profile.OnCPU)+len(a.Profile.OffCPU), len(a.Profile.Nodes)
 	begin := time.Now()
