@@ -27,6 +27,7 @@ type soak struct {
 	dir            string // of captures, configuration and the file that is read and written
 	duration       time.Duration
 	rotate         time.Duration
+	partsKept      int // by the recorder; each is counted long before it goes
 	keep           bool
 
 	loads    loads
@@ -51,6 +52,7 @@ func run(ctx context.Context, args []string) error {
 	flags.StringVar(&s.dir, "dir", filepath.Join("dist", "soak"), "where captures are written, on a disk; must not exist")
 	flags.DurationVar(&s.duration, "for", time.Hour, "how long")
 	flags.DurationVar(&s.rotate, "rotate", 20*time.Second, "a part of the recording")
+	flags.IntVar(&s.partsKept, "rotate-count", 30, "parts that stay; more of them to look for what is missing")
 	flags.BoolVar(&s.keep, "keep", false, "keep the folder when all is well")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -11,10 +11,6 @@ import (
 	"time"
 )
 
-// partsKept is how many parts the recorder leaves: each is counted long before
-// it goes.
-const partsKept = 30
-
 // recorder is the process that is tried.
 type recorder struct {
 	command *exec.Cmd
@@ -39,7 +35,7 @@ func (s *soak) record() error {
 	}
 	r := &s.recorder
 	r.command = exec.Command(s.kmon, "record", "-o", filepath.Join(s.dir, "soak.kmon"), "--config", s.config(),
-		"-e", "tcp,cpu,block,drop,proc,syscall", "--rotate", s.rotate.String(), "--rotate-count", strconv.Itoa(partsKept))
+		"-e", "tcp,cpu,block,drop,proc,syscall", "--rotate", s.rotate.String(), "--rotate-count", strconv.Itoa(s.partsKept))
 	r.command.Stdout, r.command.Stderr = &r.said, &r.said
 	if err := r.command.Start(); err != nil {
 		return err
