@@ -15,6 +15,16 @@ type Analysis struct {
 	WindowNs int64     `json:"window_ns"` // width of a window of the series
 	Filter   Filter    `json:"filter"`
 	Verdict  string    `json:"verdict"` // one sentence, what to know first
+	// Findings is what is wrong, root causes first; empty: nothing was found by
+	// the rules, see Checks for what they could judge.
+	Findings []Finding `json:"findings"`
+	Checks   []Check   `json:"checks"`
+	// RulesVersion is that of the table of thresholds, RulesChanged the thresholds
+	// that were overridden ("kind.name=value", sorted), Baseline the files of the
+	// healthy capture they were compared with.
+	RulesVersion int      `json:"rules_version"`
+	RulesChanged []string `json:"rules_changed,omitempty"`
+	Baseline     []string `json:"baseline,omitempty"`
 	Services []Service `json:"services"`
 	Edges    []Edge    `json:"edges"`
 	// NotRecorded is what of the analyzed time no capture recorded, by time:

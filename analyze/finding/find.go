@@ -1,0 +1,79 @@
+package finding
+
+import (
+	"cmp"
+	"slices"
+)
+
+// rule finds one kind. Rules run in the order of the table: later ones may look at
+// what earlier ones found.
+type rule struct {
+	kind Kind
+	find func(*search)
+}
+
+// rules is filled by the files of the kinds, a line each: parts that limp first,
+// what waits for them after.
+var rules = []rule{}
+
+// search is one run of the rules.
+type search struct {
+	in       *Input
+	baseline *Input // nil: none was given
+	rules    *Rules
+	found    []Finding
+	checks   map[Kind]*Check
+}
+
+// Find runs all rules over in. baseline is the same of a healthy capture, nil
+// without one. Neither is changed.
+func Find(in, baseline *Input, r *Rules) Result {
+	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}}
+	for _, rule := range rules {
+		s.checks[rule.kind] = &Check{Kind: rule.kind, Insufficient: []string{}}
+		rule.find(s)
+	}
+	s.relate()
+	return Result{RulesVersion: r.Version, Findings: s.found, Checks: s.listChecks()}
+}
+
+// add keeps a finding and counts it.
+func (s *search) add(f Finding) {
+	s.found = append(s.found, f)
+	s.checks[f.Kind].Found++
+}
+
+// maxInsufficient is how many subjects a Check lists.
+const maxInsufficient = 20
+
+// insufficient notes that a subject could not be judged.
+func (s *search) insufficient(kind Kind, subject, why string) {
+	c := s.checks[kind]
+	if len(c.Insufficient) < maxInsufficient {
+		c.Insufficient = append(c.Insufficient, subject+": "+why)
+	}
+}
+
+func (s *search) listChecks() []Check {
+	list := []Check{}
+	for _, c := range s.checks {
+		list = append(list, *c)
+	}
+	slices.SortFunc(list, func(a, b Check) int { return cmp.Compare(a.Kind, b.Kind) })
+	return list
+}
+
+// urgency of severities, highest first.
+var urgency = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
+
+// relate puts the findings in order: urgent ones first, and of those the causes
+// before their symptoms.
+func (s *search) relate() {
+	if s.found == nil {
+		s.found = []Finding{}
+	}
+	slices.SortStableFunc(s.found, func(a, b Finding) int {
+		return cmp.Or(cmp.Compare(urgency[a.Severity], urgency[b.Severity]), cmp.Compare(len(a.CausedBy), len(b.CausedBy)),
+			cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.ID, b.ID))
+	})
+}

@@ -1,0 +1,105 @@
+package finding
+
+import (
+	"math"
+	"slices"
+)
+
+// Reference is what a value is compared with.
+type Reference struct {
+	Median, MAD float64
+	N           int    // values it is made of; 0: there is none
+	Source      string // "baseline capture", "peers", "its own quiet windows"
+}
+
+// Sources of a Reference, the best first.
+const (
+	FromBaseline = "baseline capture"
+	FromPeers    = "peers"
+	FromQuiet    = "its own quiet windows"
+)
+
+// referenceOf summarizes values. NaN stands for a window without a value.
+func referenceOf(source string, values []float64) Reference {
+	known := slices.DeleteFunc(slices.Clone(values), math.IsNaN)
+	if len(known) == 0 {
+		return Reference{}
+	}
+	m := median(known)
+	deviations := make([]float64, len(known))
+	for i, v := range known {
+		deviations[i] = math.Abs(v - m)
+	}
+	return Reference{Median: m, MAD: median(deviations), N: len(known), Source: source}
+}
+
+// leastMAD is the least deviation that z counts with, as a share of the median:
+// values that hardly differ make every other value look strange.
+const leastMAD = 0.05
+
+// z is the robust distance of a value from the reference, in the units of a
+// standard deviation (Iglewicz and Hoaglin, 1993: 0.6745 (x − median) / MAD).
+func (r Reference) z(v float64) float64 {
+	mad := max(r.MAD, leastMAD*math.Abs(r.Median))
+	if mad == 0 {
+		return 0
+	}
+	return 0.6745 * (v - r.Median) / mad
+}
+
+// ratio is a value in units of the reference's median; NaN without one.
+func (r Reference) ratio(v float64) float64 {
+	if r.N == 0 || r.Median <= 0 {
+		return math.NaN()
+	}
+	return v / r.Median
+}
+
+// median of values, which it sorts; NaN of none.
+func median(values []float64) float64 {
+	n := len(values)
+	if n == 0 {
+		return math.NaN()
+	}
+	slices.Sort(values)
+	if n%2 == 1 {
+		return values[n/2]
+	}
+	return (values[n/2-1] + values[n/2]) / 2
+}
+
+// span is windows first to last, of which held did.
+type span struct{ first, last, held int }
+
+// longest gives the longest run of windows that hold. A single one that does not
+// hold, or has no say, is passed over as long as four of any five do hold, but
+// neither at the beginning nor at the end; ok is false below least.
+func longest(hold []bool, least int) (best span, ok bool) {
+	for first := range hold {
+		if !hold[first] {
+			continue
+		}
+		run := span{first, first, 1}
+		for i := first + 1; i < len(hold); i++ {
+			if hold[i] {
+				run.last, run.held = i, run.held+1
+			} else if i+1 >= len(hold) || !hold[i+1] || misses(hold[max(first, i-4):i+1]) > 1 {
+				break
+			}
+		}
+		if run.held > best.held {
+			best = run
+		}
+	}
+	return best, best.held >= least
+}
+
+func misses(hold []bool) int {
+	n := 0
+	for _, h := range hold {
+		if !h {
+			n++
+		}
+	}
+	return n
+}
