@@ -243,7 +243,8 @@ int BPF_PROG(cpu_switch, bool preempt, struct task_struct *prev, struct task_str
 	return 0;
 }
 
-/* Wake-ups of one thread come one at a time, under its lock. */
+/* Wake-ups of one thread come one at a time, under its lock, but for those of a
+ * thread that has not left its CPU by somebody on it (try_to_wake_up). */
 SEC("tp_btf/sched_waking")
 int BPF_PROG(cpu_waking, struct task_struct *task)
 {
@@ -262,7 +263,7 @@ int BPF_PROG(cpu_waking, struct task_struct *task)
 		s->waker = waker;
 		__sync_lock_test_and_set(&s->busy, 0);
 	}
-	s->wakes++;
+	__sync_fetch_and_add(&s->wakes, 1);
 	return 0;
 }
 

@@ -61,12 +61,14 @@ struct {
 	__uint(max_entries, LOSS_SLOTS);
 } losses SEC(".maps");
 
+/* count_loss adds in one instruction: an interrupt's program on the same CPU may
+ * lose something meanwhile. */
 static __always_inline void count_loss(u32 slot, u32 count)
 {
 	u64 *n = bpf_map_lookup_elem(&losses, &slot);
 
 	if (n)
-		*n += count;
+		__sync_fetch_and_add(n, count);
 }
 
 /* find_or_add gives the value of a key, added as first where there was none;

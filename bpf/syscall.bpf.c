@@ -3,10 +3,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Collector syscall: how often each process called what. Nothing leaves the
- * kernel by event: counts lie in a hash map a CPU's entries of which only that
- * CPU writes, so no count needs an atomic operation. There are two such maps;
- * the recorder turns to the other one at the end of an interval (calls_side) and
- * empties the first when no program can be at work on it any more.
+ * kernel by event: counts lie in a hash map, and an entry is written on one CPU
+ * by one program, which the kernel does not run inside itself: no count needs an
+ * atomic operation. There are two such maps; the recorder turns to the other one
+ * at the end of an interval (calls_side) and empties the first when no program
+ * can be at work on it any more.
  *
  * One hook, on the way back to user mode, gives number and result. Attaching
  * to sys_exit makes every system call of the machine take the slow path, asked
