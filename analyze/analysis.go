@@ -10,11 +10,11 @@ type Analysis struct {
 	Version  string    `json:"kmon_version"`
 	Captures []Capture `json:"captures"`
 	// StartNs and EndNs bound what was analyzed (after --since and --until).
-	StartNs  int64     `json:"start_ns"`
-	EndNs    int64     `json:"end_ns"`
-	WindowNs int64     `json:"window_ns"` // width of a window of the series
-	Filter   Filter    `json:"filter"`
-	Verdict  string    `json:"verdict"` // one sentence, what to know first
+	StartNs  int64  `json:"start_ns"`
+	EndNs    int64  `json:"end_ns"`
+	WindowNs int64  `json:"window_ns"` // width of a window of the series
+	Filter   Filter `json:"filter"`
+	Verdict  string `json:"verdict"` // one sentence, what to know first
 	// Findings is what is wrong, root causes first; empty: nothing was found by
 	// the rules, see Checks for what they could judge.
 	Findings []Finding `json:"findings"`
@@ -22,11 +22,11 @@ type Analysis struct {
 	// RulesVersion is that of the table of thresholds, RulesChanged the thresholds
 	// that were overridden ("kind.name=value", sorted), Baseline the files of the
 	// healthy capture they were compared with.
-	RulesVersion int      `json:"rules_version"`
-	RulesChanged []string `json:"rules_changed,omitempty"`
-	Baseline     []string `json:"baseline,omitempty"`
-	Services []Service `json:"services"`
-	Edges    []Edge    `json:"edges"`
+	RulesVersion int       `json:"rules_version"`
+	RulesChanged []string  `json:"rules_changed,omitempty"`
+	Baseline     []string  `json:"baseline,omitempty"`
+	Services     []Service `json:"services"`
+	Edges        []Edge    `json:"edges"`
 	// NotRecorded is what of the analyzed time no capture recorded, by time:
 	// rates leave it out, and series have no points there. Absent: it was
 	// recorded throughout.
