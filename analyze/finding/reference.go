@@ -76,8 +76,8 @@ type span struct{ first, last, held int }
 // neither at the beginning nor at the end; ok is false below least.
 func longest(hold []bool, least int) (best span, ok bool) {
 	for first := range hold {
-		if !hold[first] {
-			continue
+		if !hold[first] || first > 0 && hold[first-1] {
+			continue // the run from the window before reaches as far
 		}
 		run := span{first, first, 1}
 		for i := first + 1; i < len(hold); i++ {
