@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"kmon/analyze/finding"
 	"kmon/analyze/replay"
 	"kmon/analyze/request"
 	"kmon/analyze/stat"
@@ -28,6 +29,12 @@ type Options struct {
 	Workers  int      // segments read at once; 0: one per CPU
 	Version  string   // of kmon, for Analysis.Version
 	Progress *Progress
+	// Rules are the thresholds of the findings; nil: finding.DefaultRules.
+	Rules *finding.Rules
+	// Baseline are captures of a healthy time of the same nodes, which findings
+	// compare with; none: they compare with peers and quiet windows. Parts of one
+	// recording are one capture.
+	Baseline []string
 
 	// For tests: rows of sockets and segments of exchanges in a part, and
 	// memory for windows.

@@ -2,13 +2,11 @@ package finding
 
 import (
 	_ "embed" // the table of thresholds
-	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
-
-	"github.com/goccy/go-yaml"
+	"strconv"
+	"strings"
 )
 
 // RulesText is the table of thresholds as it comes, with what each means.
@@ -20,6 +18,7 @@ var RulesText []byte
 type Rules struct {
 	Version int
 	values  map[string]map[string]float64 // section → name
+	changed map[string]float64            // "section.name" that Override gave
 }
 
 // common is the section that all kinds share.
@@ -35,77 +34,68 @@ func DefaultRules() *Rules {
 }
 
 // Override gives the rules with the values of a table in the same form put in
-// their place. It fails on another version, and on names that are not there.
+// their place. A kind may be given a value of its own for a threshold that all
+// share. Errors begin with the line: another version, names that are not there,
+// values that are no numbers from 0.
 func (r *Rules) Override(text []byte) (*Rules, error) {
-	o, err := parseRules(text)
+	t, err := parseTable(text)
 	if err != nil {
 		return nil, err
 	}
-	if o.Version != r.Version {
-		return nil, fmt.Errorf("version is %d, and this kmon's rules have version %d: begin from its own (kmon analyze --print-rules)", o.Version, r.Version)
+	if t.version != r.Version {
+		return nil, fmt.Errorf("line %d: version is %d, and this kmon's rules have version %d: begin from its own (kmon analyze --print-rules)", t.versionLine, t.version, r.Version)
 	}
-	out := &Rules{Version: r.Version, values: map[string]map[string]float64{}}
+	out := &Rules{Version: r.Version, values: map[string]map[string]float64{}, changed: maps.Clone(r.changed)}
 	for section, values := range r.values {
 		out.values[section] = maps.Clone(values)
 	}
-	for _, section := range slices.Sorted(maps.Keys(o.values)) {
-		if out.values[section] == nil {
-			return nil, fmt.Errorf("%s is no kind of finding", section)
+	for _, e := range t.entries {
+		if out.values[e.section] == nil {
+			return nil, fmt.Errorf("line %d: %s is no kind of finding with thresholds: there are %s", e.line, e.section, listed(r.values))
 		}
-		for _, name := range slices.Sorted(maps.Keys(o.values[section])) {
-			if _, ok := out.values[section][name]; !ok {
-				return nil, fmt.Errorf("%s has no threshold %s", section, name)
+		was, own := r.values[e.section][e.name]
+		if _, shared := r.values[common][e.name]; !own && !shared {
+			return nil, fmt.Errorf("line %d: %s has no threshold %s: there are %s", e.line, e.section, e.name, listed(r.values[e.section]))
+		}
+		out.values[e.section][e.name] = e.value
+		if !own || was != e.value {
+			if out.changed == nil {
+				out.changed = map[string]float64{}
 			}
-			out.values[section][name] = o.values[section][name]
+			out.changed[e.section+"."+e.name] = e.value
 		}
 	}
 	return out, nil
 }
 
-func parseRules(text []byte) (*Rules, error) {
-	var table map[string]any
-	if err := yaml.Unmarshal(text, &table); err != nil {
-		return nil, err
+// Changed lists the thresholds that Override changed, "kind.name=value", sorted.
+func (r *Rules) Changed() []string {
+	list := []string{}
+	for _, name := range slices.Sorted(maps.Keys(r.changed)) {
+		list = append(list, name+"="+strconv.FormatFloat(r.changed[name], 'f', -1, 64))
 	}
-	r := &Rules{values: map[string]map[string]float64{}}
-	for section, v := range table {
-		if section == "version" {
-			version, ok := number(v)
-			if !ok || version != math.Trunc(version) {
-				return nil, errors.New("version is no whole number")
-			}
-			r.Version = int(version)
-			continue
-		}
-		values, ok := v.(map[string]any)
-		if !ok {
-			return nil, fmt.Errorf("%s is no list of thresholds", section)
-		}
-		r.values[section] = map[string]float64{}
-		for name, v := range values {
-			n, ok := number(v)
-			if !ok || n < 0 {
-				return nil, fmt.Errorf("%s: %s is no number from 0", section, name)
-			}
-			r.values[section][name] = n
-		}
-	}
-	if r.Version == 0 {
-		return nil, errors.New("version is missing")
-	}
-	return r, nil
+	return list
 }
 
-func number(v any) (float64, bool) {
-	switch n := v.(type) {
-	case float64:
-		return n, !math.IsNaN(n) && !math.IsInf(n, 0)
-	case uint64:
-		return float64(n), true
-	case int64:
-		return float64(n), true
+// listed names the keys of a map, sorted.
+func listed[V any](m map[string]V) string {
+	return strings.Join(slices.Sorted(maps.Keys(m)), ", ")
+}
+
+// parseRules reads a whole table.
+func parseRules(text []byte) (*Rules, error) {
+	t, err := parseTable(text)
+	if err != nil {
+		return nil, err
 	}
-	return 0, false
+	r := &Rules{Version: t.version, values: map[string]map[string]float64{}}
+	for _, e := range t.entries {
+		if r.values[e.section] == nil {
+			r.values[e.section] = map[string]float64{}
+		}
+		r.values[e.section][e.name] = e.value
+	}
+	return r, nil
 }
 
 // of gives a threshold of a kind; one that all share if the kind has none of

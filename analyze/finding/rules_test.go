@@ -64,13 +64,39 @@ func TestOverrideRefuses(t *testing.T) {
 		{"without end", "version: 1\nall: {min_coverage: .inf}\n", "no number from 0"},
 		{"no table", "version: 1\nall: 3\n", "all is no list"},
 		{"no yaml", "version: [1\n", ""},
-		{"a list", "- 1\n", ""},
+		{"a list", "- 1\n", "no table of thresholds"},
+		{"a key twice", "version: 1\nall:\n  min_windows: 4\n  min_windows: 5\n", "line 4: "},
+		{"two documents", "version: 1\n---\nversion: 1\n", "2 YAML documents"},
 		{"nothing", "", "version is missing"},
 	} {
 		_, err := DefaultRules().Override([]byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: error %v, want one with %q", c.name, err, c.want)
 		}
+	}
+}
+
+// An error leads to its line, and what was changed can be listed.
+func TestOverrideTellsLinesAndChanges(t *testing.T) {
+	base := &Rules{Version: 1, values: map[string]map[string]float64{
+		common: {"min_windows": 3, "min_samples": 50}, string(Spin): {"cores": 0.9},
+	}}
+	_, err := base.Override([]byte("# mine\nversion: 1\n\nspin:\n  cores: 0.8\n  coers: 0.8\n"))
+	if err == nil || err.Error() != "line 6: spin has no threshold coers: there are cores" {
+		t.Errorf("error %v, want one with the line and the names there are", err)
+	}
+	r, err := base.Override([]byte("version: 1\nspin:\n  min_windows: 5\n  cores: 0.9\nall:\n  min_samples: 20\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(r.Changed(), " "); got != "all.min_samples=20 spin.min_windows=5" {
+		t.Errorf("changed: %s; a value as it was is no change", got)
+	}
+	if got := r.of(Spin, "min_windows"); got != 5 {
+		t.Errorf("min_windows of spin is %v, want its own 5", got)
+	}
+	if len(base.Changed()) != 0 || base.of(Spin, "min_windows") != 3 {
+		t.Error("the rules it was made from are changed")
 	}
 }
 
