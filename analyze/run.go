@@ -70,6 +70,7 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if err := r.addTopics(ctx, a); err != nil {
 		return nil, err
 	}
+	r.addFindings(a)
 	r.conclude(a)
 	return a, nil
 }
