@@ -38,25 +38,24 @@ func Find(in, baseline *Input, r *Rules) Result {
 	return Result{RulesVersion: r.Version, Findings: s.found, Checks: s.listChecks()}
 }
 
-// add keeps a finding that held in the windows of run, and counts it. It fills in
-// the ID, the times and the lists, and lowers a severity that needs a baseline.
-func (s *search) add(run span, f Finding) {
-	f.StartNs = s.in.StartNs + int64(run.first)*s.in.WindowNs
-	f.EndNs = s.in.StartNs + int64(run.last+1)*s.in.WindowNs
-	f.Windows = run.held
-	f.ID = fmt.Sprintf("%s/%s/%d", f.Kind, f.Subject.Name, f.StartNs)
+// finding begins a finding of a kind about a subject in a run of windows: a
+// warning, with all that every finding needs the same way.
+func (s *search) finding(kind Kind, subject Subject, run span) Finding {
+	start := s.in.StartNs + int64(run.first)*s.in.WindowNs
+	return Finding{
+		ID: fmt.Sprintf("%s/%s/%d", kind, subject.Name, start), Kind: kind, Severity: Warning, Subject: subject,
+		StartNs: start, EndNs: s.in.StartNs + int64(run.last+1)*s.in.WindowNs, Windows: run.held, Coverage: 1,
+		Evidence: []Evidence{}, CounterEvidence: []Evidence{}, CausedBy: []string{}, Causes: []string{},
+	}
+}
+
+// add keeps a finding and counts it. What is critical is so only against a healthy
+// capture.
+func (s *search) add(f Finding) {
 	if s.baseline == nil && f.Severity == Critical {
 		f.Severity = Warning
 	}
 	f.Confidence = min(max(f.Confidence, 0), 1)
-	for _, list := range []*[]string{&f.CausedBy, &f.Causes} {
-		if *list == nil {
-			*list = []string{}
-		}
-	}
-	if f.CounterEvidence == nil {
-		f.CounterEvidence = []Evidence{}
-	}
 	s.found = append(s.found, f)
 	s.checks[f.Kind].Found++
 }

@@ -55,6 +55,24 @@ func (r Reference) ratio(v float64) float64 {
 	return v / r.Median
 }
 
+// quietOf summarizes the windows in which a series was low: those up to
+// quiet_spread times the median of its lowest third. A series that hardly moves is
+// quiet throughout.
+func (s *search) quietOf(v series) Reference {
+	known := v.known()
+	least := int(s.rules.of(common, "min_reference"))
+	if len(known) < 2*least {
+		return Reference{}
+	}
+	slices.Sort(known)
+	low := median(slices.Clone(known[:max(least, len(known)/3)]))
+	end := slices.IndexFunc(known, func(x float64) bool { return x > low*s.rules.of(common, "quiet_spread") })
+	if end < 0 {
+		end = len(known)
+	}
+	return referenceOf(FromQuiet, known[:max(end, least)])
+}
+
 // median of values, which it sorts; NaN of none.
 func median(values []float64) float64 {
 	n := len(values)

@@ -1,0 +1,59 @@
+package finding
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"time"
+)
+
+// series is a value a window; NaN: the window has none.
+type series []float64
+
+// blank is a series of n windows without values.
+func blank(n int) series {
+	v := make(series, n)
+	for i := range v {
+		v[i] = math.NaN()
+	}
+	return v
+}
+
+// known are the values that there are.
+func (v series) known() []float64 {
+	return slices.DeleteFunc(slices.Clone(v), math.IsNaN)
+}
+
+// over is the median of a series over the windows of a run that have a value.
+func (v series) over(run span) float64 { return median(v[run.first : run.last+1].known()) }
+
+// fact is evidence without a threshold.
+func fact(name string, value float64, text string, args ...any) Evidence {
+	return Evidence{Name: name, Value: value, Text: fmt.Sprintf(text, args...)}
+}
+
+// held is the evidence with what it was held against; a reference that is NaN was
+// not there.
+func (e Evidence) held(threshold, reference float64) Evidence {
+	e.Threshold = &threshold
+	if !math.IsNaN(reference) {
+		e.Reference = &reference
+	}
+	return e
+}
+
+// timeText writes a duration with three digits.
+func timeText(ns float64) string {
+	if math.IsNaN(ns) {
+		return "not known"
+	}
+	d := time.Duration(ns)
+	for unit := time.Duration(1); ; unit *= 10 {
+		if d.Abs() < 1000*unit || unit >= 1e15 {
+			return d.Round(unit).String()
+		}
+	}
+}
+
+// share writes a part of a whole.
+func share(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
