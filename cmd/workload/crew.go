@@ -30,6 +30,7 @@ func roles() map[string]role {
 		"echo-server": echoServer, "echo-client": echoClient,
 		"stream-server": streamServer, "stream-client": streamClient,
 		"fork-worker": forkWorker, "idle-holder": idleHolder,
+		"fault-server": faultServe, "fault-client": faultAsker, "fault-burner": faultBurner,
 	}
 }
 

@@ -14,6 +14,7 @@
 //	workload idle    connections that stay open and do next to nothing
 //	workload scan    connections to one port after the other
 //	workload spawn   processes that end as soon as they begin
+//	workload fault   services to which something bad happens in the middle
 //	workload demo    record the shop with kmon and analyze what was recorded
 //
 // All traffic stays on the loopback interface. Every process ends by itself,
@@ -53,6 +54,7 @@ func verbs() []verb {
 		{"idle", "connections that stay open and do next to nothing", runIdle},
 		{"scan", "connections to one port after the other", runScan},
 		{"spawn", "processes that end as soon as they begin", runSpawn},
+		{"fault", "services to which something bad happens in the middle", runFault},
 		{"demo", "record the shop with kmon and analyze what was recorded", runDemo},
 	}
 }

@@ -24,7 +24,8 @@ type Truth struct {
 	Refused     []Refused  `json:"refused,omitempty"`
 	Listeners   []Listener `json:"listeners,omitempty"`
 	Spawned     int64      `json:"spawned,omitempty"` // processes that began, ran a program and ended
-	Notes       []string   `json:"notes,omitempty"`   // what the machine refused, so what is not in the load
+	Fault       *Fault     `json:"fault,omitempty"`
+	Notes       []string   `json:"notes,omitempty"` // what the machine refused, so what is not in the load
 }
 
 // Process is one process of the load; its executable carries its name.
@@ -55,6 +56,16 @@ type Disk struct {
 	ReadBytes  int64  `json:"read_bytes"`
 	WriteBytes int64  `json:"write_bytes"`
 	TookNs     int64  `json:"took_ns"` // all of them, one after the other
+}
+
+// Fault is what was wrong, with whom and when.
+type Fault struct {
+	Kind        string `json:"kind"`    // as it was asked for
+	Healthy     bool   `json:"healthy"` // it did not come: the load without it
+	Service     string `json:"service"` // that it befell
+	PID         int    `json:"pid"`
+	OnsetUnixNs int64  `json:"onset_unix_ns"` // before, all was well
+	EndUnixNs   int64  `json:"end_unix_ns"`   // no request was sent after
 }
 
 // Refused is how often one process asked for a connection and was refused.

@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// A scene is one fault with the services that it befalls. Half of its time is
+// healthy; its healthy twin is so to the end.
+type scene struct {
+	summary string
+	client  faultClient
+	servers []faultServer // callees before callers; the client asks the last, or all replicas
+	// subject is the index in servers of the one that is at fault.
+	subject int
+	// befall brings a fault that no server brings on itself; nil: none.
+	befall func(s *stage) (bring, mend func() error, err error)
+}
+
+// replica is the name of servers that the client asks in turn.
+const replica = "replica"
+
+func scenes() map[string]scene {
+	ms := time.Millisecond
+	ledger := faultServer{Name: "ledger", Workers: 2, Work: ms, Sleep: 4 * ms}
+	asks := faultClient{Rate: 100, Connections: 16, Timeout: time.Second}
+	spinning, yielding, working := ledger, ledger, ledger
+	yielding.Fault = faultYield
+	spinning.Fault, spinning.Workers, spinning.Sleep = faultSpin, 1, 0
+	working.Work, working.Sleep, working.Workers = 4*ms, 0, 4
+	flood := faultClient{Rate: 100, LateRate: 700, Connections: 48, Timeout: 10 * time.Second}
+	patient := faultClient{Rate: 60, Connections: 16, Timeout: 10 * time.Second}
+	mirror := faultServer{Name: replica, Sleep: 5 * ms}
+	late := mirror
+	late.Fault, late.Late = faultLate, 40*ms
+	return map[string]scene{
+		"yield": {summary: "two threads yield to each other over try-locks while requests wait", client: asks, servers: []faultServer{yielding}},
+		"spin":  {summary: "the only thread that works spins while requests wait", client: asks, servers: []faultServer{spinning}},
+		"retry": {summary: "a slow leaf below two services that both give up early and ask again",
+			client: faultClient{Rate: 20, Connections: 24, Timeout: 500 * ms},
+			servers: []faultServer{
+				{Name: "leaf", Sleep: 5 * ms, Fault: faultLate, Late: 400 * ms},
+				{Name: "middle", Callee: "leaf", Timeout: 100 * ms, Tries: 3},
+				{Name: "front", Callee: "middle", Timeout: 200 * ms, Tries: 3},
+			}},
+		"overload": {summary: "a healthy service is asked more than its workers can do", client: flood,
+			servers: []faultServer{{Name: "ledger", Workers: 4, Work: ms, Sleep: 8 * ms}}},
+		"limit": {summary: "a quota of its cgroup leaves a service less CPU than it needs", client: patient, servers: []faultServer{working}, befall: limitCPU},
+		"busy":  {summary: "programs that compute take the CPUs from a service", client: patient, servers: []faultServer{working}, befall: burnCPUs},
+		"late":  {summary: "every answer of one of four replicas is late", client: asks, servers: []faultServer{mirror, mirror, late, mirror}, subject: 2},
+	}
+}
+
+// faultConfig is the command line.
+type faultConfig struct {
+	kind     string
+	healthy  bool
+	duration time.Duration
+}
+
+// runFault plays a scene: healthy in the first half of its time, then not.
+func runFault(ctx context.Context, out io.Writer, args []string) error {
+	flags := newFlags("fault")
+	var config faultConfig
+	all := scenes()
+	text := "which fault:"
+	for _, kind := range slices.Sorted(maps.Keys(all)) {
+		text += fmt.Sprintf("\n%s: %s", kind, all[kind].summary)
+	}
+	flags.StringVar(&config.kind, "kind", "", text)
+	flags.BoolVar(&config.healthy, "healthy", false, "the same load without the fault")
+	flags.DurationVar(&config.duration, "duration", 60*time.Second, "how long requests are sent; the fault begins after half of it")
+	if err := flags.parse(args); err != nil {
+		return err
+	}
+	scene, ok := all[config.kind]
+	if !ok {
+		return fmt.Errorf("workload fault: --kind is one of %s", strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+	}
+	truth, err := config.play(ctx, scene, flags.limit)
+	if err != nil {
+		return fmt.Errorf("workload fault: %s: %w", config.kind, err)
+	}
+	return flags.finish(out, truth)
+}
+
+// stage is a scene while it is played.
+type stage struct {
+	crew      *crew
+	servers   []*child
+	addresses []string
+	subject   *child
+}
+
+func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration) (*Truth, error) {
+	crew, err := newCrew(limit)
+	if err != nil {
+		return nil, err
+	}
+	defer crew.close()
+	began := time.Now()
+	end := began.Add(c.duration)
+	fault := Fault{Kind: c.kind, Healthy: c.healthy, OnsetUnixNs: began.Add(c.duration / 2).UnixNano(), EndUnixNs: end.UnixNano()}
+	onset := fault.OnsetUnixNs
+	if c.healthy {
+		onset = end.Add(time.Hour).UnixNano()
+	}
+	stage, err := setStage(crew, scene, onset)
+	if err != nil {
+		return nil, err
+	}
+	fault.Service, fault.PID = stage.subject.name, stage.subject.cmd.Process.Pid
+	truth := &Truth{Load: "fault", StartUnixNs: began.UnixNano(), Fault: &fault}
+	client := scene.client
+	client.OnsetUnixNs, client.EndUnixNs = onset, end.UnixNano()
+	client.Servers, client.Server = stage.asked(), scene.servers[len(scene.servers)-1].Name
+	asking, err := crew.start("asker", "fault-client", client)
+	if err != nil {
+		return nil, err
+	}
+	mend, err := stage.awaitOnset(ctx, scene, c.healthy, time.Unix(0, fault.OnsetUnixNs))
+	if err != nil {
+		return nil, err
+	}
+	part, err := asking.wait(ctx)
+	if err := errors.Join(err, mend()); err != nil {
+		return nil, err
+	}
+	truth.add(part)
+	truth.EndUnixNs = time.Now().UnixNano()
+	for _, server := range slices.Backward(stage.servers) {
+		part, err := server.finish()
+		if err != nil {
+			return nil, err
+		}
+		truth.add(part)
+	}
+	return truth, nil
+}
+
+// setStage starts the servers.
+func setStage(crew *crew, scene scene, onset int64) (*stage, error) {
+	s := &stage{crew: crew}
+	by := map[string]string{}
+	for i, config := range scene.servers {
+		config.OnsetUnixNs, config.Listen, config.CalleeAddress = onset, "127.0.0.1:0", by[config.Callee]
+		child, address, err := crew.serve(config.Name, "fault-server", config)
+		if err != nil {
+			return nil, err
+		}
+		by[config.Name] = address
+		s.servers, s.addresses = append(s.servers, child), append(s.addresses, address)
+		if i == scene.subject {
+			s.subject = child
+		}
+	}
+	return s, nil
+}
+
+// asked gives the addresses that the client asks: of all replicas, or of the
+// service that calls the others.
+func (s *stage) asked() []string {
+	if s.servers[0].name == replica {
+		return s.addresses
+	}
+	return s.addresses[len(s.addresses)-1:]
+}
+
+// awaitOnset waits for the onset and brings the fault that comes from outside of
+// the servers. mend takes it away.
+func (s *stage) awaitOnset(ctx context.Context, scene scene, healthy bool, onset time.Time) (mend func() error, err error) {
+	bring, mend := func() error { return nil }, func() error { return nil }
+	if scene.befall != nil {
+		if bring, mend, err = scene.befall(s); err != nil {
+			return nil, err
+		}
+	}
+	select {
+	case <-ctx.Done():
+		return nil, errors.Join(ctx.Err(), mend())
+	case <-time.After(time.Until(onset)):
+	}
+	if healthy {
+		return mend, nil
+	}
+	fmt.Fprintln(os.Stderr, "workload: onset")
+	if err := bring(); err != nil {
+		return nil, errors.Join(err, mend())
+	}
+	return mend, nil
+}
