@@ -93,6 +93,15 @@ static __always_inline void keep_max(u64 *max, u64 value)
 	}
 }
 
+/* crowded says that half of the control ring is full. An iterator's program that
+ * returns 1 then has the recorder's read of the walk end, so that it can empty the
+ * ring; the next read goes on with the same object. */
+static __always_inline bool crowded(void)
+{
+	return bpf_ringbuf_query(&control_ring, BPF_RB_AVAIL_DATA) >
+	       bpf_ringbuf_query(&control_ring, BPF_RB_RING_SIZE) / 2;
+}
+
 /* emit copies a record to the control ring, or counts the loss. */
 static __always_inline void emit(const void *record, u64 size, u32 loss)
 {

@@ -454,8 +454,8 @@ type KmonSocketState struct {
 	OwnerTgid       uint32
 	OpenNs          uint64
 	Announced       uint8
-	Role            uint8
-	RoleSource      uint8
+	_               [1]byte /* unsupported bitfield */
+	Listed          uint8
 	Closed          uint8
 	Ended           uint8
 	Subflow         uint8
@@ -643,6 +643,7 @@ const (
 	KmonVarIosEnded                  = "ios_ended"
 	KmonVarIosSinceNs                = "ios_since_ns"
 	KmonVarListNs                    = "list_ns"
+	KmonVarListNumber                = "list_number"
 	KmonVarListed                    = "listed"
 	KmonVarListenDrops               = "listen_drops"
 	KmonVarNetEventsByPort           = "net_events_by_port"
@@ -850,6 +851,7 @@ type KmonVariableSpecs struct {
 	IosEnded              *ebpf.VariableSpec `ebpf:"ios_ended"`
 	IosSinceNs            *ebpf.VariableSpec `ebpf:"ios_since_ns"`
 	ListNs                *ebpf.VariableSpec `ebpf:"list_ns"`
+	ListNumber            *ebpf.VariableSpec `ebpf:"list_number"`
 	Listed                *ebpf.VariableSpec `ebpf:"listed"`
 	ListenDrops           *ebpf.VariableSpec `ebpf:"listen_drops"`
 	NetEventsByPort       *ebpf.VariableSpec `ebpf:"net_events_by_port"`
@@ -995,6 +997,7 @@ type KmonVariables struct {
 	IosEnded              *ebpf.Variable `ebpf:"ios_ended"`
 	IosSinceNs            *ebpf.Variable `ebpf:"ios_since_ns"`
 	ListNs                *ebpf.Variable `ebpf:"list_ns"`
+	ListNumber            *ebpf.Variable `ebpf:"list_number"`
 	Listed                *ebpf.Variable `ebpf:"listed"`
 	ListenDrops           *ebpf.Variable `ebpf:"listen_drops"`
 	NetEventsByPort       *ebpf.Variable `ebpf:"net_events_by_port"`

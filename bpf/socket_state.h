@@ -41,8 +41,9 @@ struct socket_state {
 	u32 owner_tgid; /* as known at open */
 	u64 open_ns;    /* established; 0 for a socket older than the recording */
 	u8 announced;   /* its socket row was emitted */
-	u8 role;
-	u8 role_source;
+	u8 role : 2;
+	u8 role_source : 6;
+	u8 listed; /* the last list of sockets that it need not be in */
 	u8 closed;  /* the reason, once it has */
 	u8 ended;   /* its last socket row was emitted */
 	u8 subflow; /* of an MPTCP connection: no exchanges */

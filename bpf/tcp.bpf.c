@@ -153,11 +153,16 @@ static __always_inline void emit_socket(struct sock *sk, const struct socket_sta
 	emit(&r, sizeof(r), LOSS_SOCKET_RING);
 }
 
+/* Which list of sockets (SWEEP_LIST) is the latest; 0: there was none. Set by the
+ * recorder. */
+u8 list_number = 0;
+
 /* announce emits the row that says what this socket is, once. */
 static __always_inline void announce(struct sock *sk, struct socket_state *s)
 {
 	if (s->announced)
 		return;
+	s->listed = list_number;
 	s->announced = 1;
 	if (s->open_ns)
 		emit_socket(sk, s, SOCKET_OPEN, s->open_ns, CLOSE_NONE);
@@ -790,15 +795,6 @@ static __always_inline struct sock *socket_of(struct file *file)
 	return socket ? socket->sk : NULL;
 }
 
-/* told lets the recorder's read of the walk end after so many records as it has
- * bytes for: it empties the ring then. */
-static __always_inline void told(struct seq_file *seq)
-{
-	u8 one = 1;
-
-	bpf_seq_write(seq, &one, sizeof(one));
-}
-
 SEC("iter/task_file")
 int existing_listeners(struct bpf_iter__task_file *ctx)
 {
@@ -816,8 +812,9 @@ int existing_listeners(struct bpf_iter__task_file *ctx)
 		return 0;
 	if (sk->sk_protocol != IPPROTO_TCP && sk->sk_protocol != IPPROTO_MPTCP)
 		return 0;
+	if (crowded())
+		return 1;
 	listener_begins(sk, task->tgid);
-	told(ctx->meta->seq);
 	return 0;
 }
 
@@ -835,13 +832,14 @@ static __always_inline int existing_socket(struct bpf_iter__task_file *ctx, enum
 	state = sk->__sk_common.skc_state;
 	if (state == TCP_LISTEN || state == TCP_CLOSE || state == TCP_SYN_SENT || state == TCP_SYN_RECV)
 		return 0;
+	if (crowded())
+		return 1;
 	s = find_or_lose(sk, place, LOSS_SOCKET_STATE);
 	if (!s || s->cookie)
 		return 0; /* seen opening, or already adopted through another descriptor */
 	look(sk, tp, &v);
 	adopt(sk, s, &v, bpf_get_socket_cookie(sk), task->tgid);
-	if (decide(sk, s, task->tgid, task))
-		told(ctx->meta->seq);
+	decide(sk, s, task->tgid, task);
 	return 0;
 }
 
@@ -860,7 +858,7 @@ int existing_sockets_by_address(struct bpf_iter__task_file *ctx)
 enum sweep_mode {
 	SWEEP_WAITING = 0, /* emit what has waited long enough */
 	SWEEP_LAST = 1,	   /* emit everything, which empties every state */
-	SWEEP_LIST = 2,	   /* list the sockets that were announced and have not ended */
+	SWEEP_LIST = 2,	   /* list the sockets that were announced before and have not ended */
 };
 
 /* Set by the recorder before it reads a sweep. */
@@ -870,15 +868,25 @@ u32 sweeping = SWEEP_WAITING;
  * themselves. */
 u64 list_ns = 0;
 
-/* list_socket writes what a socket is for whoever reads the iterator. */
-static __always_inline void list_socket(struct seq_file *seq, struct sock *sk, const struct socket_state *s)
+/*
+ * list_socket emits what a socket is, once a list. Where a read of the walk ends,
+ * the next one has to find its way back: a map of socket storage has as few buckets
+ * as there are CPUs, and the kernel counts through the bucket from its start. Reads
+ * of a few sockets each would cost the square of their number.
+ */
+static __always_inline int list_socket(struct sock *sk, struct socket_state *s)
 {
 	struct socket_record r = {};
 
-	if (!s->announced || s->open_ns >= list_ns || (s->ended && !in_progress(s)))
-		return;
+	if (s->listed == list_number || !s->announced || s->open_ns >= list_ns || (s->ended && !in_progress(s)))
+		return 0;
+	if (crowded())
+		return 1;
 	describe_socket(sk, s, SOCKET_EXISTING, list_ns, &r);
-	bpf_seq_write(seq, &r, sizeof(r));
+	if (bpf_ringbuf_output(&control_ring, &r, sizeof(r), BPF_RB_NO_WAKEUP))
+		return 1;
+	s->listed = list_number;
+	return 0;
 }
 
 static __always_inline void sweep_state(struct socket_state *s)
@@ -904,16 +912,15 @@ int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 
 	if (!sk || !seen || !seen->wanted)
 		return 0;
-	if (sweeping == SWEEP_LIST) {
-		list_socket(ctx->meta->seq, sk, seen);
-		return 0;
-	}
 	/* Most sockets of a host are idle: no more than a look at them. */
-	if (!in_progress(seen))
+	if (sweeping == SWEEP_LIST ? seen->listed == list_number : !in_progress(seen))
 		return 0;
 	s = find(sk, IN_STORAGE, false);
-	if (s)
-		sweep_state(s);
+	if (!s)
+		return 0;
+	if (sweeping == SWEEP_LIST)
+		return list_socket(sk, s);
+	sweep_state(s);
 	return 0;
 }
 
@@ -931,9 +938,8 @@ int sweep_sockets_by_address(struct bpf_iter__bpf_map_elem *ctx)
 	if (!s || !s->wanted)
 		return 0;
 	if (sweeping == SWEEP_LIST)
-		list_socket(ctx->meta->seq, (struct sock *)key, s);
-	else
-		sweep_state(s);
+		return list_socket((struct sock *)key, s);
+	sweep_state(s);
 	return 0;
 }
 

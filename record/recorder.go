@@ -105,7 +105,7 @@ func (r *recorder) loop(ctx context.Context) error {
 				return err
 			}
 		}
-		if more || r.parts.busy() {
+		if more || r.parts.busy() && !r.held() {
 			pause = 0
 		} else if dataDue {
 			nextData = time.Now().Add(dataEvery)
@@ -201,6 +201,10 @@ func (r *recorder) takeData(record []byte) { r.decoder.Data(&r.data, record) }
 func (r *recorder) takeControl(record []byte) {
 	switch row := r.decoder.Control(record).(type) {
 	case format.Socket:
+		if r.parts.lists(&row) {
+			r.listed = append(r.listed, row)
+			break
+		}
 		r.sockets = append(r.sockets, row)
 	case format.Listener:
 		r.newListeners = append(r.newListeners, row)
@@ -217,6 +221,7 @@ func (r *recorder) appendBatches() error {
 	r.session.NameStacks(r.data.Samples)
 	r.noteLate()
 	err := errors.Join(
+		format.Append(r.writer, r.listed...),
 		format.Append(r.writer, r.sockets...),
 		format.Append(r.writer, r.procs...),
 		r.appendListeners(r.newListeners),
@@ -233,7 +238,7 @@ func (r *recorder) appendBatches() error {
 	r.watching().Ended(r.procs)
 	r.tellProvider(r.toLookAt)
 	r.stacks.tellEvents(r.procs)
-	r.sockets, r.procs, r.newListeners, r.closedQueues = r.sockets[:0], r.procs[:0], r.newListeners[:0], r.closedQueues[:0]
+	r.listed, r.sockets, r.procs, r.newListeners, r.closedQueues = r.listed[:0], r.sockets[:0], r.procs[:0], r.newListeners[:0], r.closedQueues[:0]
 	clear(r.toLookAt) // their arguments
 	r.toLookAt = r.toLookAt[:0]
 	r.data.Reset()

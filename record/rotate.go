@@ -191,19 +191,23 @@ func (r *recorder) turn(made prepared) error {
 	p := r.parts
 	if made.err == nil {
 		if err := errors.Join(r.stopListing(), r.settleRings()); err != nil {
+			p.preparing = nil
 			return errors.Join(err, made.part.Discard())
 		}
 	}
 	full := r.partFull(1)
 	clock := provider.Clock()
+	// At once: what the rings are told from now on is in the next part by itself.
+	list, unlisted := r.session.ListSockets(clock.MonotonicNs)
 	next, file, err := p.begin(made, clock)
 	if err != nil {
 		p.failed(err)
-		return err
+		return errors.Join(err, list.Close())
 	}
-	if err := r.endAccounts(clock); err != nil {
-		return errors.Join(err, next.Discard())
+	if err := errors.Join(unlisted, r.endAccounts(clock)); err != nil {
+		return errors.Join(err, list.Close(), next.Discard())
 	}
+	p.sockets = list
 	if p.filled++; !full || time.Since(p.began) >= fullAtOnce {
 		p.filled = 0
 	}
@@ -217,20 +221,21 @@ func (r *recorder) turn(made prepared) error {
 // settleRings takes what the kernel has told so far: sockets before and after the
 // exchanges, so that those which began meanwhile are in this part, with theirs.
 func (r *recorder) settleRings() error {
-	take := func(ring *probe.Ring, fn func([]byte)) error {
-		for range settleRounds {
-			more := ring.Drain(drainRecords, fn) == drainRecords
-			if err := r.appendBatches(); err != nil || !more {
-				return err
-			}
-		}
-		return nil
-	}
 	return errors.Join(
-		take(r.session.Control(), r.takeControl),
+		r.settle(r.session.Control(), r.takeControl),
 		r.session.Sweep(false),
-		take(r.session.Data(), r.takeData),
-		take(r.session.Control(), r.takeControl))
+		r.settle(r.session.Data(), r.takeData),
+		r.settle(r.session.Control(), r.takeControl))
+}
+
+func (r *recorder) settle(ring *probe.Ring, take func([]byte)) error {
+	for range settleRounds {
+		more := ring.Drain(drainRecords, take) == drainRecords
+		if err := r.appendBatches(); err != nil || !more {
+			return err
+		}
+	}
+	return nil
 }
 
 // noteLate keeps the sockets that end shortly before a turn, and adds those to the
@@ -297,24 +302,27 @@ func (r *recorder) restate(clock format.ClockPair) error {
 	for _, warning := range r.warned {
 		errs = append(errs, r.mark(now, "warning", warning))
 	}
-	list, err := r.session.ListSockets(now)
-	r.parts.sockets = list
-	return errors.Join(append(errs, err)...)
+	return errors.Join(errs...)
 }
 
 // listSockets writes sockets that the part is to begin with, for about so long.
 func (r *recorder) listSockets(patience time.Duration) error {
 	p := r.parts
-	for end := time.Now().Add(patience); p.sockets != nil && time.Now().Before(end); {
-		rows, err := p.sockets.Next()
+	for end := time.Now().Add(patience); p.sockets != nil && !r.held() && time.Now().Before(end); {
+		err := p.sockets.Next()
 		if errors.Is(err, io.EOF) {
 			p.sockets, err = nil, nil
 		}
-		if err := errors.Join(err, format.Append(r.writer, rows...)); err != nil {
+		if err := errors.Join(err, r.settle(r.session.Control(), r.takeControl)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lists says whether a row is of the list that the part begins with.
+func (p *parts) lists(row *format.Socket) bool {
+	return p != nil && row.Event == format.SocketExisting && row.TsNs == p.current.startNs
 }
 
 // stopListing gives up the list of sockets if it is not complete, and marks it.

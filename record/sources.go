@@ -23,7 +23,8 @@ const (
 // sightings is what comes in beside the data ring: control rows, and the
 // Provider's, which works in a goroutine of its own because /proc is slow.
 type sightings struct {
-	sockets      []format.Socket
+	listed       []format.Socket // that were open when the part began
+	sockets      []format.Socket // others
 	newListeners []format.Listener
 	closedQueues []format.AcceptQueue // of listeners that ended
 	toProvider   chan []probe.Proc

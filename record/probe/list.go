@@ -4,67 +4,78 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"unsafe"
 
 	"kmon/bpf"
-	"kmon/format"
 )
 
-const socketSize = int(unsafe.Sizeof(bpf.KmonSocketRecord{}))
+// listWalks bounds how often a list walks over the sockets.
+const listWalks = 4
 
 // SocketList is a walk over the sockets of a Session. It may rest for as long as
 // it likes between two steps.
 type SocketList struct {
 	session *Session
 	tsNs    int64
+	number  uint8
 	reader  io.ReadCloser // nil: it is over
-	words   [seqBytes / 8]uint64
-	have    int
-	rows    []format.Socket
+	walks   int           // begun
+	rested  bool          // in this one: sockets that ended meanwhile may have hidden others
 }
 
 // ListSockets begins a list of the open sockets that were told in the control
 // ring before, as older than tsNs, CLOCK_MONOTONIC, the time of the rows. Those
-// established later are told in the ring. Close it before the Session.
+// told later are not in it. Close it before the Session.
 func (s *Session) ListSockets(tsNs int64) (*SocketList, error) {
 	l := &SocketList{session: s, tsNs: tsNs}
 	if s.sweeper == nil {
 		return l, nil // collector tcp is not planned
 	}
-	reader, err := s.sweeper.Open()
-	if err != nil {
-		return l, fmt.Errorf("open iterator over sockets: %w", err)
+	if s.lists++; s.lists == 0 { // which means none
+		s.lists++
 	}
-	l.reader = reader
-	return l, nil
+	l.number = s.lists
+	if err := s.setVariable(bpf.KmonVarListNumber, l.number); err != nil {
+		return l, err
+	}
+	return l, l.walk()
 }
 
-// Next returns some more of them, lent until the next call; io.EOF at the end.
-func (l *SocketList) Next() ([]format.Socket, error) {
+func (l *SocketList) walk() error {
+	reader, err := l.session.sweeper.Open()
+	if err != nil {
+		return fmt.Errorf("open iterator over sockets: %w", err)
+	}
+	l.reader, l.rested = reader, false
+	l.walks++
+	return nil
+}
+
+// Next has some more of them told in the control ring, as many as fill half of it,
+// which is to be emptied before the next call; io.EOF: all are.
+func (l *SocketList) Next() error {
 	if l.reader == nil {
-		return nil, io.EOF
+		return io.EOF
 	}
 	s := l.session // Sweep may have had the program since
 	if err := errors.Join(s.setVariable(bpf.KmonVarListNs, uint64(l.tsNs)),
 		s.setVariable(bpf.KmonVarSweeping, uint32(bpf.KmonSweepModeSWEEP_LIST))); err != nil {
-		return nil, err
+		return err
 	}
-	buffer := unsafe.Slice((*byte)(unsafe.Pointer(&l.words[0])), seqBytes) // aligned as records are
-	n, err := l.reader.Read(buffer[l.have:])
-	l.have += n
-	l.rows = l.rows[:0]
-	at := 0
-	for ; l.have-at >= socketSize; at += socketSize {
-		l.rows = append(l.rows, socketRow((*bpf.KmonSocketRecord)(unsafe.Pointer(&buffer[at]))))
-	}
-	l.have = copy(buffer, buffer[at:l.have])
+	_, err := l.reader.Read(make([]byte, 1)) // the program writes nothing
 	switch {
-	case errors.Is(err, io.EOF):
-		return l.rows, errors.Join(l.Close(), io.EOF)
-	case err != nil && !restsOnly(err):
-		return l.rows, fmt.Errorf("list sockets: %w", err)
+	case err != nil && restsOnly(err):
+		l.rested = true
+		return nil
+	case !errors.Is(err, io.EOF):
+		return fmt.Errorf("list sockets: %w", err)
 	}
-	return l.rows, nil
+	switch err := l.Close(); {
+	case err != nil:
+		return fmt.Errorf("end list of sockets: %w", err)
+	case !l.rested || l.walks == listWalks:
+		return io.EOF
+	}
+	return l.walk()
 }
 
 // Close ends the walk.

@@ -46,6 +46,7 @@ type Session struct {
 	shed       shedState
 	sweeper    *link.Iter
 	sweeps     pace
+	lists      uint8 // begun, see SocketList
 	queues     *link.Iter
 	data       *Ring
 	control    *Ring

@@ -14,8 +14,7 @@ import (
 )
 
 // walk runs an iterator to its end and calls after, if it is not nil, whenever
-// it rested: when its program has written pieceBytes, or the kernel saw a million
-// objects.
+// it rested, see restsOnly, and at the end.
 func walk(it *link.Iter, after func() error) error {
 	reader, err := it.Open()
 	if err != nil {
@@ -24,14 +23,9 @@ func walk(it *link.Iter, after func() error) error {
 	return errors.Join(readPieces(reader, after), reader.Close())
 }
 
-// pieceBytes is how much is read of a walk at once. A program that writes one
-// byte for each record it puts into a ring so leaves the ring room: 4096 sockets
-// take a fifth of the control ring.
-const pieceBytes = 4 << 10
-
 // readPieces reads and forgets what there is to the end.
 func readPieces(r io.Reader, after func() error) error {
-	piece := make([]byte, pieceBytes)
+	piece := make([]byte, 1)
 	for {
 		_, err := r.Read(piece)
 		if after != nil {
@@ -48,9 +42,9 @@ func readPieces(r io.Reader, after func() error) error {
 	}
 }
 
-// restsOnly says that an iterator has seen so many objects without writing
-// anything that the kernel lets go of it for a moment: a million
-// (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c). The next read goes on.
+// restsOnly says that an iterator that has written nothing lets go for a moment:
+// its program asks for that (crowded in bpf/emit.h), or it has seen a million objects (MAX_ITER_OBJECTS
+// in kernel/bpf/bpf_iter.c). The next read goes on.
 func restsOnly(err error) bool { return errors.Is(err, unix.EAGAIN) }
 
 // ListExisting announces the sockets older than the session: first those that
