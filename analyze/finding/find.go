@@ -15,7 +15,12 @@ type rule struct {
 
 // rules is filled by the files of the kinds, a line each: parts that limp first,
 // what waits for them after.
-var rules = []rule{}
+var rules = []rule{
+	{LockLivelock, findLockLivelock},
+	{Spin, findSpin},
+	{Overload, findOverload},
+	{CPUSaturation, findCPUSaturation},
+}
 
 // search is one run of the rules.
 type search struct {
@@ -24,6 +29,8 @@ type search struct {
 	rules    *Rules
 	found    []Finding
 	checks   map[Kind]*Check
+
+	active, activeBefore []activity // see activities
 }
 
 // Find runs all rules over in. baseline is the same of a healthy capture, nil

@@ -57,3 +57,6 @@ func timeText(ns float64) string {
 
 // share writes a part of a whole.
 func share(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
+
+// nan is a value that is not there.
+var nan = math.NaN()
