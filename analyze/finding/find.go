@@ -18,6 +18,8 @@ type rule struct {
 var rules = []rule{
 	{LockLivelock, findLockLivelock},
 	{Spin, findSpin},
+	{RetryAmplification, findRetryAmplification},
+	{ReceiveLivelock, findReceiveLivelock},
 	{Overload, findOverload},
 	{CPUSaturation, findCPUSaturation},
 }
@@ -31,6 +33,7 @@ type search struct {
 	checks   map[Kind]*Check
 
 	active, activeBefore []activity // see activities
+	repeated             []string   // services that are asked again and again
 }
 
 // Find runs all rules over in. baseline is the same of a healthy capture, nil

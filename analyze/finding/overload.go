@@ -1,6 +1,9 @@
 package finding
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // findOverload finds instances that are asked for more than they can do. They work
 // as they always did, so this explains late answers and is no fault of theirs. In a
@@ -87,7 +90,7 @@ func (s *search) overloadFinding(st *stall, run span, more []bool, busy series) 
 	} else {
 		f.CounterEvidence = append(f.CounterEvidence, fact("on_cpu_cores", a.cores.over(run), "it uses only %.2f CPUs: it may wait for something else (its pool, a lock, a service it asks)", a.cores.over(run)))
 	}
-	if v := a.failed.over(run); v >= of("stall_failed_per_s") && !s.amplified(a.Service) {
+	if v := a.failed.over(run); v >= of("stall_failed_per_s") && !slices.Contains(s.repeated, a.Service) {
 		f.Severity = Warning
 		f.Evidence = append(f.Evidence, fact("failed_per_s", v, "%.1f requests a second fail or are given up", v).held(of("stall_failed_per_s"), st.failedRef.value()))
 	}
@@ -96,14 +99,4 @@ func (s *search) overloadFinding(st *stall, run span, more []bool, busy series) 
 	f.NextStep = "who asks more: the edges to " + a.Service + " in the report; then more instances, or fewer requests at its clients"
 	f.Coverage = a.within(run)
 	return f
-}
-
-// amplified says whether a service is asked more because others ask again.
-func (s *search) amplified(service string) bool {
-	for _, f := range s.found {
-		if f.Kind == RetryAmplification && f.Subject.Service == service {
-			return true
-		}
-	}
-	return false
 }

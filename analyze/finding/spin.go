@@ -1,13 +1,19 @@
 package finding
 
-import "fmt"
+import (
+	"fmt"
+	"math"
+	"slices"
+)
 
-// findSpin finds threads that burn a CPU and hardly ever wait, while their instance
-// gets little done and more requests wait than threads are busy. In a window all of:
+// findSpin finds instances that burn a CPU and hardly ever wait, while they get
+// little done and more requests wait than CPUs are busy. In a window all of:
 //
-//	on-CPU ≥ min_busy, or on-CPU + run queue ≥ min_busy ∧ on-CPU ≥ min_contended_busy
-//	voluntary switches ≤ max_voluntary_per_s
-//	a stall (see stall), and requests that wait, more than busy threads
+//	a burnt CPU: of a thread, or of the whole instance (a runtime moves work
+//	from thread to thread)
+//	  on-CPU ≥ min_busy, or on-CPU + run queue ≥ min_busy ∧ on-CPU ≥ min_contended_busy
+//	  a thread: voluntary switches ≤ max_voluntary_per_s; an instance: slice ≥ min_slice_ns
+//	a stall (see stall), and requests that wait, more than CPUs are burnt
 //
 // Without a reference nothing at all may have been answered for min_windows_alone.
 // A thread that computes a long answer looks the same but for those who wait.
@@ -15,98 +21,116 @@ func findSpin(s *search) {
 	now, _ := s.activities()
 	for i := range now {
 		a := &now[i]
-		if s.judge(Spin, instanceName(a.Instance), a.sight) {
+		if s.judge(Spin, instanceName(a.Instance), a.sight) && !s.foundOf(LockLivelock, s.subject(a).Name) {
 			s.spin(a)
 		}
 	}
 }
 
 func (s *search) spin(a *activity) {
-	threads := s.threadsOf(a, span{0, len(a.ok) - 1, 0})
-	spins, busy := make([][]bool, len(threads)), make([]float64, len(a.ok))
-	least, any := int(s.rules.of(Spin, "min_windows")), false
-	for k, t := range threads {
-		spins[k] = s.spins(a, t, busy)
-		if _, ok := longest(spins[k], least); ok && !poller(t.Comm) {
-			any = true
-		} else {
-			spins[k] = nil
-		}
-	}
-	if !any || s.foundOf(LockLivelock, s.subject(a).Name) {
+	n := len(a.ok)
+	all := s.threadsOf(a, span{0, n - 1, 0})
+	if len(all) > 0 && poller(all[0].Comm) {
 		return
 	}
-	st, found := s.stallOf(a), false
-	for k, t := range threads {
-		if spins[k] != nil && s.spinOf(st, t, spins[k], busy) {
-			found = true
-			break // one finding an instance: the other threads are in its evidence
-		}
+	burns := make([]bool, n)
+	for i := range burns {
+		w := &a.Windows[i]
+		long := w.Timeslices > 0 && float64(w.OnCPUNs) >= s.rules.of(Spin, "min_slice_ns")*float64(w.Timeslices)
+		burns[i] = a.ok[i] && (long && s.burns(w.OnCPUNs, w.RunQueueNs) || slices.ContainsFunc(all, func(t *Thread) bool { return s.spins(t, i) }))
 	}
-	if !found {
+	least := int(s.rules.of(Spin, "min_windows"))
+	if _, ok := longest(burns, least); !ok {
+		return
+	}
+	st := s.stallOf(a)
+	run, ok := s.spinRun(st, burns)
+	if !ok {
 		s.checks[Spin].Rejected++
+		return
 	}
+	s.add(s.spinFinding(st, s.spinner(all, run), run))
 }
 
-// spins says in which windows a thread had a CPU for itself, and adds it to the
-// busy ones.
-func (s *search) spins(a *activity, t *Thread, busy []float64) []bool {
-	of := func(name string) float64 { return s.rules.of(Spin, name) }
-	hold, window := make([]bool, len(a.ok)), float64(s.in.WindowNs)
-	for i := range hold {
-		w := &t.Windows[i]
-		on, ready := float64(w.OnCPUNs)/window, float64(w.OnCPUNs+w.RunQueueNs)/window
-		burns := on >= of("min_busy") || on >= of("min_contended_busy") && ready >= of("min_busy")
-		if burns {
-			busy[i]++
+// burns says whether a window's CPU time is a CPU, as far as there was one.
+func (s *search) burns(onCPUNs, runQueueNs int64) bool {
+	on, ready := float64(onCPUNs)/float64(s.in.WindowNs), float64(onCPUNs+max(runQueueNs, 0))/float64(s.in.WindowNs)
+	least := s.rules.of(Spin, "min_busy")
+	return on >= least || on >= s.rules.of(Spin, "min_contended_busy") && ready >= least
+}
+
+// spins says whether a thread had a CPU in a window, and hardly ever waited.
+func (s *search) spins(t *Thread, i int) bool {
+	w := &t.Windows[i]
+	return !poller(t.Comm) && s.burns(w.OnCPUNs, w.RunQueueNs) &&
+		float64(w.Voluntary)/float64(s.in.WindowNs)*1e9 <= s.rules.of(Spin, "max_voluntary_per_s")
+}
+
+// spinner is the thread that spins in most of a run; nil: none does.
+func (s *search) spinner(all []*Thread, run span) *Thread {
+	for _, t := range all {
+		n := 0
+		for i := run.first; i <= run.last; i++ {
+			if s.spins(t, i) {
+				n++
+			}
 		}
-		hold[i] = a.ok[i] && burns && float64(w.Voluntary)/window*1e9 <= of("max_voluntary_per_s")
+		if 2*n > run.last+1-run.first {
+			return t
+		}
 	}
-	return hold
+	return nil
 }
 
 // foundOf says whether a kind was found on a subject.
 func (s *search) foundOf(kind Kind, name string) bool {
-	for _, f := range s.found {
-		if f.Kind == kind && f.Subject.Name == name {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.found, func(f Finding) bool { return f.Kind == kind && f.Subject.Name == name })
 }
 
-func (s *search) spinOf(st *stall, t *Thread, spins []bool, busy []float64) bool {
-	hold, alone := make([]bool, len(spins)), make([]bool, len(spins))
+// spinRun is the run of windows that hold all conditions.
+func (s *search) spinRun(st *stall, burns []bool) (span, bool) {
+	hold, alone := make([]bool, len(burns)), make([]bool, len(burns))
 	for i := range hold {
-		crowd := st.waiting[i] > busy[i] || st.failed[i] >= s.rules.of(common, "stall_failed_per_s") || st.queue[i] >= s.rules.of(common, "stall_queue")
-		hold[i] = spins[i] && st.less[i] && st.wanted[i] && (crowd || st.lates[i] >= s.rules.of(common, "stall_latency_ratio"))
-		alone[i] = spins[i] && st.done[i] == 0 && st.unserved[i] && crowd
+		crowd := st.waiting[i] > math.Ceil(st.cores[i]-0.1) || st.failed[i] >= s.rules.of(common, "stall_failed_per_s") || st.queue[i] >= s.rules.of(common, "stall_queue")
+		hold[i] = burns[i] && st.less[i] && st.wanted[i] && (crowd || st.lates[i] >= s.rules.of(common, "stall_latency_ratio"))
+		alone[i] = burns[i] && st.done[i] == 0 && st.unserved[i] && crowd
 	}
-	run, ok := longest(hold, int(s.rules.of(Spin, "min_windows")))
-	if !ok {
-		if run, ok = longest(alone, int(s.rules.of(Spin, "min_windows_alone"))); !ok {
-			return false
-		}
+	if run, ok := longest(hold, int(s.rules.of(Spin, "min_windows"))); ok {
+		return run, ok
 	}
-	s.add(s.spinFinding(st, t, run))
-	return true
+	return longest(alone, int(s.rules.of(Spin, "min_windows_alone")))
 }
 
-func (s *search) spinFinding(st *stall, t *Thread, run span) Finding {
-	a := st.activity
-	subject := s.subject(a)
-	subject.Type, subject.PID, subject.TID = "thread", t.PID, t.TID
-	subject.Name = fmt.Sprintf("%s thread %d (%s)", subject.Name, t.TID, t.Comm)
-	f := s.finding(Spin, subject, run)
+// spinEvidence is the CPU that is burnt; t is nil if no thread of its own does it.
+func (s *search) spinEvidence(a *activity, t *Thread, run span) []Evidence {
+	least := s.rules.of(Spin, "min_busy")
+	if t == nil {
+		cores := a.cores.over(run)
+		return []Evidence{fact("on_cpu_cores", cores, "%.2f CPUs busy, in slices of milliseconds%s", cores, s.busiest(a, run)).held(least, nan)}
+	}
 	on, voluntary := blank(len(t.Windows)), blank(len(t.Windows))
 	for i := range t.Windows {
 		on[i] = float64(t.Windows[i].OnCPUNs) / float64(s.in.WindowNs)
 		voluntary[i] = float64(t.Windows[i].Voluntary) / float64(s.in.WindowNs) * 1e9
 	}
-	f.Evidence = append(f.Evidence,
-		fact("thread_busy", on.over(run), "the thread has a CPU for %s of the time", share(on.over(run))).held(s.rules.of(Spin, "min_busy"), nan),
-		fact("voluntary_per_s", voluntary.over(run), "and waits for something %.1f times a second", voluntary.over(run)).held(s.rules.of(Spin, "max_voluntary_per_s"), nan))
-	f.Evidence = append(f.Evidence, s.stallEvidence(st, run)...)
+	return []Evidence{
+		fact("thread_busy", on.over(run), "thread %d (%s) has a CPU for %s of the time", t.TID, t.Comm, share(on.over(run))).held(least, nan),
+		fact("voluntary_per_s", voluntary.over(run), "and waits for something %.1f times a second", voluntary.over(run)).held(s.rules.of(Spin, "max_voluntary_per_s"), nan),
+	}
+}
+
+func (s *search) spinFinding(st *stall, t *Thread, run span) Finding {
+	a := st.activity
+	subject, command := s.subject(a), fmt.Sprint("top -H -p ", s.subject(a).PID)
+	if t != nil {
+		subject.Type, subject.PID, subject.TID = "thread", t.PID, t.TID
+		subject.Name = fmt.Sprintf("%s thread %d (%s)", subject.Name, t.TID, t.Comm)
+		command = fmt.Sprint("perf top -t ", t.TID)
+	} else if subject.PID == 0 {
+		command = "top -H"
+	}
+	f := s.finding(Spin, subject, run)
+	f.Evidence = append(s.spinEvidence(a, t, run), s.stallEvidence(st, run)...)
 	f.CounterEvidence = s.stallCounter(st, run)
 	f.Reference = "none: thresholds alone"
 	if st.holds(st.less, run) {
@@ -118,7 +142,7 @@ func (s *search) spinFinding(st *stall, t *Thread, run span) Finding {
 	f.Confidence = confidence(len(f.Evidence)-2, len(f.CounterEvidence), st.costRef)
 	f.Title = fmt.Sprintf("%s burns a CPU while requests wait for %s", f.Subject.Name, a.Service)
 	f.Alternative = "a long computation that a request asked for: then its answer comes, and the stacks change with its progress"
-	f.NextStep = fmt.Sprintf("perf top -t %d, or the on-CPU flame graph of %s in the report: one hot loop without system calls is a spin", t.TID, a.Service)
+	f.NextStep = command + ", or the on-CPU flame graph of " + a.Service + " in the report: one hot loop without system calls is a spin"
 	f.Coverage = a.within(run)
 	return f
 }
