@@ -145,6 +145,7 @@ func (w *Writer) addSinks() {
 		newSink[IO](w, nil),
 		newSink[Syscall](w, nil),
 		newSink[Memory](w, nil),
+		newSink[Limit](w, nil),
 		newSink[Loss](w, nil),
 		newSink[Self](w, nil),
 		newSink[Mark](w, nil),

@@ -297,6 +297,8 @@ func (j *joiner) wanted(row any) bool {
 		end = r.EndNs - 1
 	case *Memory:
 		end = r.TsNs
+	case *Limit:
+		end = r.EndNs
 	case *Loss:
 		end = r.EndNs
 	case *Self:

@@ -58,6 +58,7 @@ func TestRoundTripOfEveryTable(t *testing.T) {
 		roundTrip[AcceptQueue](t, n)
 		roundTrip[Syscall](t, n)
 		roundTrip[Memory](t, n)
+		roundTrip[Limit](t, n)
 	}
 }
 

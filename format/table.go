@@ -9,7 +9,7 @@ import (
 // Row is any row of a capture.
 type Row interface {
 	Exchange | Socket | Proc | Loss | Self | Mark | Process | Listener | Container | Interface | Config |
-		Interval | Wake | OffCPU | OnCPU | Stack | Frame | IO | Disk | Mount | NetEvent | AcceptQueue | Syscall | Memory
+		Interval | Wake | OffCPU | OnCPU | Stack | Frame | IO | Disk | Mount | NetEvent | AcceptQueue | Syscall | Memory | Limit
 }
 
 // kind is the physical type of a column.
@@ -53,6 +53,7 @@ var tables = []*table{
 	newTable[IO]("events", "ios"),
 	newTable[Syscall]("events", "syscalls"),
 	newTable[Memory]("events", "memory"),
+	newTable[Limit]("events", "limits"),
 	newTable[Loss]("events", "losses"),
 	newTable[Self]("events", "self"),
 	newTable[Mark]("events", "marks"),

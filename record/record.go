@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"runtime/debug"
 	"slices"
@@ -424,11 +425,28 @@ func (r *recorder) manifest(plan probe.Plan, host format.Host, clock format.Cloc
 	}
 	for _, name := range probe.Collectors() {
 		variants, missing := plan.Variants[name], plan.Missing[name]
+		if name == "proc" {
+			variants, missing = r.withLimits(variants, missing)
+		}
 		if len(variants)+len(missing) > 0 {
 			m.Collectors = append(m.Collectors, format.Collector{Name: name, Variants: variants, Missing: missing, Settings: plan.Settings[name]})
 		}
 	}
 	return m
+}
+
+// withLimits adds where the Provider reads limits.
+func (r *recorder) withLimits(variants, missing map[string]string) (map[string]string, map[string]string) {
+	with := func(all map[string]string, value string) map[string]string {
+		if value == "" {
+			return all
+		}
+		more := map[string]string{"limits": value}
+		maps.Copy(more, all)
+		return more
+	}
+	source, why := r.provider.LimitSources()
+	return with(variants, source), with(missing, why)
 }
 
 // settings are what the rows of a collector depend on.

@@ -279,6 +279,7 @@ func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 		format.Append(r.writer, s.Disks...),
 		format.Append(r.writer, s.Mounts...),
 		format.Append(r.writer, s.Memory...),
+		format.Append(r.writer, s.Limits...),
 	)
 }
 

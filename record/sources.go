@@ -15,6 +15,8 @@ import (
 const (
 	// scanEvery is how often /proc is looked through for what no event told.
 	scanEvery = 5 * time.Second
+	// limitsEvery is how often the counters of limits are read.
+	limitsEvery = time.Second
 	// procBatches bounds the events that wait for the Provider to look at
 	// their processes; beyond, the event's row stands alone.
 	procBatches = 64
@@ -74,6 +76,8 @@ func (r *recorder) runProvider(ctx context.Context) {
 	defer close(r.providerDone)
 	scan := time.NewTicker(scanEvery)
 	defer scan.Stop()
+	limits := time.NewTicker(limitsEvery)
+	defer limits.Stop()
 	again := make(chan struct{}, 1) // a scan that completes what was restated
 	for {
 		var s sighting
@@ -98,6 +102,11 @@ func (r *recorder) runProvider(ctx context.Context) {
 			scan.Reset(scanEvery)
 		case <-scan.C:
 			s.snapshot = r.provider.Snapshot(provider.Clock().MonotonicNs)
+		case <-limits.C:
+			if s.snapshot.Limits = r.provider.Limits(provider.Clock().MonotonicNs); len(s.snapshot.Limits) == 0 {
+				continue
+			}
+			retarget = false
 		}
 		if retarget {
 			t := r.provider.Targets()

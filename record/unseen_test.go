@@ -29,3 +29,16 @@ func TestUnseenProcessesAreCountedOnce(t *testing.T) {
 		t.Errorf("lost are %+v, want the one that came later", lost)
 	}
 }
+
+func TestSkippedLimitsAreCountedOnce(t *testing.T) {
+	var u unseen
+	for _, skipped := range []int{0, 5, 5, 7, 0} {
+		u.lookedThrough(&provider.Snapshot{Live: 10, SkippedLimits: skipped})
+	}
+	if lost := u.lost(); len(lost) != 1 || lost[0].Count != 7 || lost[0].Table != "limits" {
+		t.Errorf("lost are %+v, want seven limits", lost)
+	}
+	if lost := u.lost(); lost != nil {
+		t.Errorf("and then %+v", lost)
+	}
+}

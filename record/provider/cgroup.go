@@ -12,7 +12,7 @@ import (
 // the processes are all in the root of the v2 hierarchy, and container
 // runtimes make a memory cgroup for each container, cgroups(7).
 type hierarchy struct {
-	name  string // hierarchyV2 or hierarchyV1
+	name  string // hierarchyV2, or the controller of v1
 	mount string // its mount point, relative to the root
 	top   string // the cgroup mounted there; "/" unless a part of the hierarchy is
 	// own is where the reader's cgroup namespace begins, from which the paths of
@@ -26,32 +26,32 @@ const (
 	hierarchyV2 = "v2"
 )
 
-// findHierarchy reads the mounts of the first process, else the reader's own;
-// else it looks at the usual places.
-func findHierarchy(f *files, ownPID int) hierarchy {
+// findHierarchy finds that of a controller of v1, else v2. It reads the mounts of
+// the first process, else the reader's own; else it looks at the usual places.
+func findHierarchy(f *files, controller string, ownPID int) hierarchy {
 	for _, pid := range []string{"1", "self"} {
 		text, err := f.read("proc/"+pid+"/mountinfo", 1<<20)
 		if err != nil {
 			continue
 		}
 		seen := func(dir string) bool { return exists(f.root, dir) }
-		if h, ok := hierarchyOf(string(text), seen); ok {
+		if h, ok := hierarchyOf(string(text), controller, seen); ok {
 			return h.placed(f, ownPID)
 		}
 		// A hierarchy that is out of sight still gives the paths.
-		if h, ok := hierarchyOf(string(text), func(string) bool { return true }); ok {
+		if h, ok := hierarchyOf(string(text), controller, func(string) bool { return true }); ok {
 			return h.placed(f, ownPID)
 		}
 	}
-	if dir := "sys/fs/cgroup/memory"; exists(f.root, dir+"/cgroup.procs") {
-		return hierarchy{name: hierarchyV1, mount: dir, top: "/", own: "/"}
+	if dir := "sys/fs/cgroup/" + controller; exists(f.root, dir+"/cgroup.procs") {
+		return hierarchy{name: controller, mount: dir, top: "/", own: "/"}
 	}
 	return hierarchy{name: hierarchyV2, mount: "sys/fs/cgroup", top: "/", own: "/"}
 }
 
 // hierarchyOf chooses from the text of a mountinfo file, proc_pid_mountinfo(5),
 // among those whose mount point can be seen.
-func hierarchyOf(mountinfo string, seen func(dir string) bool) (hierarchy, bool) {
+func hierarchyOf(mountinfo, controller string, seen func(dir string) bool) (hierarchy, bool) {
 	best := hierarchy{}
 	for line := range strings.Lines(mountinfo) {
 		left, right, ok := strings.Cut(line, " - ")
@@ -63,12 +63,12 @@ func hierarchyOf(mountinfo string, seen func(dir string) bool) (hierarchy, bool)
 		switch {
 		case kind[0] == "cgroup2":
 			h.name = hierarchyV2
-		case kind[0] == "cgroup" && slices.Contains(strings.Split(kind[2], ","), hierarchyV1):
-			h.name = hierarchyV1
+		case kind[0] == "cgroup" && slices.Contains(strings.Split(kind[2], ","), controller):
+			h.name = controller
 		default:
 			continue
 		}
-		if best.name != hierarchyV1 && (best.name == "" || h.name == hierarchyV1) && fs.ValidPath(h.mount) && seen(h.mount) {
+		if best.name != controller && (best.name == "" || h.name == controller) && fs.ValidPath(h.mount) && seen(h.mount) {
 			best = h
 		}
 	}
@@ -111,7 +111,7 @@ func (h hierarchy) parseCgroup(text string) []string {
 			continue
 		}
 		p := strings.Clone(clean(parts[2])) // a part would keep the whole text in memory
-		if h.name == hierarchyV2 && parts[0] == "0" || h.name == hierarchyV1 && slices.Contains(strings.Split(parts[1], ","), h.name) {
+		if h.name == hierarchyV2 && parts[0] == "0" || h.name != hierarchyV2 && slices.Contains(strings.Split(parts[1], ","), h.name) {
 			if paths[0] = h.absolute(p); paths[0] == "" && above(p) {
 				paths = append(paths, p) // its last parts still name container and unit
 			}

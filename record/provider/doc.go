@@ -12,7 +12,9 @@
 //     events, so that a process that lives for milliseconds has a row too.
 //  4. [Provider.SetConfig] puts another configuration in force, [Watch] finds
 //     new versions of its file.
-//  5. [Provider.Targets] turns selectors into what the kernel's filter maps
+//  5. [Provider.Limits] reads, once a second, what came of the cgroups' limits of
+//     CPU time and IO that Snapshot found.
+//  6. [Provider.Targets] turns selectors into what the kernel's filter maps
 //     hold: pids, cgroup ids, ports.
 //
 // Invariants: rows are sorted and their text is valid UTF-8 without control

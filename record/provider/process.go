@@ -25,8 +25,9 @@ type process struct {
 	kernel  bool   // a kernel thread
 	program string // name of its executable or script
 	// line is the command line as it is, for rules; row has it without secrets.
-	line string
-	unit string // systemd unit
+	line  string
+	unit  string // systemd unit
+	place place  // in the hierarchies that limit it
 	// rssPages is its resident memory at the last scan.
 	rssPages int64
 	scans    int  // that saw it, up to now
@@ -101,6 +102,7 @@ func (p *Provider) read(e *process, pid int32, stat procStat) bool {
 		return false
 	}
 	paths := p.hierarchy.parseCgroup(string(cgroup))
+	place := p.limits.placeOf(p.hierarchy, paths[0], string(cgroup))
 	cmdline, err := p.files.read(dir+"/cmdline", maxCmdline+1)
 	if err != nil && !errors.Is(err, fs.ErrPermission) {
 		return false
@@ -123,7 +125,7 @@ func (p *Provider) read(e *process, pid int32, stat procStat) bool {
 		e.scanned, e.sockets, e.fresh = false, nil, true
 	}
 	e.ticks, e.image = stat.startTicks, stat.image
-	e.line = line
+	e.line, e.place = line, place
 	e.program = executableName(r.Exe, r.Comm, stored)
 	p.locate(e, &r, paths)
 	e.set(func(row *row) { *row = r })

@@ -63,6 +63,7 @@ type Provider struct {
 	interfaces *interfaces
 	mounts     mounts
 	disks      disks
+	limits     limits
 	scans      int
 	skipped    int // since the last snapshot
 }
@@ -82,7 +83,7 @@ func New(o Options) (*Provider, error) {
 	f := &files{root: o.Root}
 	p := &Provider{
 		files: f, config: o.Config, selectors: o.Selectors, bootOffset: o.BootOffsetNs,
-		hierarchy: findHierarchy(f, o.OwnPID), processes: map[int32]*process{},
+		hierarchy: findHierarchy(f, hierarchyV1, o.OwnPID), limits: newLimits(f, o.OwnPID), processes: map[int32]*process{},
 		containers: newContainers(f), listeners: newListeners(), interfaces: newInterfaces(),
 	}
 	if p.bootOffset == 0 {
@@ -129,6 +130,10 @@ type Snapshot struct {
 	// Memory holds a row for each of the largest target processes, by PID,
 	// then one for each of their cgroups, by path; whether changed or not.
 	Memory []format.Memory
+	// Limits tells how far limits were used since the last look, by cgroup.
+	// SkippedLimits of them were not looked at because there were too many.
+	Limits        []format.Limit
+	SkippedLimits int
 	// Live counts the processes there were, Skipped those not remembered
 	// because there were more than MaxProcesses, Unreadable those of whom
 	// /proc refused the program or the namespaces.
@@ -158,11 +163,13 @@ func (p *Provider) Snapshot(tsNs int64) Snapshot {
 		}
 	}
 	s.Memory = p.memory(tsNs, sorted)
+	p.scanLimits(sorted)
+	s.Limits, s.SkippedLimits = p.limits.look(p.files, tsNs), p.limits.skipped
 	return s
 }
 
 // Restate returns all rows that are known, for a file that has none of them. It
-// does not look at the host: memory is left out.
+// does not look at the host: memory is left out, and the next look tells limits.
 func (p *Provider) Restate(tsNs int64) Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -180,6 +187,7 @@ func (p *Provider) Restate(tsNs int64) Snapshot {
 	}
 	p.disks.restate()
 	p.mounts.restate()
+	p.limits.restate()
 	return p.take(tsNs, p.sorted())
 }
 
