@@ -25,7 +25,7 @@ STARTS    ?= 500
 SOAK      ?= 1h
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # What runs on every platform; the recorder is for Linux.
-PORTABLE  := ./format/... ./analyze/... ./reports/... ./cmd/...
+PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/...
 
 # Packages whose tests record what the machine does: these run one at a time,
 # and nothing beside them.

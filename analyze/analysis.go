@@ -90,6 +90,7 @@ type Capture struct {
 	Arch        string           `json:"arch"`
 	CPUs        int              `json:"cpus"`
 	KmonVersion string           `json:"kmon_version"`
+	Synthetic   string           `json:"synthetic,omitempty"` // how it was made; absent: it is a recording
 	StartNs     int64            `json:"start_ns"`
 	DurationNs  int64            `json:"duration_ns"`
 	StopReason  string           `json:"stop_reason"` // "" : the file was cut

@@ -133,8 +133,8 @@ func (r *run) describeCaptures(coverage coverages) []Capture {
 		out := Capture{
 			File: r.label(c), SHA256: r.hashes[i], Parts: r.partFiles[i], Gaps: gaps(c),
 			Host: host.Name, Kernel: host.Kernel, OS: host.OS, Arch: host.Arch, CPUs: host.CPUs,
-			KmonVersion: c.Manifest.KmonVersion,
-			StartNs:     c.StartNs + c.OffsetNs, DurationNs: c.EndNs - c.StartNs,
+			KmonVersion: c.Manifest.KmonVersion, Synthetic: c.Manifest.Synthetic,
+			StartNs: c.StartNs + c.OffsetNs, DurationNs: c.EndNs - c.StartNs,
 			Collectors: collectors(c), Coverage: coverage[i],
 			Clock:    clock(c),
 			Problems: c.Problems(), Rows: c.Rows, Recorder: recorder(c),

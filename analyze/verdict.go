@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"kmon/analyze/replay"
 	"kmon/analyze/topology"
 )
 
@@ -24,6 +25,9 @@ const (
 func (r *run) verdict(a *Analysis) string {
 	clauses := r.missing(a)
 	complete := len(clauses) == 0
+	if slices.ContainsFunc(r.captures, func(c *replay.Capture) bool { return c.Manifest.Synthetic != "" }) {
+		clauses = append([]string{"no recording, but made by a program"}, clauses...)
+	}
 	clauses = append(clauses, r.traffic(a))
 	if s := slowest(a.Services); s != nil {
 		clauses = append(clauses, fmt.Sprintf("slowest: %s (p99 %s)", s.Name, duration(s.Latency.P99)))
@@ -217,6 +221,9 @@ func (r *run) warnings(a *Analysis) []string {
 	warn := func(text string, args ...any) { list = append(list, fmt.Sprintf(text, args...)) }
 	for i, c := range r.captures {
 		file := a.Captures[i].File
+		if c.Manifest.Synthetic != "" {
+			warn("%s is no recording: %s", file, c.Manifest.Synthetic)
+		}
 		list = append(list, r.gapWarnings(c, file)...)
 		if c.Final == nil {
 			warn("%s has no orderly end: the recorder was stopped hard, is still recording, or the file was cut; its last moments are missing", file)

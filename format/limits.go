@@ -26,6 +26,7 @@ const (
 	maxEntryNameLen = 256
 
 	maxCollectors     = 64   // in manifest.json; there are six
+	maxSynthetic      = 4096 // bytes in manifest.json; what is longer is cut
 	maxCollectorFacts = 4096 // variants, missing indicators or settings of one
 )
 

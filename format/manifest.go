@@ -1,6 +1,9 @@
 package format
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Manifest is manifest.json, the first entry of a capture: what was recorded,
 // where, with which means. It is written before the first event.
@@ -15,6 +18,9 @@ type Manifest struct {
 	Options       map[string]string `json:"options"` // the recorder's options that differ from their default
 	CommandLine   []string          `json:"command_line"`
 	Recording     *RecordingPart    `json:"recording,omitempty"` // nil: the capture is the whole recording
+	// Synthetic says how the capture was made by a program that recorded nothing,
+	// as kmon gen; "": it is a recording.
+	Synthetic string `json:"synthetic,omitempty"`
 }
 
 // RecordingPart says which part of a recording of several files a capture is,
@@ -70,6 +76,9 @@ type Collector struct {
 // bound leaves out what no recorder writes in such numbers, since what tells of
 // collectors tells of each. It says what there was too much of; "" nothing.
 func (m *Manifest) bound() (tooMany string) {
+	if len(m.Synthetic) > maxSynthetic {
+		m.Synthetic = strings.ToValidUTF8(m.Synthetic[:maxSynthetic], "")
+	}
 	if n := len(m.Collectors); n > maxCollectors {
 		m.Collectors = nil
 		return fmt.Sprintf("%d collectors", n)

@@ -193,6 +193,9 @@ func (in info) write(w io.Writer, p palette) error {
 	}
 	m := in.Manifest
 	line("capture", "%s, %s, format %d, by kmon %s", in.files(), reports.BytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
+	if m.Synthetic != "" {
+		line("synthetic", "%s", m.Synthetic)
+	}
 	line("host", "%s, %s", known(m.Host.Name), hostText(m.Host))
 	line("recorded", "%s", in.when())
 	if moved := max(in.ClockMovedNs, -in.ClockMovedNs); moved >= clockMovedNs {
