@@ -253,17 +253,34 @@ func carry(change []float64, i int, r *Requests, windowNs int64) {
 	})
 }
 
-// norm is what a series of an instance is held against: the same service in the
-// healthy capture, else its own quiet windows; with peers, those come before.
-func (s *search) norm(a *activity, pick func(*activity) series, peers bool) Reference {
+// measure is a series that activities are compared by.
+type measure struct {
+	name string
+	of   func(*activity) series
+	// peers: replicas have the same. Without it a balancer decides how much.
+	peers bool
+}
+
+var (
+	costMeasure    = measure{"cost", func(a *activity) series { return a.cost }, true}
+	gapMeasure     = measure{"gap", func(a *activity) series { return a.gap }, true}
+	latencyMeasure = measure{"latency", func(a *activity) series { return a.latency }, true}
+	loadMeasure    = measure{"received", func(a *activity) series { return a.received }, false}
+	waitingMeasure = measure{"waiting", func(a *activity) series { return a.waiting }, false}
+	failedMeasure  = measure{"failed", func(a *activity) series { return a.failed }, false}
+)
+
+// norm is what a measure of an instance is held against: the same service in the
+// healthy capture, else its replicas, else its own quiet windows.
+func (s *search) norm(a *activity, m measure) Reference {
 	now, healthy := s.activities()
 	least := int(s.rules.of(common, "min_reference"))
 	var same, all []float64
 	for i := range healthy {
 		if h := &healthy[i]; h.Service == a.Service {
-			all = append(all, pick(h).known()...)
+			all = append(all, m.of(h).known()...)
 			if h.Name == a.Name {
-				same = append(same, pick(h).known()...)
+				same = append(same, m.of(h).known()...)
 			}
 		}
 	}
@@ -274,14 +291,34 @@ func (s *search) norm(a *activity, pick func(*activity) series, peers bool) Refe
 	}
 	var others []float64
 	for i := range now {
-		if o := &now[i]; peers && o.Service == a.Service && o.index != a.index {
-			others = append(others, median(pick(o).known()))
+		if o := &now[i]; m.peers && o.Service == a.Service && o.index != a.index {
+			others = append(others, s.typical(o, m))
 		}
 	}
 	if r := referenceOf(FromPeers, others); r.N >= least {
 		return r
 	}
-	return s.quietOf(pick(a))
+	return s.quietOf(m.of(a))
+}
+
+// typical is the median of a measure of the capture's instance, kept: each of many
+// replicas asks for it.
+func (s *search) typical(a *activity, m measure) float64 {
+	key := typicalKey{a.index, m.name}
+	v, ok := s.medians[key]
+	if !ok {
+		v = median(m.of(a).known())
+		if s.medians == nil {
+			s.medians = map[typicalKey]float64{}
+		}
+		s.medians[key] = v
+	}
+	return v
+}
+
+type typicalKey struct {
+	instance int
+	measure  string
 }
 
 // ratios is a series in units of a reference; without one, NaN throughout.

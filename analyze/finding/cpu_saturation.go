@@ -110,7 +110,7 @@ func (s *search) lateOn(node int, run span) []Evidence {
 		if a.Node != node {
 			continue
 		}
-		r := s.norm(a, func(a *activity) series { return a.latency }, false)
+		r := s.norm(a, latencyMeasure)
 		v, least := a.latency.over(run), s.rules.of(CPUSaturation, "late_ratio")
 		if r.ratio(v) >= least {
 			list = append(list, fact("latency_p50_ns", v, "answers of %s take %s, %.1f times the %s of %s", instanceName(a.Instance), timeText(v), r.ratio(v), timeText(r.Median), r.Source).held(least*r.Median, r.Median))

@@ -33,7 +33,8 @@ type search struct {
 	checks   map[Kind]*Check
 
 	active, activeBefore []activity // see activities
-	repeated             []string   // services that are asked again and again
+	medians              map[typicalKey]float64
+	repeated             []string // services that are asked again and again
 }
 
 // Find runs all rules over in. baseline is the same of a healthy capture, nil

@@ -23,12 +23,12 @@ type stall struct {
 func (s *search) stallOf(a *activity) *stall {
 	n := len(s.in.Windows)
 	st := &stall{activity: a, less: make([]bool, n), none: make([]bool, n), wanted: make([]bool, n), unserved: make([]bool, n)}
-	st.costRef = s.norm(a, func(a *activity) series { return a.cost }, true)
-	st.gapRef = s.norm(a, func(a *activity) series { return a.gap }, true)
-	st.loadRef = s.norm(a, func(a *activity) series { return a.received }, false)
-	st.lateRef = s.norm(a, func(a *activity) series { return a.latency }, true)
-	st.waitingRef = s.norm(a, func(a *activity) series { return a.waiting }, false)
-	st.failedRef = s.norm(a, func(a *activity) series { return a.failed }, false)
+	st.costRef = s.norm(a, costMeasure)
+	st.gapRef = s.norm(a, gapMeasure)
+	st.loadRef = s.norm(a, loadMeasure)
+	st.lateRef = s.norm(a, latencyMeasure)
+	st.waitingRef = s.norm(a, waitingMeasure)
+	st.failedRef = s.norm(a, failedMeasure)
 	if st.gapRef.Median > float64(s.in.WindowNs)/s.rules.of(common, "stall_min_answers") {
 		st.costRef, st.gapRef = Reference{}, Reference{} // it hardly ever has anything to do
 	}
