@@ -218,11 +218,30 @@ func (c *capture) wakes(fromNs int64) {
 // second writes what a recorder writes once a second.
 func (c *capture) second() bool {
 	c.writeLosses()
+	c.limits()
 	c.self()
 	if err := c.writer.Tick(c.now()); err != nil {
 		c.node.w.fail(err)
 	}
 	return true
+}
+
+// limits writes what came of the limits of the last second.
+func (c *capture) limits() {
+	for _, p := range c.node.processes {
+		row := format.Limit{StartNs: c.now() - 1e9, EndNs: c.now(), Cgroup: p.cgroup(), SetBy: p.cgroup()}
+		if q := p.quota; q != nil {
+			cpu := row
+			cpu.QuotaNs, cpu.PeriodNs, cpu.Periods, cpu.ThrottledPeriods, cpu.ThrottledNs = q.perPeriodNs, quotaPeriodNs, q.periods, q.throttled, q.throttledNs
+			q.periods, q.throttled, q.throttledNs = 0, 0, 0
+			add(c, cpu)
+		}
+		if p.readEveryNs > 0 {
+			row.DeviceID, row.ReadsPerS, row.Reads, row.ReadBytes = diskID, max(1, 1e9/p.readEveryNs), p.reads, p.readBytes
+			add(c, row)
+		}
+		p.reads, p.readBytes = 0, 0
+	}
 }
 
 func (c *capture) self() {

@@ -30,8 +30,9 @@ type burst struct {
 // quota is the CPU time that a process may take in a period.
 type quota struct {
 	perPeriodNs, usedNs int64
-	throttledNs         int64
-	periods, throttled  int64 // counted since the recording's start
+	spentNs             int64 // when nothing was left of it
+	// In the current second.
+	periods, throttled, throttledNs int64
 }
 
 // quotaPeriodNs is the kernel's default (cpu.max).
@@ -114,7 +115,7 @@ func (n *node) slice(c *cpu, b *burst) {
 		n.capture.sample(c, b, startNs)
 		b.leftNs -= ns
 		if q := b.thread.process.quota; q != nil {
-			q.usedNs += ns
+			q.use(n.w, ns)
 		}
 		n.sliced(c, b)
 	})
@@ -153,6 +154,14 @@ func (n *node) count(c *cpu) {
 	account.slices += (b.voluntary + b.involuntary) * ns / 1e9
 }
 
+// use takes CPU time from a quota.
+func (q *quota) use(w *world, ns int64) {
+	if q.usedNs < q.perPeriodNs && q.usedNs+ns >= q.perPeriodNs {
+		q.spentNs = w.nowNs
+	}
+	q.usedNs += ns
+}
+
 // limit gives a process a quota of CPU time, until end is called.
 func (p *process) limit(w *world, cores float64) (end func()) {
 	q := &quota{perPeriodNs: max(int64(cores*float64(quotaPeriodNs)), ms/2)}
@@ -162,9 +171,11 @@ func (p *process) limit(w *world, cores float64) (end func()) {
 			return false
 		}
 		q.periods++
-		if q.usedNs >= q.perPeriodNs {
+		if held := min(len(p.parked), cpusPerNode); held > 0 {
 			q.throttled++
+			q.throttledNs += int64(held) * (w.nowNs - q.spentNs)
 		}
+		q.spentNs = w.nowNs
 		q.usedNs = max(q.usedNs-q.perPeriodNs, 0)
 		p.release()
 		return true

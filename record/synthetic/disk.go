@@ -36,17 +36,21 @@ func newDisk(n *node) *disk { return &disk{node: n, factor: 1, level: level{fact
 // which nobody sees on the disk.
 func (d *disk) submit(r *access) {
 	w, p := d.node.w, r.thread.process
-	if p.ioEveryNs == 0 {
+	if p.readEveryNs == 0 || r.op != format.OperationRead {
 		d.accept(r)
 		return
 	}
-	at := max(w.nowNs, p.ioNextNs)
-	p.ioNextNs = at + p.ioEveryNs
+	at := max(w.nowNs, p.readNextNs)
+	p.readNextNs = at + p.readEveryNs
 	w.after(at-w.nowNs, func() { d.accept(r) })
 }
 
 func (d *disk) accept(r *access) {
 	r.startNs = d.node.w.nowNs
+	if p := r.thread.process; r.op == format.OperationRead {
+		p.reads++
+		p.readBytes += r.bytes
+	}
 	if d.busy == diskDepth {
 		d.waiting = append(d.waiting, r)
 		return

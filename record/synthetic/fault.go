@@ -40,7 +40,7 @@ var Kinds = []Kind{
 	{"overload", "clients ask SIZE times what the services can do", ""},
 	{"cpu-saturation", "SIZE busy threads a CPU beside the services of a node", "node"},
 	{"cpu-throttling", "an instance has 1/SIZE of the CPU it needs", "node service"},
-	{"io-limit", "an instance has 1/SIZE of the IO it needs", "node service"},
+	{"io-limit", "an instance has 1/SIZE of the reads it needs", "node service"},
 	{"listen-overflow", "an instance accepts nobody at times, and SIZE × 10 connections a second are turned away", "node service"},
 	{"retransmission", "SIZE percent of the packets from and to a node are lost", "node"},
 }

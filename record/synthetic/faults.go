@@ -131,8 +131,8 @@ func (w *world) begin(f *Fault, n, peer *node, s *service, i *instance) (end fun
 	case "cpu-throttling":
 		return i.process.limit(w, w.coresOf(i)/f.Size)
 	case "io-limit":
-		i.process.ioEveryNs = int64(1e9 * f.Size / w.iosOf(i))
-		return func() { i.process.ioEveryNs = 0 }
+		i.process.readEveryNs = int64(1e9 * f.Size / w.readsOf(i))
+		return func() { i.process.readEveryNs = 0 }
 	case "listen-overflow":
 		return i.overflow(f.Size)
 	case "retransmission":
@@ -228,8 +228,8 @@ func (w *world) coresOf(i *instance) float64 {
 	return w.s.Rate * w.s.Graph.perEntry()[s.number] * float64(s.spec.CPU) * w.scale / 1e9 / float64(s.spec.Replicas)
 }
 
-// iosOf is how many IOs a second it asks for then.
-func (w *world) iosOf(i *instance) float64 {
+// readsOf is how many reads a second it asks for then.
+func (w *world) readsOf(i *instance) float64 {
 	s := i.service
-	return w.s.Rate * w.s.Graph.perEntry()[s.number] * (s.spec.Reads + s.spec.Writes) / float64(s.spec.Replicas)
+	return w.s.Rate * w.s.Graph.perEntry()[s.number] * s.spec.Reads / float64(s.spec.Replicas)
 }

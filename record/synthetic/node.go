@@ -59,19 +59,21 @@ func (n *node) port() int32 {
 
 // process is a process; exe "" is one of the kernel's threads.
 type process struct {
-	node       *node
-	pid        int32
-	startNs    int64
-	comm, exe  string
-	service    string
-	instance   string
-	threads    []*thread
-	quota      *quota
-	paused     bool
-	parked     []*burst
-	ioEveryNs  int64 // least time between two IOs, by its cgroup's limit; 0: none
-	ioNextNs   int64
-	collectors []*thread // of garbage
+	node      *node
+	pid       int32
+	startNs   int64
+	comm, exe string
+	service   string
+	instance  string
+	threads   []*thread
+	quota     *quota
+	paused    bool
+	parked    []*burst
+	// Of reads, by its cgroup's limit: the least time between two, 0 without one;
+	// when the next may be; and what was read in the current second.
+	readEveryNs, readNextNs int64
+	reads, readBytes        int64
+	collectors              []*thread // of garbage
 }
 
 // process makes one that runs from now on.
@@ -125,3 +127,10 @@ func (t *thread) wake() {
 
 // account is what a thread did on CPUs in the current interval.
 type account struct{ onCPUNs, runQueueNs, slices, voluntary, involuntary int64 }
+
+func (p *process) cgroup() string {
+	if p.service == "" {
+		return ""
+	}
+	return "/kubepods/" + p.instance
+}

@@ -34,7 +34,7 @@ func (c *capture) process(p *process) {
 		Service: p.service, ServiceSource: "kubernetes", Instance: p.instance,
 	}
 	if p.service != "" {
-		row.Cmdline, row.Cgroup = p.exe, "/kubepods/"+p.instance
+		row.Cmdline, row.Cgroup = p.exe, p.cgroup()
 	} else {
 		row.ParentPID, row.Service, row.ServiceSource = 2, "kernel", "executable"
 	}

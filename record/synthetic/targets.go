@@ -43,7 +43,7 @@ func (w *world) nodeOf(number int, kind string) *node {
 func (w *world) victim(f *Fault) (*instance, error) {
 	var fit []*instance
 	for _, s := range w.services {
-		if f.Service != "" && s.spec.Name != f.Service || f.Kind == "io-limit" && !usesDisk(s) {
+		if f.Service != "" && s.spec.Name != f.Service || f.Kind == "io-limit" && s.spec.Reads == 0 {
 			continue
 		}
 		for _, i := range s.instances {
