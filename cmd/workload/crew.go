@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"time"
 )
 
@@ -90,6 +91,7 @@ type crew struct {
 	dir      string
 	limit    time.Duration
 	children []*child
+	through  []string // the command line that the next children are started by
 }
 
 type child struct {
@@ -129,7 +131,8 @@ func (c *crew) start(name, role string, config any, files ...*os.File) (*child, 
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(exe, childVerb, role, c.limit.String(), string(text))
+	args := append(slices.Clone(c.through), exe, childVerb, role, c.limit.String(), string(text))
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), childEnv+"=1")
 	cmd.Stderr = os.Stderr
 	cmd.ExtraFiles = files

@@ -17,15 +17,14 @@ import (
 type scene struct {
 	summary string
 	client  faultClient
-	servers []faultServer // callees before callers; the client asks the last, or all replicas
+	servers []faultServer // callees before callers; the client asks the last, or all where none calls another
 	// subject is the index in servers of the one that is at fault.
 	subject int
+	// apart has each server on a network namespace of its own.
+	apart bool
 	// befall brings a fault that no server brings on itself; nil: none.
 	befall func(s *stage) (bring, mend func() error, err error)
 }
-
-// replica is the name of servers that the client asks in turn.
-const replica = "replica"
 
 func scenes() map[string]scene {
 	ms := time.Millisecond
@@ -37,7 +36,7 @@ func scenes() map[string]scene {
 	working.Work, working.Sleep, working.Workers = 4*ms, 0, 4
 	flood := faultClient{Rate: 100, LateRate: 700, Connections: 48, Timeout: 10 * time.Second}
 	patient := faultClient{Rate: 60, Connections: 16, Timeout: 10 * time.Second}
-	mirror := faultServer{Name: replica, Sleep: 5 * ms}
+	mirror := faultServer{Name: "replica", Sleep: 5 * ms}
 	late := mirror
 	late.Fault, late.Late = faultLate, 40*ms
 	return map[string]scene{
@@ -55,13 +54,25 @@ func scenes() map[string]scene {
 		"limit": {summary: "a quota of its cgroup leaves a service less CPU than it needs", client: patient, servers: []faultServer{working}, befall: limitCPU},
 		"busy":  {summary: "programs that compute take the CPUs from a service", client: patient, servers: []faultServer{working}, befall: burnCPUs},
 		"late":  {summary: "every answer of one of four replicas is late", client: asks, servers: []faultServer{mirror, mirror, late, mirror}, subject: 2},
+		"path": {summary: "packets of one of four replicas are late and get lost; each is in a network namespace", client: patient,
+			servers: []faultServer{mirror, mirror, mirror, mirror}, subject: 2, apart: true, befall: spoilLink},
+		"disk": {summary: "services read the --disks, one each; who throttles the first waits for \"workload: onset\" on standard error",
+			client: patient, servers: []faultServer{{Name: "store"}}},
 	}
 }
+
+// What is said when the fault begins and when all is over, for those who bring it.
+const (
+	onsetWord  = "workload: onset"
+	mendedWord = "workload: mended"
+)
 
 // faultConfig is the command line.
 type faultConfig struct {
 	kind     string
 	healthy  bool
+	apart    bool
+	disks    string
 	duration time.Duration
 }
 
@@ -76,6 +87,8 @@ func runFault(ctx context.Context, out io.Writer, args []string) error {
 	}
 	flags.StringVar(&config.kind, "kind", "", text)
 	flags.BoolVar(&config.healthy, "healthy", false, "the same load without the fault")
+	flags.BoolVar(&config.apart, "apart", false, "each server in a network namespace of its own, which root makes with ip(8)")
+	flags.StringVar(&config.disks, "disks", "", "`PATHS` of disks or files to read, separated by commas, for --kind disk")
 	flags.DurationVar(&config.duration, "duration", 60*time.Second, "how long requests are sent; the fault begins after half of it")
 	if err := flags.parse(args); err != nil {
 		return err
@@ -84,6 +97,15 @@ func runFault(ctx context.Context, out io.Writer, args []string) error {
 	if !ok {
 		return fmt.Errorf("workload fault: --kind is one of %s", strings.Join(slices.Sorted(maps.Keys(all)), ", "))
 	}
+	if config.disks == "" && config.kind == "disk" {
+		return errors.New("workload fault: --kind disk needs --disks")
+	}
+	for i, path := range strings.Split(config.disks, ",") {
+		if config.disks != "" {
+			scene.servers = append(scene.servers[:i:i], faultServer{Name: scene.servers[0].Name, Disk: path})
+		}
+	}
+	scene.apart = scene.apart || config.apart
 	truth, err := config.play(ctx, scene, flags.limit)
 	if err != nil {
 		return fmt.Errorf("workload fault: %s: %w", config.kind, err)
@@ -94,17 +116,23 @@ func runFault(ctx context.Context, out io.Writer, args []string) error {
 // stage is a scene while it is played.
 type stage struct {
 	crew      *crew
+	scene     scene
 	servers   []*child
 	addresses []string
+	networks  []network // of the servers, where they are apart
 	subject   *child
 }
 
-func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration) (*Truth, error) {
+func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration) (truth *Truth, err error) {
 	crew, err := newCrew(limit)
 	if err != nil {
 		return nil, err
 	}
-	defer crew.close()
+	stage := &stage{crew: crew, scene: scene}
+	defer func() {
+		crew.close()
+		err = errors.Join(err, stage.close())
+	}()
 	began := time.Now()
 	end := began.Add(c.duration)
 	fault := Fault{Kind: c.kind, Healthy: c.healthy, OnsetUnixNs: began.Add(c.duration / 2).UnixNano(), EndUnixNs: end.UnixNano()}
@@ -112,12 +140,11 @@ func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration)
 	if c.healthy {
 		onset = end.Add(time.Hour).UnixNano()
 	}
-	stage, err := setStage(crew, scene, onset)
-	if err != nil {
+	if err := stage.set(onset); err != nil {
 		return nil, err
 	}
 	fault.Service, fault.PID = stage.subject.name, stage.subject.cmd.Process.Pid
-	truth := &Truth{Load: "fault", StartUnixNs: began.UnixNano(), Fault: &fault}
+	truth = &Truth{Load: "fault", StartUnixNs: began.UnixNano(), Fault: &fault}
 	client := scene.client
 	client.OnsetUnixNs, client.EndUnixNs = onset, end.UnixNano()
 	client.Servers, client.Server = stage.asked(), scene.servers[len(scene.servers)-1].Name
@@ -125,11 +152,12 @@ func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration)
 	if err != nil {
 		return nil, err
 	}
-	mend, err := stage.awaitOnset(ctx, scene, c.healthy, time.Unix(0, fault.OnsetUnixNs))
+	mend, err := stage.awaitOnset(ctx, c.healthy, time.Unix(0, fault.OnsetUnixNs))
 	if err != nil {
 		return nil, err
 	}
 	part, err := asking.wait(ctx)
+	fmt.Fprintln(os.Stderr, mendedWord)
 	if err := errors.Join(err, mend()); err != nil {
 		return nil, err
 	}
@@ -145,40 +173,56 @@ func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration)
 	return truth, nil
 }
 
-// setStage starts the servers.
-func setStage(crew *crew, scene scene, onset int64) (*stage, error) {
-	s := &stage{crew: crew}
+// set starts the servers.
+func (s *stage) set(onset int64) error {
 	by := map[string]string{}
-	for i, config := range scene.servers {
+	for i, config := range s.scene.servers {
 		config.OnsetUnixNs, config.Listen, config.CalleeAddress = onset, "127.0.0.1:0", by[config.Callee]
-		child, address, err := crew.serve(config.Name, "fault-server", config)
-		if err != nil {
-			return nil, err
+		if s.scene.apart {
+			n, err := newNetwork(i)
+			s.networks = append(s.networks, n)
+			if err != nil {
+				return err
+			}
+			config.Listen, s.crew.through = n.address+":0", n.enter()
 		}
+		child, address, err := s.crew.serve(config.Name, "fault-server", config)
+		if err != nil {
+			return err
+		}
+		s.crew.through = nil
 		by[config.Name] = address
 		s.servers, s.addresses = append(s.servers, child), append(s.addresses, address)
-		if i == scene.subject {
+		if i == s.scene.subject {
 			s.subject = child
 		}
 	}
-	return s, nil
+	return nil
 }
 
-// asked gives the addresses that the client asks: of all replicas, or of the
-// service that calls the others.
+// close removes the networks.
+func (s *stage) close() (err error) {
+	for _, n := range s.networks {
+		err = errors.Join(err, n.remove())
+	}
+	return err
+}
+
+// asked gives the addresses that the client asks.
 func (s *stage) asked() []string {
-	if s.servers[0].name == replica {
+	last := len(s.addresses) - 1
+	if s.scene.servers[last].Callee == "" {
 		return s.addresses
 	}
-	return s.addresses[len(s.addresses)-1:]
+	return s.addresses[last:]
 }
 
 // awaitOnset waits for the onset and brings the fault that comes from outside of
 // the servers. mend takes it away.
-func (s *stage) awaitOnset(ctx context.Context, scene scene, healthy bool, onset time.Time) (mend func() error, err error) {
+func (s *stage) awaitOnset(ctx context.Context, healthy bool, onset time.Time) (mend func() error, err error) {
 	bring, mend := func() error { return nil }, func() error { return nil }
-	if scene.befall != nil {
-		if bring, mend, err = scene.befall(s); err != nil {
+	if s.scene.befall != nil {
+		if bring, mend, err = s.scene.befall(s); err != nil {
 			return nil, err
 		}
 	}
@@ -190,7 +234,7 @@ func (s *stage) awaitOnset(ctx context.Context, scene scene, healthy bool, onset
 	if healthy {
 		return mend, nil
 	}
-	fmt.Fprintln(os.Stderr, "workload: onset")
+	fmt.Fprintln(os.Stderr, onsetWord)
 	if err := bring(); err != nil {
 		return nil, errors.Join(err, mend())
 	}

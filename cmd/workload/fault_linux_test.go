@@ -1,9 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 )
@@ -16,7 +20,18 @@ func TestFaults(t *testing.T) {
 			if kind == "limit" && os.Getuid() != 0 {
 				t.Skip("only root makes cgroups")
 			}
-			truth := play(t, "fault", "--kind", kind, "--duration", "2s")
+			args := []string{"fault", "--kind", kind, "--duration", "2s"}
+			switch kind {
+			case "path":
+				t.Skip("not every kernel has netem")
+			case "disk":
+				path := filepath.Join(t.TempDir(), "disk")
+				if err := os.WriteFile(path, make([]byte, 1<<20), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				args = append(args, "--disks", path+","+path)
+			}
+			truth := play(t, args...)
 			subject := slices.IndexFunc(truth.Services, func(s Service) bool { return s.PID == truth.Fault.PID })
 			if subject < 0 || truth.Services[subject].Name != truth.Fault.Service || truth.Fault.Healthy {
 				t.Fatalf("fault %+v of services %+v", truth.Fault, truth.Services)
@@ -24,6 +39,19 @@ func TestFaults(t *testing.T) {
 			checkFault(t, kind, truth, truth.Services[subject])
 		})
 	}
+	t.Run("apart", func(t *testing.T) {
+		t.Parallel()
+		if _, err := exec.LookPath("ip"); err != nil || os.Getuid() != 0 {
+			t.Skip("only root makes network namespaces, with ip")
+		}
+		truth := play(t, "fault", "--kind", "late", "--duration", "1s", "--apart")
+		if s := truth.Services[2]; len(truth.Services) != 4 || s.Requests == 0 || !strings.HasPrefix(s.Address, "10.77.") {
+			t.Errorf("%+v", truth.Services)
+		}
+		if left, err := filepath.Glob(fmt.Sprintf("/run/netns/workload-%d-*", os.Getpid())); err != nil || len(left) > 0 {
+			t.Errorf("left: %v, %v", left, err)
+		}
+	})
 	t.Run("healthy", func(t *testing.T) {
 		t.Parallel()
 		truth := play(t, "fault", "--kind", "spin", "--duration", "1s", "--healthy")
@@ -53,7 +81,7 @@ func checkFault(t *testing.T, kind string, truth Truth, subject Service) {
 		if late := scenes()[kind].servers[2].Late; time.Duration(subject.Latency.Max) < late {
 			t.Errorf("no answer took %v: %+v", late, subject)
 		}
-	case "overload", "limit", "busy":
+	case "overload", "limit", "busy", "disk":
 		if subject.Requests == 0 {
 			t.Errorf("nothing was answered: %+v", subject)
 		}
