@@ -43,7 +43,7 @@ func (o options) boot(ctx context.Context, m machine, files kernelFiles, trials 
 		return err
 	}
 	console := filepath.Join(dir, consoleName)
-	ended := o.emulate(ctx, m, console, "", "-kernel", files.image, "-initrd", initramfs,
+	ended := o.emulate(ctx, m, console, nil, "-kernel", files.image, "-initrd", initramfs,
 		"-drive", fmt.Sprintf("file=%s,format=raw,if=virtio,throttling.iops-total=%d", disk, diskIOPS),
 		"-drive", "file="+hand+",format=raw,if=virtio")
 	n, err := takeOut(hand, dir)
@@ -59,9 +59,9 @@ func (o options) boot(ctx context.Context, m machine, files kernelFiles, trials 
 // errCut is the end of a guest that was cut off.
 var errCut = errors.New("the power was cut")
 
-// emulate runs a guest to its end, its console in a file, or until it says a
-// word, if that is not "".
-func (o options) emulate(ctx context.Context, m machine, console, word string, args ...string) error {
+// emulate runs a guest to its end, its console in a file. Words that it says are
+// answered; the error of an answer ends it.
+func (o options) emulate(ctx context.Context, m machine, console string, answers map[string]func() error, args ...string) error {
 	file, err := os.Create(console)
 	if err != nil {
 		return err
@@ -79,8 +79,12 @@ func (o options) emulate(ctx context.Context, m machine, console, word string, a
 		"-append", "console=" + m.console + " loglevel=5 panic=-1 oops=panic",
 	}, args)...)
 	cmd.Stdout, cmd.Stderr = file, file
-	if word != "" {
-		cmd.Stdout = &ear{to: file, word: word, heard: func() { cut(errCut) }}
+	for word, answer := range answers {
+		cmd.Stdout = &ear{to: cmd.Stdout, word: word, heard: func() {
+			if err := answer(); err != nil {
+				cut(err)
+			}
+		}}
 	}
 	if err := cmd.Run(); err != nil {
 		return errors.Join(context.Cause(ctx), err)

@@ -71,6 +71,10 @@ func (t trial) check(dir, release string) *result {
 		r.fail(fmt.Errorf("exit code %s: %s", code, log))
 		return r
 	}
+	if len(t.Fault) > 0 {
+		r.fail(t.checkFault(r, path))
+		return r
+	}
 	truths, err := t.readTruths(path)
 	if err != nil {
 		r.fail(err)

@@ -21,13 +21,21 @@ import (
 // into the kernel, each after those that it needs itself.
 var moduleNames = []string{"virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci", "virtio_blk"}
 
+// faultModules are those that faults of disks and links need.
+var faultModules = []string{"loop", "veth", "sch_netem"}
+
 const moduleEnding = ".ko"
+
+// unpackedAs ends the names of directories of unpacked packages: of those that an
+// older version of this program left, other files were kept.
+const unpackedAs = "-faults"
 
 // kernelFiles is what of a kernel's package is needed to boot it.
 type kernelFiles struct {
 	release string // as uname -r tells it
 	image   string
 	modules []string
+	tools   []string // programs of this computer and their libraries
 }
 
 // fetch brings the package of a kernel and unpacks what is needed of it, which
@@ -47,7 +55,7 @@ func (k kernel) fetch(ctx context.Context, dir string) (kernelFiles, error) {
 			return err
 		}
 	}
-	unpacked := filepath.Join(dir, name)
+	unpacked := filepath.Join(dir, name+unpackedAs)
 	if _, err := os.Stat(unpacked); errors.Is(err, os.ErrNotExist) {
 		if err := bring(ctx, download, unpacked); err != nil {
 			return kernelFiles{}, fmt.Errorf("package %s: %w", name, err)
@@ -169,7 +177,7 @@ func unpack(ctx context.Context, archive *tar.Reader, dir string) error {
 		switch {
 		case strings.HasPrefix(base, "vmlinuz-"):
 			module, compressed = "vmlinuz", false
-		case !slices.Contains(moduleNames, strings.TrimSuffix(module, moduleEnding)):
+		case !slices.Contains(slices.Concat(moduleNames, faultModules), strings.TrimSuffix(module, moduleEnding)):
 			continue
 		}
 		content, err := io.ReadAll(archive)

@@ -34,8 +34,8 @@ func beGuest() {
 
 // prepare mounts what programs expect, loads the modules and starts loopback.
 func prepare() error {
-	os.Setenv("PATH", "/")    //nolint:errcheck // a valid name
-	os.Setenv("HOME", "/tmp") //nolint:errcheck // a valid name
+	os.Setenv("PATH", "/:/usr/sbin:/sbin:/usr/bin:/bin") //nolint:errcheck // a valid name
+	os.Setenv("HOME", "/tmp")                            //nolint:errcheck // a valid name
 	for _, m := range []struct{ kind, dir string }{
 		{"proc", "/proc"}, {"sysfs", "/sys"}, {"devtmpfs", "/dev"}, {"tmpfs", "/tmp"}, {"cgroup2", "/sys/fs/cgroup"},
 		{"tracefs", "/sys/kernel/tracing"}, {"bpf", "/sys/fs/bpf"}, {"securityfs", "/sys/kernel/security"},
@@ -62,7 +62,11 @@ func askTwice() error {
 
 // loadModules loads the modules that are not built into the kernel.
 func loadModules() error {
-	for _, name := range moduleNames {
+	return loadAll(moduleNames)
+}
+
+func loadAll(names []string) error {
+	for _, name := range names {
 		if err := loadModule("/" + name + moduleEnding); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("module %s: %w", name, err)
 		}
@@ -144,6 +148,9 @@ func runTrials() error {
 func (t trial) run(limit time.Duration) (err error) {
 	if t.Cut {
 		return t.recordUntilCut(limit)
+	}
+	if len(t.Fault) > 0 {
+		return t.recordFault(limit)
 	}
 	undo, err := change(t.Change)
 	if err != nil {

@@ -9,10 +9,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
-// What an initial file system holds, all at its root.
+// What an initial file system holds at its root.
 const (
 	initName     = "init"
 	kmonName     = "kmon"
@@ -47,6 +48,10 @@ func (o options) writeInitramfs(path string, p programs, files kernelFiles, tria
 	for _, module := range files.modules {
 		archive.copy(filepath.Base(module), module)
 	}
+	for _, tool := range files.tools {
+		archive.makeDirs(filepath.Dir(tool))
+		archive.copy(strings.TrimPrefix(tool, "/"), tool)
+	}
 	return errors.Join(archive.close(), buffer.Flush(), file.Close())
 }
 
@@ -69,6 +74,7 @@ func checkStatic(path string) error {
 type cpio struct {
 	w     io.Writer
 	inode int
+	dirs  map[string]bool // that are there
 	err   error
 }
 
@@ -81,13 +87,28 @@ func (c *cpio) copy(name, path string) {
 	c.add(name, content)
 }
 
-// add writes one file: a header of hexadecimal numbers, the name, the content,
-// each filled up to a multiple of four bytes.
-func (c *cpio) add(name string, content []byte) {
+// makeDirs makes a directory with those above it.
+func (c *cpio) makeDirs(dir string) {
+	if c.dirs[dir] || dir == "/" {
+		return
+	}
+	c.makeDirs(filepath.Dir(dir))
+	if c.dirs == nil {
+		c.dirs = map[string]bool{}
+	}
+	c.dirs[dir] = true
+	c.entry(strings.TrimPrefix(dir, "/"), 0o040755, nil)
+}
+
+// add writes one executable file.
+func (c *cpio) add(name string, content []byte) { c.entry(name, 0o100755, content) }
+
+// entry writes a header of hexadecimal numbers, the name, the content, each
+// filled up to a multiple of four bytes.
+func (c *cpio) entry(name string, mode int, content []byte) {
 	c.inode++
-	const regularExecutable = 0o100755
 	header := "070701"
-	for _, field := range []int{c.inode, regularExecutable, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0} {
+	for _, field := range []int{c.inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(name) + 1, 0} {
 		header += fmt.Sprintf("%08X", field)
 	}
 	c.write(fill([]byte(header + name + "\x00")))

@@ -184,8 +184,12 @@ func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
 	if k.cut {
 		return o.tryPowerCut(ctx, out, k, files, dir)
 	}
+	boot := o.boot
+	if k.faults {
+		boot = o.bootWithFaults
+	}
 	began := time.Now()
-	if err := o.boot(ctx, k.machine, files, trials, dir); err != nil {
+	if err := boot(ctx, k.machine, files, trials, dir); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "== %s: %d trials in %.0f s\n", files.release, len(trials), time.Since(began).Seconds())

@@ -14,6 +14,7 @@ type kernel struct {
 	pinned  pinned // the package where this machine's sources have none
 	trials  []trial
 	cut     bool // the power is cut in the midst of the trial
+	faults  bool // of disks and links are recorded
 }
 
 // trial is one run of kmon record in a guest.
@@ -23,6 +24,9 @@ type trial struct {
 	Change string `json:"change,omitempty"`
 	// Cut has kmon record onto a disk until the power is cut.
 	Cut bool `json:"cut,omitempty"`
+	// Fault is the command line of a load that something bad happens to. Only the
+	// services of that load are recorded.
+	Fault load `json:"fault,omitempty"`
 	// Force names the variants to use, by indicator, instead of the best.
 	Force variants `json:"force,omitempty"`
 	// Flags are further ones of kmon record.
@@ -91,6 +95,7 @@ var kernels = []kernel{
 		{Name: "clocks", Loads: clockLoads, want: variants{"send": "tp_btf:sock_send_length"}},
 	}},
 	{name: "6.12-power-cut", machine: amd64, meta: "linux-image-6.12-cloud-amd64", cut: true, trials: []trial{{Name: "power-cut", Cut: true}}},
+	{name: "6.12-faults", machine: amd64, meta: "linux-image-6.12-cloud-amd64", faults: true, trials: faultTrials},
 	{name: "6.12-arm64", machine: arm64, meta: "linux-image-6.12-cloud-arm64", trials: []trial{
 		record("best", variants{"send": "tp_btf:sock_send_length", "sweep": sweepStorage}),
 		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "sweep": sweepStorage})),

@@ -45,7 +45,7 @@ func (o options) bootUntilCut(ctx context.Context, k kernel, files kernelFiles, 
 		return "", "", err
 	}
 	console := filepath.Join(dir, consoleName)
-	err = o.emulate(ctx, k.machine, console, cutWord, "-kernel", files.image, "-initrd", initramfs,
+	err = o.emulate(ctx, k.machine, console, map[string]func() error{cutWord: func() error { return errCut }}, "-kernel", files.image, "-initrd", initramfs,
 		"-blockdev", "driver=file,node-name=disk,cache.no-flush=on,filename="+disk,
 		"-blockdev", "driver=file,node-name=log,cache.no-flush=on,filename="+log,
 		"-blockdev", "driver=blklogwrites,node-name=logged,file=disk,log=log",
