@@ -149,6 +149,13 @@ test-arm64: build guests ## try every variant on the arm64 kernels 6.1 and 6.12,
 test-faults: build guests ## cut the power, set the clock, suspend while recording, in qemu
 	dist/kernels -kernels 6.12-clocks,6.12-power-cut
 
+# Nothing else should run meanwhile: what takes the CPUs from a load is a fault, too.
+.PHONY: faults
+faults: build guests ## record real faults, here and in qemu, and hold what kmon finds against them; 25 minutes, needs root
+	go build -trimpath -o dist/record-faults ./cmd/workload/faults
+	dist/kernels -kernels 6.12-faults -limit 25m
+	dist/record-faults -guests dist/trials/6.12-faults
+
 # What runs in guests, built for their machines.
 .PHONY: guests
 guests:

@@ -29,12 +29,12 @@ type scene struct {
 func scenes() map[string]scene {
 	ms := time.Millisecond
 	ledger := faultServer{Name: "ledger", Workers: 2, Work: ms, Sleep: 4 * ms}
-	asks := faultClient{Rate: 100, Connections: 16, Timeout: time.Second}
+	asks := faultClient{Rate: 60, Connections: 16, Timeout: time.Second}
 	spinning, yielding, working := ledger, ledger, ledger
 	yielding.Fault = faultYield
 	spinning.Fault, spinning.Workers, spinning.Sleep = faultSpin, 1, 0
 	working.Work, working.Sleep, working.Workers = 4*ms, 0, 4
-	flood := faultClient{Rate: 100, LateRate: 700, Connections: 48, Timeout: 10 * time.Second}
+	flood := faultClient{Rate: 60, LateRate: 400, Connections: 48, Timeout: 10 * time.Second}
 	patient := faultClient{Rate: 60, Connections: 16, Timeout: 10 * time.Second}
 	mirror := faultServer{Name: "replica", Sleep: 5 * ms}
 	late := mirror
@@ -43,14 +43,14 @@ func scenes() map[string]scene {
 		"yield": {summary: "two threads yield to each other over try-locks while requests wait", client: asks, servers: []faultServer{yielding}},
 		"spin":  {summary: "the only thread that works spins while requests wait", client: asks, servers: []faultServer{spinning}},
 		"retry": {summary: "a slow leaf below two services that both give up early and ask again",
-			client: faultClient{Rate: 20, Connections: 24, Timeout: 500 * ms},
+			client: faultClient{Rate: 12, Connections: 16, Timeout: 500 * ms},
 			servers: []faultServer{
 				{Name: "leaf", Sleep: 5 * ms, Fault: faultLate, Late: 400 * ms},
 				{Name: "middle", Callee: "leaf", Timeout: 100 * ms, Tries: 3},
 				{Name: "front", Callee: "middle", Timeout: 200 * ms, Tries: 3},
 			}},
 		"overload": {summary: "a healthy service is asked more than its workers can do", client: flood,
-			servers: []faultServer{{Name: "ledger", Workers: 4, Work: ms, Sleep: 8 * ms}}},
+			servers: []faultServer{{Name: "ledger", Workers: 2, Work: ms, Sleep: 8 * ms}}},
 		"limit": {summary: "a quota of its cgroup leaves a service less CPU than it needs", client: patient, servers: []faultServer{working}, befall: limitCPU},
 		"busy":  {summary: "programs that compute take the CPUs from a service", client: patient, servers: []faultServer{working}, befall: burnCPUs},
 		"late":  {summary: "every answer of one of four replicas is late", client: asks, servers: []faultServer{mirror, mirror, late, mirror}, subject: 2},
@@ -61,8 +61,10 @@ func scenes() map[string]scene {
 	}
 }
 
-// What is said when the fault begins and when all is over, for those who bring it.
+// What is said when all services are there, when the fault begins and when all is
+// over, for those who record it and bring it.
 const (
+	begunWord  = "workload: begun"
 	onsetWord  = "workload: onset"
 	mendedWord = "workload: mended"
 )
@@ -152,6 +154,7 @@ func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration)
 	if err != nil {
 		return nil, err
 	}
+	fmt.Fprintln(os.Stderr, begunWord)
 	mend, err := stage.awaitOnset(ctx, c.healthy, time.Unix(0, fault.OnsetUnixNs))
 	if err != nil {
 		return nil, err

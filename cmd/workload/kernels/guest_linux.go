@@ -60,14 +60,14 @@ func askTwice() error {
 	return err
 }
 
-// loadModules loads the modules that are not built into the kernel.
+// loadModules loads the modules that are not built into the kernel, nor loaded.
 func loadModules() error {
 	return loadAll(moduleNames)
 }
 
 func loadAll(names []string) error {
 	for _, name := range names {
-		if err := loadModule("/" + name + moduleEnding); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := loadModule("/" + name + moduleEnding); err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			return fmt.Errorf("module %s: %w", name, err)
 		}
 	}

@@ -32,10 +32,6 @@ const (
 	limpingIOPS = 6
 	// faultDuration is how long a load with a fault lasts: half of it healthy.
 	faultDuration = 70 * time.Second
-	// faultSettle is what is not recorded at its beginning, faultMargin what is not
-	// in all, so that no end of a process is in the capture.
-	faultSettle = 3 * time.Second
-	faultMargin = 9 * time.Second
 	// What cmd/workload says.
 	onsetWord  = "workload: onset"
 	mendedWord = "workload: mended"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,25 +23,20 @@ func (t trial) recordFault(limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	path := filepath.Join(results, t.Name)
-	load := exec.CommandContext(ctx, "/"+workloadName, append(slices.Concat(load{"fault"}, t.Fault),
-		"-duration", faultDuration.String(), "-limit", limit.String(), "-truth", path+truthEnding)...)
-	load.Stdout, load.Stderr = os.Stdout, os.Stderr
-	if err := load.Start(); err != nil {
-		return err
-	}
-	time.Sleep(faultSettle)
 	log, err := os.Create(path + logEnding)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
-	kmon := exec.CommandContext(ctx, "/"+kmonName, "record", "-o", path+captureEnding, "-d", (faultDuration - faultMargin).String(),
-		"--service", "asker", "--service", "replica", "--service", "store")
-	kmon.Stdout, kmon.Stderr = log, log
+	args := []string{"record", "-o", path + captureEnding, "--", "/" + workloadName, "fault"}
+	kmon := exec.CommandContext(ctx, "/"+kmonName, append(append(args, t.Fault...),
+		"-duration", faultDuration.String(), "-limit", limit.String(), "-truth", path+truthEnding)...)
+	kmon.Stdout = io.MultiWriter(log, os.Stdout) // the load tells when it begins
+	kmon.Stderr = kmon.Stdout
 	failed := kmon.Run()
 	code := strconv.Itoa(kmon.ProcessState.ExitCode())
 	fmt.Printf("guest: trial %s: exit code %s (%v)\n", t.Name, code, failed)
-	return errors.Join(load.Wait(), os.WriteFile(path+codeEnding, []byte(code), 0o644))
+	return os.WriteFile(path+codeEnding, []byte(code), 0o644)
 }
 
 // makeLoop makes the loop device, above a file on the disk that will be slow, if the

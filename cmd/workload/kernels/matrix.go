@@ -24,8 +24,7 @@ type trial struct {
 	Change string `json:"change,omitempty"`
 	// Cut has kmon record onto a disk until the power is cut.
 	Cut bool `json:"cut,omitempty"`
-	// Fault is the command line of a load that something bad happens to. Only the
-	// services of that load are recorded.
+	// Fault is the command line of a load that something bad happens to.
 	Fault load `json:"fault,omitempty"`
 	// Force names the variants to use, by indicator, instead of the best.
 	Force variants `json:"force,omitempty"`
