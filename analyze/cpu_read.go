@@ -35,7 +35,9 @@ type cpuReader struct {
 func (r *cpuReader) read(ctx context.Context) error {
 	err := eachRow(ctx, r.capture, "intervals", func(row *format.Interval) {
 		if row.PID != 0 {
-			r.total.AddInterval(r.from, r.who(row.PID, row.StartNs, row.EndNs), row)
+			who := r.who(row.PID, row.StartNs, row.EndNs)
+			r.total.AddInterval(r.from, who, row)
+			r.run.gather.cpu.AddInterval(r.from, who.Party, row)
 		}
 	})
 	if err != nil {
@@ -63,10 +65,11 @@ func (r *cpuReader) read(ctx context.Context) error {
 
 // readOffCPU needs the stacks first.
 func (r *cpuReader) readOffCPU(ctx context.Context) error {
-	if !r.capture.Has("offcpu") {
+	if !r.capture.Has("offcpu") && !r.capture.Has("oncpu") {
 		return nil
 	}
 	stacks := cpu.NewStacks()
+	r.run.gather.stacks[r.capture.Index] = stacks
 	err := replay.Rows(r.capture, "frames", func(rows []format.Frame) error {
 		stacks.AddFrames(rows)
 		return ctx.Err()
@@ -86,7 +89,9 @@ func (r *cpuReader) readOffCPU(ctx context.Context) error {
 			return
 		}
 		class := stacks.Class(row.State, row.StackID, row.UserStackID)
-		r.total.AddOffCPU(r.from, r.who(row.PID, row.StartNs, row.EndNs), class, row)
+		who := r.who(row.PID, row.StartNs, row.EndNs)
+		r.total.AddOffCPU(r.from, who, class, row)
+		r.run.gather.cpu.AddOffCPU(r.from, who.Party, class, row)
 	})
 }
 

@@ -22,6 +22,7 @@ type node struct {
 	frames    []format.Frame
 	syscalls  []format.Syscall
 	memory    []format.Memory
+	samples   []format.OnCPU
 }
 
 func newNode(t *testing.T, host string) *node {
@@ -38,6 +39,7 @@ func newNode(t *testing.T, host string) *node {
 		add(t, w, n.offcpu)
 		add(t, w, n.syscalls)
 		add(t, w, n.memory)
+		add(t, w, n.samples)
 	})
 	return n
 }

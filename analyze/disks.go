@@ -26,7 +26,8 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		if trees[i], err = diskTree(c); err != nil {
 			return err
 		}
-		acc := blockio.New(i, c.OffsetNs, r.windows(), trees[i], r.diskUser(c))
+		steps := blockio.NewSteps(c.OffsetNs, r.gather.windows, trees[i])
+		acc := blockio.New(i, c.OffsetNs, r.windows(), trees[i], r.diskUser(c, steps))
 		err = replay.Rows(c, "ios", func(rows []format.IO) error {
 			acc.Add(rows)
 			return ctx.Err()
@@ -35,6 +36,8 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 			return err
 		}
 		total.Merge(acc.Partial())
+		steps.Finish()
+		r.gather.disks, r.gather.trees = append(r.gather.disks, steps), trees
 	}
 	cover, have, lost := r.coverage(), r.recorded("ios", "block"), r.lostPerWindow("ios")
 	r.remarks = append(r.remarks, r.partlyRecorded(have, "block")...)
@@ -76,10 +79,11 @@ func diskTree(c *replay.Capture) (*blockio.Tree, error) {
 }
 
 // diskUser names who asked for the IO of a capture and leaves out what the
-// filter does.
-func (r *run) diskUser(c *replay.Capture) func(*format.IO) (blockio.User, bool) {
+// filter does. The steps count all.
+func (r *run) diskUser(c *replay.Capture, steps *blockio.Steps) func(*format.IO) (blockio.User, bool) {
 	return func(io *format.IO) (blockio.User, bool) {
 		i := r.party(c, io.PID, io.StartNs)
+		steps.Add(i, io)
 		user := blockio.User{Service: r.who.list[i].Service}
 		if user.Service == kernelService {
 			user.Comm = blockio.KernelThread(c.Owners.Get(c.Owners.At(io.PID, io.StartNs)).Comm, io)

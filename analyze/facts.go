@@ -127,7 +127,7 @@ func (r *run) label(c *replay.Capture) string {
 }
 
 func (r *run) describeCaptures(coverage coverages) []Capture {
-	list := []Capture{}
+	list, peers := []Capture{}, r.clockPeers()
 	for i, c := range r.captures {
 		host := c.Manifest.Host
 		out := Capture{
@@ -139,6 +139,7 @@ func (r *run) describeCaptures(coverage coverages) []Capture {
 			Clock:    clock(c),
 			Problems: c.Problems(), Rows: c.Rows, Recorder: recorder(c),
 		}
+		out.Clock.Peers = peers[int32(i)]
 		if c.Final != nil {
 			out.StopReason = c.Final.StopReason
 		}
@@ -276,20 +277,21 @@ func (r *run) lostPerWindow(table string) []int64 {
 	for _, c := range r.captures {
 		for _, l := range c.Losses {
 			if l.Table == table && l.Count > 0 {
-				r.spread(lost, l, c.OffsetNs)
+				r.spread(lost, r.windows(), l, c.OffsetNs)
 			}
 		}
 	}
 	return lost
 }
 
-func (r *run) spread(lost []int64, l format.Loss, offset int64) {
+// spread adds a loss to the windows.
+func (r *run) spread(lost []int64, w replay.Windows, l format.Loss, offset int64) {
 	before := int64(0)
 	if r.options.Since != "" {
 		before = lostBy(l, r.frame.FromNs-offset)
 	}
 	for i := range lost {
-		until := r.frame.BaseNs + int64(i+1)*r.frame.WidthNs - offset
+		until := w.BaseNs + int64(i+1)*w.WidthNs - offset
 		sum := lostBy(l, until)
 		if i == len(lost)-1 {
 			sum = l.Count

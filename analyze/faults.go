@@ -45,14 +45,16 @@ type socketWatch struct {
 // watchSockets prepares what is read together with the sockets.
 func (r *run) watchSockets() error {
 	for _, c := range r.captures {
-		owners := network.NewOwners(c.Listeners)
+		owners, faulty := network.NewOwners(c.Listeners), map[int64]bool{}
 		err := replay.Rows(c, "netevents", func(rows []format.NetEvent) error {
 			owners.Want(rows)
+			network.SocketIDs(rows, faulty)
 			return nil
 		})
 		if err != nil {
 			return err
 		}
+		r.watchLines(faulty)
 		rtts := network.NewRTTs(c.OffsetNs, r.windows(), c.Owners, owners)
 		c.OnSockets = func(rows []format.Socket) {
 			owners.See(rows)
@@ -125,8 +127,11 @@ func (r *run) countFaults(ctx context.Context) (*network.Partial, error) {
 			}
 			return name, r.wanted(name)
 		})
+		steps := network.NewSteps(c.OffsetNs, r.gather.windows, r.watch.owners[i])
+		r.gather.network = append(r.gather.network, steps)
 		err := replay.Rows(c, "netevents", func(rows []format.NetEvent) error {
 			acc.AddEvents(rows)
+			steps.AddEvents(rows)
 			return ctx.Err()
 		})
 		if err != nil {
@@ -134,6 +139,7 @@ func (r *run) countFaults(ctx context.Context) (*network.Partial, error) {
 		}
 		err = replay.Rows(c, "acceptqueues", func(rows []format.AcceptQueue) error {
 			acc.AddQueues(rows)
+			steps.AddQueues(rows)
 			return ctx.Err()
 		})
 		if err != nil {

@@ -26,7 +26,7 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 		return nil
 	}
 	b, result, err := r.flames(ctx)
-	if err != nil {
+	if err != nil || r.inputOnly {
 		return err
 	}
 	a.Flames = []FlameTree{}
@@ -76,6 +76,7 @@ func (r *run) flameBuilder() *flame.Builder {
 			i := r.party(c, pid, ns)
 			return i, r.who.list[i].Service
 		},
+		Sampled: r.sampled,
 	})
 }
 

@@ -56,11 +56,7 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	}
 	defer closeAll(r.captures)
 	hashes := hashAll(r.captures)
-	r.graph = topology.New(r.captures, r.start, r.end)
-	if err := r.watchSockets(); err != nil {
-		return nil, err
-	}
-	if err := r.count(ctx); err != nil {
+	if err := r.readAll(ctx); err != nil {
 		return nil, err
 	}
 	if r.hashes, r.partFiles, err = hashes(); err != nil {
@@ -70,9 +66,21 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if err := r.addTopics(ctx, a); err != nil {
 		return nil, err
 	}
-	r.addFindings(a)
+	if err := r.addFindings(ctx, a); err != nil {
+		return nil, err
+	}
 	r.conclude(a)
 	return a, nil
+}
+
+// readAll reads sockets and exchanges.
+func (r *run) readAll(ctx context.Context) error {
+	r.graph = topology.New(r.captures, r.start, r.end)
+	r.graph.Windows = r.windows()
+	if err := r.watchSockets(); err != nil {
+		return err
+	}
+	return r.count(ctx)
 }
 
 // open opens the captures and finds what of them is asked for. The captures
@@ -123,6 +131,9 @@ type run struct {
 	who         *parties
 	unconnected int      // services without a connection listed so far
 	remarks     []string // warnings of theirs
+
+	gather    *gather
+	inputOnly bool // nobody looks at the Analysis, only at the input of the rules
 }
 
 // openAll opens the captures, several at once. Files that are parts of one
@@ -231,6 +242,7 @@ func (r *run) count(ctx context.Context) error {
 	}
 	r.frame = r.total.Frame // its windows may have become wider
 	r.topology = r.graph.Resolve(func(cell int32) int64 { return r.total.Stats(cell).Rows })
+	r.gather = r.newGather()
 	return nil
 }
 

@@ -265,13 +265,7 @@ func (r *run) warnings(a *Analysis) []string {
 
 // pairWarnings tells of doubts about what was matched.
 func (r *run) pairWarnings() []string {
-	var list []string
-	for _, d := range r.graph.ClockDifferences() {
-		if ahead := max(d.AheadNs, -d.AheadNs); ahead > clockWarnNs {
-			list = append(list, fmt.Sprintf("the clocks of %s and %s differ by about %s, as their connections tell; their ends are matched accordingly",
-				d.Client.Host(), d.Server.Host(), duration(ahead)))
-		}
-	}
+	list := r.clockWarnings()
 	var matched, reversed int64
 	for _, s := range r.total.Cells {
 		if s != nil {

@@ -7,6 +7,8 @@ import "kmon/format"
 type Stacks struct {
 	frames map[int64]*rule // by frame id
 	stacks map[int64]found // by stack id
+	// What samples were at; see Busy.
+	busyFrames, busy map[int64]Busy // by frame id, by stack id
 }
 
 // found is what the frames of a stack tell so far.
@@ -17,12 +19,13 @@ type found struct {
 
 // NewStacks knows no stack.
 func NewStacks() *Stacks {
-	return &Stacks{frames: map[int64]*rule{}, stacks: map[int64]found{}}
+	return &Stacks{frames: map[int64]*rule{}, stacks: map[int64]found{}, busyFrames: map[int64]Busy{}, busy: map[int64]Busy{}}
 }
 
 // AddFrames takes rows of table frames: all, before the stacks.
 func (s *Stacks) AddFrames(rows []format.Frame) {
 	for i := range rows {
+		s.addBusyFrame(&rows[i])
 		if r := ruleOf(&rows[i]); r != nil {
 			s.frames[rows[i].FrameID] = r
 		}
@@ -33,6 +36,7 @@ func (s *Stacks) AddFrames(rows []format.Frame) {
 func (s *Stacks) AddStacks(rows []format.Stack) {
 	for i := range rows {
 		row := &rows[i]
+		s.addBusyRow(row)
 		r := s.frames[row.FrameID]
 		if r == nil {
 			continue

@@ -38,6 +38,9 @@ type Options struct {
 	// Party names the service of a process at a monotonic time of its capture,
 	// and numbers the parties that it tells apart from 0 on.
 	Party func(c *replay.Capture, pid int32, ns int64) (number int32, service string)
+	// Sampled, if set, is shown the samples within the bounds as Add reads them,
+	// whether they count or not, with their party and Unix time.
+	Sampled func(c *replay.Capture, party int32, ns int64, row *format.OnCPU)
 }
 
 // Builder adds captures up. The zero value is not ready; see New.
@@ -55,6 +58,7 @@ type Builder struct {
 	interval int64 // longest
 	left     [kinds]int64
 	capture  *capture
+	adding   bool // see Options.Sampled
 }
 
 // service is a root of the tree.
@@ -134,6 +138,8 @@ func (b *Builder) Rows(ctx context.Context, c *replay.Capture,
 // Add adds a capture. The error is that of ctx.
 func (b *Builder) Add(ctx context.Context, c *replay.Capture) error {
 	samples := b.rows[OnCPU]
+	b.adding = b.options.Sampled != nil
+	defer func() { b.adding = false }()
 	err := b.read(ctx, c, func(r row) {
 		for int(r.node) >= len(b.self[r.kind]) {
 			b.self[r.kind] = append(b.self[r.kind], 0)
@@ -176,7 +182,11 @@ func (b *Builder) read(ctx context.Context, c *replay.Capture, fn func(row)) err
 			if ns < b.options.FromNs || ns >= b.options.ToNs {
 				continue
 			}
-			if s := b.serviceOf(r.PID, r.TsNs); s != unwanted {
+			party, s := b.partyOf(r.PID, r.TsNs)
+			if b.adding {
+				b.options.Sampled(c, party, ns, r)
+			}
+			if s != unwanted {
 				fn(row{kind: OnCPU, ns: ns, service: s, node: b.leaf(leaf{s, 0, r.UserStackID, r.StackID}), value: b.take(OnCPU, 1), sample: r})
 			}
 		}
@@ -193,7 +203,7 @@ func (b *Builder) read(ctx context.Context, c *replay.Capture, fn func(row)) err
 			if middle := start + length/2; middle < b.options.FromNs || middle >= b.options.ToNs {
 				continue
 			}
-			if s := b.serviceOf(r.PID, r.EndNs); s != unwanted {
+			if _, s := b.partyOf(r.PID, r.EndNs); s != unwanted {
 				fn(row{kind: OffCPU, ns: start, intervalNs: length, service: s, wait: r,
 					node: b.leaf(leaf{s, r.State, r.UserStackID, r.StackID}), value: b.take(OffCPU, r.TotalNs)})
 			}
@@ -202,8 +212,9 @@ func (b *Builder) read(ctx context.Context, c *replay.Capture, fn func(row)) err
 	})
 }
 
-// serviceOf gives the service of a process at a monotonic time, or unwanted.
-func (b *Builder) serviceOf(pid int32, ns int64) int32 {
+// partyOf gives the party of a process at a monotonic time, and its service, or
+// unwanted.
+func (b *Builder) partyOf(pid int32, ns int64) (party, service int32) {
 	party, name := b.options.Party(b.capture.Capture, pid, ns)
 	for int(party) >= len(b.parties) {
 		b.parties = append(b.parties, notYet)
@@ -211,7 +222,7 @@ func (b *Builder) serviceOf(pid int32, ns int64) int32 {
 	if b.parties[party] == notYet {
 		b.parties[party] = b.service(name)
 	}
-	return b.parties[party]
+	return party, b.parties[party]
 }
 
 // service gives the index of a service, or unwanted.

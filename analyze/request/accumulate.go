@@ -33,6 +33,7 @@ type Accumulator struct {
 	counters []*counter // by cell; nil: no rows yet
 	active   []*counter // with rows in the batch
 	counted  int64      // rows since the last flush
+	capture  int32      // of the batch
 	window   int32
 	until    int64 // end of the window on the batch's clock
 }
@@ -63,12 +64,15 @@ func (a *Accumulator) Partial() *Partial {
 	return &p
 }
 
-// counter counts the rows of one cell. Counts but Requests, and the parts of
-// latencies, are of all batches since the last flush; the others are of the
-// current window. What most rows touch comes first, to be in one cache line.
+// counter counts the rows of one cell. Counts but Requests, InFlight and bytes, and
+// the parts of latencies, are of all batches since the last flush; the others are
+// of the current window. What most rows touch comes first, to be in one cache line.
 type counter struct {
 	requests int64
 	errors   int64
+	bytes    Bytes // of all rows, and of them those of streams
+	streamed Bytes
+	inFlight int64
 	cell     int32
 	active   bool // has rows in the batch
 	Counts
@@ -121,10 +125,12 @@ func (a *Accumulator) Add(b *replay.Batch) {
 		}
 		c := s.counter
 		c.Rows++
-		c.RequestBytes += columns.RequestBytes[i]
-		c.AnswerBytes += columns.AnswerBytes[i]
+		c.bytes.Requests += columns.RequestBytes[i]
+		c.bytes.Answers += columns.AnswerBytes[i]
 		switch {
 		case s.stream:
+			c.streamed.Requests += columns.RequestBytes[i]
+			c.streamed.Answers += columns.AnswerBytes[i]
 			c.MessagesIn += int64(columns.RequestMessages[i])
 			c.MessagesOut += int64(columns.AnswerMessages[i])
 		case flags&notPlain == 0 || c.classify(flags, columns.ServerNs[i]):
@@ -199,7 +205,7 @@ func (c *counter) unanswered(flags format.ExchangeFlags, waitedNs int64) {
 	switch {
 	case !closed:
 		c.requests++
-		c.InFlight++
+		c.inFlight++
 		c.WaitedNs += max(waitedNs, 0)
 	case failed:
 		c.requests++
@@ -251,6 +257,7 @@ func (a *Accumulator) wait(s *socket, record span) {
 		return
 	}
 	s.queue.servers = append(s.queue.servers, served{record, s.counter.cell})
+	s.queue.served, s.queue.capture, s.queue.shift = true, a.capture, s.shift
 }
 
 // nextWindow closes the window and begins the one of a start time.
@@ -266,17 +273,23 @@ func (a *Accumulator) nextWindow(start, offset int64) {
 // closeWindow moves the window's counts to the Partial.
 func (a *Accumulator) closeWindow() {
 	for _, c := range a.active {
-		if c.requests == 0 {
+		if c.requests == 0 && c.bytes == (Bytes{}) {
 			continue
 		}
 		stats := a.partial.Stats(c.cell)
 		stats.Requests += c.requests
+		stats.InFlight += c.inFlight
+		stats.RequestBytes += c.bytes.Requests
+		stats.AnswerBytes += c.bytes.Answers
 		windows := len(stats.Windows)
 		w := stats.window(a.window)
 		a.partial.words += windowWords*(len(stats.Windows)-windows) - w.Latency.Size()
 		w.Requests += c.requests
 		w.Errors += c.errors
-		c.requests, c.errors = 0, 0
+		w.InFlight += c.inFlight
+		w.Bytes.add(c.bytes)
+		w.Streamed.add(c.streamed)
+		c.requests, c.errors, c.inFlight, c.bytes, c.streamed = 0, 0, 0, Bytes{}, Bytes{}
 		c.upload.AddZeros(c.brief.Count(), &a.pool)
 		c.download.AddZeros(c.brief.Count(), &a.pool)
 		c.brief.AddTo(&c.server, &a.pool)

@@ -12,7 +12,7 @@ func (a *Accumulator) begin(b *replay.Batch) {
 	for len(a.at) < len(b.Capture.Sockets.List) {
 		a.at = append(a.at, -1)
 	}
-	a.sockets = a.sockets[:0]
+	a.sockets, a.capture = a.sockets[:0], int32(b.Capture.Index)
 	for i, index := range b.Sockets {
 		s := socket{index: index, peer: -1, stream: b.Capture.Streams[b.Columns.SocketIDs[i]]}
 		if index >= 0 {

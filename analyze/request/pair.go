@@ -21,6 +21,11 @@ type served struct {
 type queue struct {
 	clients []span
 	servers []served
+	// Of the server's end, once it was there: its capture, and what was added to
+	// its times.
+	served  bool
+	capture int32
+	shift   int64
 }
 
 // within says whether a server's record lies within a client's. The middle
@@ -61,6 +66,9 @@ func (p *Partial) takeWaiting(o *Partial) {
 		to := p.waitingOf(pair)
 		to.clients = append(to.clients, from.clients...)
 		to.servers = append(to.servers, from.servers...)
+		if from.served {
+			to.served, to.capture, to.shift = true, from.capture, from.shift
+		}
 	}
 	o.waiting = nil
 }
@@ -71,7 +79,7 @@ func (p *Partial) Pair() {
 	counts := pairing{partial: p, network: map[int32]*stat.Builder{}}
 	for pair, q := range p.waiting {
 		if len(q.clients) > 0 && len(q.servers) > 0 {
-			q.pair(&counts)
+			q.pair(&counts, pair)
 		}
 		if len(q.clients)+len(q.servers) == 0 {
 			delete(p.waiting, pair)
@@ -106,7 +114,7 @@ func (c *pairing) add(client span, server served) {
 }
 
 // pair pairs the two ends' records and keeps those without a partner.
-func (q *queue) pair(counts *pairing) {
+func (q *queue) pair(counts *pairing, pair SocketKey) {
 	sortBy(q.clients, func(s span) span { return s })
 	sortBy(q.servers, func(s served) span { return s.span })
 	clients, servers := q.clients[:0], q.servers[:0]
@@ -122,6 +130,7 @@ func (q *queue) pair(counts *pairing) {
 		}
 		if waits && server.within(open) {
 			counts.add(open, server)
+			counts.boundClocks(q, pair, open, server)
 			waits = false
 			continue
 		}

@@ -40,7 +40,7 @@ type Stats struct {
 	Server   stat.Sketch
 	Download stat.Sketch
 	Network  stat.Sketch // server's end: client's latency − server's
-	Windows  []Window    // sorted by Index, only those with requests
+	Windows  []Window    // sorted by Index, only those with requests or bytes
 }
 
 // Window is the requests of a cell that began within one window.
@@ -48,7 +48,18 @@ type Window struct {
 	Index    int32
 	Requests int64
 	Errors   int64 // unanswered, or ended by a reset
+	InFlight int64 // of requests, no answer yet when the recording ended
+	Bytes    Bytes // of all exchanges
+	Streamed Bytes // of Bytes, on streams
 	Latency  stat.Sketch
+}
+
+// Bytes is what went in the direction of requests, and in that of answers.
+type Bytes struct{ Requests, Answers int64 }
+
+func (b *Bytes) add(o Bytes) {
+	b.Requests += o.Requests
+	b.Answers += o.Answers
 }
 
 // Latency is the distribution over all windows.
@@ -92,6 +103,9 @@ func (s *Stats) Merge(o *Stats) {
 func (w *Window) merge(o *Window) {
 	w.Requests += o.Requests
 	w.Errors += o.Errors
+	w.InFlight += o.InFlight
+	w.Bytes.add(o.Bytes)
+	w.Streamed.add(o.Streamed)
 	w.Latency.Merge(&o.Latency)
 }
 
@@ -140,8 +154,11 @@ type Partial struct {
 	Streams map[SocketKey]bool // sockets found to be pushed to
 	// Unlinked counts rows on sockets that their capture does not describe.
 	Unlinked int64
-	waiting  map[SocketKey]*queue // by connection
-	words    int                  // size of all windows, about, in 8 bytes
+	// Clocks is what requests seen on both ends tell of the clocks of captures;
+	// Pair adds to it.
+	Clocks  map[ClockKey]*ClockBounds
+	waiting map[SocketKey]*queue // by connection
+	words   int                  // size of all windows, about, in 8 bytes
 }
 
 // Stats gives the stats of a cell, never nil.

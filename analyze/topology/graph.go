@@ -73,7 +73,8 @@ type Cell struct {
 	Route    int32
 	Instance int32
 	Capture  int32
-	Client   bool // the client's end
+	Peer     int32 // index in Topology.Holders of the other end; -1: not known
+	Client   bool  // the client's end
 }
 
 // Graph holds routes and cells. Cell may be called concurrently.
@@ -105,6 +106,7 @@ type Graph struct {
 	crowded       [][]bool // capture → owner: shares an instance with others
 	listeners     []listeners
 	unknown       int32 // the route of sockets no capture describes
+	holders
 
 	mu            sync.Mutex
 	instances     []Instance
@@ -139,6 +141,7 @@ func New(captures []*replay.Capture, from, to int64) *Graph {
 		serviceIndex: map[string]int32{}, endpointIndex: map[endpoint]int32{},
 		routeIndex: map[Route]int32{}, addrIndex: map[string]int32{}, viaIndex: map[string]int32{"": 0},
 		instanceIndex: map[instanceKey]int32{}, cellIndex: map[Cell]int32{},
+		holders: newHolders(),
 	}
 	for _, c := range captures {
 		g.addrMap = append(g.addrMap, nil)
@@ -194,6 +197,7 @@ func (g *Graph) End(last bool, stream func(capture int, id int64) bool) {
 			if !keep[number] {
 				s := &c.Sockets.List[i]
 				g.countSocket(c, s, &g.stats[g.routeOf[number]], g.peerOf[number], stream(c.Index, s.ID))
+				g.countLine(c, s, number)
 			}
 		}
 	}
@@ -261,7 +265,7 @@ func (g *Graph) Link(capture int, socket int32) Link {
 // Cell says where rows of a socket count: those on the given end, written by
 // pid, ending at ns (monotonic).
 func (g *Graph) Cell(capture int, socket, pid int32, ns int64, client bool) int32 {
-	route := g.unknown
+	route, peer := g.unknown, int32(-1)
 	c := g.captures[capture]
 	if socket >= 0 {
 		route = g.routeOf[g.base[capture]+socket]
@@ -275,27 +279,19 @@ func (g *Graph) Cell(capture int, socket, pid int32, ns int64, client bool) int3
 		pid = g.listeners[capture].ofSocket(c, &c.Sockets.List[socket])
 	}
 	instance := g.instance(c, pid, ns, route, client)
-	return intern(g.cellIndex, &g.cells, Cell{route, instance, int32(capture), client})
+	if socket >= 0 {
+		peer = g.peerHolder(g.base[capture] + socket)
+	}
+	return intern(g.cellIndex, &g.cells, Cell{route, instance, int32(capture), peer, client})
 }
 
 // instance gives the instance that is the process; g.mu is held.
 func (g *Graph) instance(c *replay.Capture, pid int32, ns int64, route int32, client bool) int32 {
-	key := instanceKey{host: c.Host()}
-	owner := int32(-1)
+	key := instanceKey{host: c.Host(), name: c.Host() + ":unknown process"}
 	if pid != 0 {
-		owner = c.Owners.At(pid, ns)
-	}
-	key.service = g.ownerService(c, pid, owner)
-	switch {
-	case key.service < 0:
+		key = g.instanceKey(c, pid, c.Owners.At(pid, ns))
+	} else {
 		key.service = g.routeEnd(route, client)
-		key.name = c.Host() + ":unknown process"
-	case owner >= 0 && c.Owners.Get(owner).Instance != "":
-		key.name = c.Owners.Get(owner).Instance
-	case owner >= 0 && g.crowded[c.Index][owner]:
-		key.name = OtherProcesses
-	default:
-		key.name = c.Host() + ":" + strconv.Itoa(int(pid))
 	}
 	i, ok := g.instanceIndex[key]
 	if !ok {
@@ -307,6 +303,21 @@ func (g *Graph) instance(c *replay.Capture, pid int32, ns int64, route int32, cl
 		g.instances[i].addPID(pid)
 	}
 	return i
+}
+
+// instanceKey names the instance that a process is; owner is what is known of it,
+// -1: nothing.
+func (g *Graph) instanceKey(c *replay.Capture, pid, owner int32) instanceKey {
+	key := instanceKey{service: g.ownerService(c, pid, owner), host: c.Host()}
+	switch {
+	case owner >= 0 && c.Owners.Get(owner).Instance != "":
+		key.name = c.Owners.Get(owner).Instance
+	case owner >= 0 && g.crowded[c.Index][owner]:
+		key.name = OtherProcesses
+	default:
+		key.name = c.Host() + ":" + strconv.Itoa(int(pid))
+	}
+	return key
 }
 
 // addPID keeps the lowest ids.

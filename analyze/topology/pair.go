@@ -47,6 +47,9 @@ func (g *Graph) pair() {
 		}
 	}
 	for captures, list := range g.openings {
+		if _, known := g.clocks[captures]; known {
+			continue // what waits for its other end has its times by it
+		}
 		sorted := slices.Sorted(slices.Values(list))
 		g.clocks[captures] = sorted[len(sorted)/2]
 	}
@@ -146,7 +149,7 @@ func (g *Graph) join(client, server end) {
 	sc, s := g.socket(server.number)
 	if cc != sc && c.OpenNs != math.MinInt64 && s.OpenNs != math.MinInt64 {
 		captures := [2]int32{int32(cc.Index), int32(sc.Index)}
-		if len(g.openings[captures]) < maxOpenings {
+		if _, known := g.clocks[captures]; !known && len(g.openings[captures]) < maxOpenings {
 			g.openings[captures] = append(g.openings[captures], server.open-client.open)
 		}
 	}

@@ -23,6 +23,11 @@ type Topology struct {
 	EdgeOf    []int32 // cell → edge
 	RouteEdge []int32 // route → edge its connections count in, -1: none
 	Cells     []Cell
+	// Endpoints is by route the number of the server's endpoint, -1: it was not
+	// recorded.
+	Endpoints []int32
+	Holders   []Holder
+	Lines     []Line
 }
 
 // edgeKey is what makes an edge.
@@ -36,7 +41,7 @@ type edgeKey struct {
 // rows of a cell. It must not run concurrently with Cell.
 func (g *Graph) Resolve(rows func(cell int32) int64) *Topology {
 	serving := g.serving(rows)
-	t := &Topology{Cells: g.cells, EdgeOf: make([]int32, len(g.cells)), RouteEdge: make([]int32, len(g.routes))}
+	t := &Topology{Cells: g.cells, EdgeOf: make([]int32, len(g.cells)), RouteEdge: make([]int32, len(g.routes)), Lines: g.lines}
 	index := map[edgeKey]int32{}
 	vias := map[int32][]string{}
 	edge := func(r Route, k edgeKey) int32 {
@@ -57,6 +62,7 @@ func (g *Graph) Resolve(rows func(cell int32) int64) *Topology {
 	}
 	for i, r := range g.routes {
 		t.RouteEdge[i] = -1
+		t.Endpoints = append(t.Endpoints, max(r.server, -1))
 		if g.stats[i] != (RouteStats{}) {
 			at := edge(r, edgeKey{r.client, g.serverOf(r, serving), r.port})
 			t.Edges[at].Add(g.stats[i])
@@ -153,6 +159,9 @@ func (g *Graph) sortTopology(t *Topology) {
 	t.Instances = slices.Clone(g.instances)
 	for i := range t.Instances {
 		t.Instances[i].Service = order[t.Instances[i].Service]
+	}
+	for _, h := range g.holderList {
+		t.Holders = append(t.Holders, Holder{order[h.service], h.host, h.name})
 	}
 	for i := range t.Edges {
 		e := &t.Edges[i]
