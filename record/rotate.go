@@ -414,11 +414,12 @@ func (r *recorder) complete(closed error) error {
 	}
 	add(p.losses, e.final.Losses)
 	add(p.losses, unwritten(e.writer))
+	e.file.bytes = e.writer.Size()
 	if err != nil {
+		p.bytes += e.file.bytes // what it has stays
 		p.failed(err)
 		return fmt.Errorf("part %d: %w", e.file.number, err)
 	}
-	e.file.bytes = e.writer.Size()
 	p.keep(e.file)
 	return nil
 }
