@@ -2,8 +2,11 @@ package record
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"kmon/record/probe"
 )
 
 // ledger drives a budget by a made-up clock and notes what it decides.
@@ -146,4 +149,30 @@ func TestBudgetBacksOff(t *testing.T) {
 	l.expect(t, "needed again", 1)
 	l.seconds(10, 0.001)
 	l.expect(t, "taken back after the first wait", 0)
+}
+
+// What the recorder says at its end of what it left out.
+func TestBudgetIsToldAtTheEnd(t *testing.T) {
+	at := func(s int) time.Time { return time.Unix(1000+int64(s), 0) }
+	steps := []step{{part: probe.PartUserStacks}, {part: probe.PartBlock}, {probe.PartTCP, 3}}
+	told := func(taken int, was []bool, over bool) string {
+		o := overhead{
+			budget: &budget{limit: 0.02, taken: taken}, steps: steps, at: at(90), over: over, was: was,
+			since: []time.Time{at(10), at(40), at(50)}, lasted: []time.Duration{time.Second, 0, 2 * time.Second},
+		}
+		return strings.Join(o.sentences(), "\n")
+	}
+	const left = "not recorded, to cost at most 2% of all CPUs (--max-overhead): "
+	for _, c := range []struct{ got, want string }{
+		{strings.Join((&overhead{}).sentences(), "\n"), ""}, // no limit
+		{told(0, []bool{false, false, false}, false), ""},
+		{told(0, []bool{true, false, true}, false), left + "user stacks for 1s; exchanges of all but one in 8 connections for 2s"},
+		{told(2, []bool{true, true, false}, false), left + "user stacks for 1m21s; disk IO for 50s"},
+		{told(3, []bool{true, true, true}, true), left + "user stacks for 1m21s; disk IO for 50s; exchanges of all but one in 8 connections for 42s\n" +
+			"recording cost more than 2% of all CPUs for a time, with all left out that can be (--max-overhead)"},
+	} {
+		if c.got != c.want {
+			t.Errorf("got  %q\nwant %q", c.got, c.want)
+		}
+	}
 }

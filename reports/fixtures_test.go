@@ -143,6 +143,11 @@ func lossy() *analyze.Analysis {
 		{Capture: c.File, Collector: "tcp", Table: "exchanges", Cause: "state full", Count: 400, StartNs: start + 12*second, EndNs: start + 13*second},
 		{Capture: c.File, Collector: "tcp", Table: "sockets", Cause: "ring full", Count: 1, StartNs: start + 41*second, EndNs: start + 42*second},
 	}
+	waits := int64(5210)
+	a.LeftOut = []analyze.LeftOut{
+		{Capture: c.File, Collector: "cpu", Table: "oncpu", What: "on-CPU samples", StartNs: start + 20*second, EndNs: start + 31500*millisecond},
+		{Capture: c.File, Collector: "cpu", Table: "offcpu", What: "off-CPU waits", StartNs: start + 16*second, EndNs: start + 41*second, Count: &waits},
+	}
 	a.Warnings = []string{"coverage of exchanges is 87.5%: below 90% percentiles are hints", "node-1 stopped before its recording ended: the last second may be missing"}
 	for i := range a.Services {
 		s := &a.Services[i]
@@ -207,6 +212,7 @@ func hostile() *analyze.Analysis {
 		e.Via, e.Kind, e.Ends = n, n, n
 		a.Edges = append(a.Edges, e)
 		a.Losses = append(a.Losses, analyze.Loss{Capture: n, Collector: n, Table: n, Cause: n, Count: 1, StartNs: start, EndNs: start + second})
+		a.LeftOut = append(a.LeftOut, analyze.LeftOut{Capture: n, Collector: n, Table: n, What: "table " + n, StartNs: start, EndNs: start + second})
 		a.Marks = append(a.Marks, analyze.Mark{Capture: n, TsNs: start + int64(i)*second/4, Kind: n, Text: n})
 		a.Warnings = append(a.Warnings, "service "+n+" is odd")
 		c.Problems = append(c.Problems, n)

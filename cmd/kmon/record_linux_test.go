@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -114,9 +116,9 @@ func TestRecordCommand(t *testing.T) {
 
 // recordStubborn starts kmon record on a command that does not end when asked,
 // and waits until the command runs. It gives what the command says after that.
-func recordStubborn(t *testing.T, script string) (*exec.Cmd, *bufio.Reader, *bytes.Buffer) {
+func recordStubborn(t *testing.T, script string, options ...string) (*exec.Cmd, *bufio.Reader, *bytes.Buffer) {
 	t.Helper()
-	cmd := kmonProcess(t, "record", "-o", "x.kmon", "--", "sh", "-c", script)
+	cmd := kmonProcess(t, slices.Concat([]string{"record", "-o", "x.kmon"}, options, []string{"--", "sh", "-c", script})...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	pipe, err := cmd.StdoutPipe()
 	check(t, err)
@@ -146,24 +148,16 @@ func TestRecordInterrupted(t *testing.T) {
 	}
 }
 
+// stubborn is a script that says when it is asked to end, and does not.
+const stubborn = "trap '' INT; trap 'echo asked' TERM; echo ready; sleep 100 >/dev/null 2>&1 & while :; do wait; done"
+
 // A second interrupt abandons: the .part stays and can be repaired.
 func TestRecordAbandoned(t *testing.T) {
 	need(t, "sh")
 	t.Chdir(t.TempDir())
-	cmd, stdout, stderr := recordStubborn(t, "trap '' INT; trap 'echo asked' TERM; echo ready; sleep 100 >/dev/null 2>&1 & while :; do wait; done")
-	check(t, cmd.Process.Signal(os.Interrupt))
-	if line, err := stdout.ReadString('\n'); line != "asked\n" {
-		t.Fatalf("got %q, %v; want the command asked to end", line, err)
-	}
-	check(t, cmd.Process.Signal(os.Interrupt))
-	const want = "kmon: abandoned; what was written is in x.kmon.part (kmon repair x.kmon.part)\n"
-	if _, err := cmd.Process.Wait(); err != nil {
-		t.Fatal(err)
-	}
-	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the command holds the pipes
-	_ = cmd.Wait()
-	if stderr.String() != want {
-		t.Errorf("stderr: got %q, want %q", stderr, want)
+	cmd, stdout, stderr := recordStubborn(t, stubborn)
+	if part := abandon(t, cmd, stdout, stderr); part != "x.kmon.part" {
+		t.Errorf("it names %q", part)
 	}
 	if _, err := os.Stat("x.kmon"); err == nil {
 		t.Error("x.kmon is there, want x.kmon.part only")
@@ -174,6 +168,67 @@ func TestRecordAbandoned(t *testing.T) {
 	if stdout, _, code := kmon("verify", "x.repaired.kmon"); code != codeOK {
 		t.Errorf("verify: got exit code %d and %q", code, stdout)
 	}
+}
+
+// Of a recording in parts the one that is written then is named; those before are
+// whole.
+func TestRecordAbandonedInParts(t *testing.T) {
+	need(t, "sh")
+	t.Chdir(t.TempDir())
+	cmd, stdout, stderr := recordStubborn(t, stubborn, "-e", "proc", "--rotate", "1s")
+	eventually(t, "the second part", func() bool { return len(glob(t, "x-000001.kmon")) == 1 })
+	part := abandon(t, cmd, stdout, stderr)
+	if part < "x-000002.kmon.part" || !slices.Contains(glob(t, "x-*.kmon.part"), part) {
+		t.Errorf("it names %q, there are %q", part, glob(t, "*"))
+	}
+	if stdout, errs, code := kmon("repair", part); code != codeOK {
+		t.Errorf("repair: got exit code %d, %q %q", code, stdout, errs)
+	}
+	for _, whole := range glob(t, "x-*.kmon") {
+		if stdout, _, code := kmon("verify", whole); code != codeOK {
+			t.Errorf("verify: got exit code %d and %q", code, stdout)
+		}
+	}
+}
+
+// record --rotate -- CMD ends as CMD does, and its parts are whole.
+func TestRecordCommandInParts(t *testing.T) {
+	need(t, "sh")
+	t.Chdir(t.TempDir())
+	stdout, stderr, code := kmon("record", "-e", "proc", "--rotate", "1s", "-o", "x.kmon", "--", "sh", "-c",
+		"while ! [ -e x-000001.kmon ]; do sleep 0.1; done; exit 7")
+	parts := glob(t, "*")
+	slices.Sort(parts)
+	want := fmt.Sprintf(": %d parts, x-000001.kmon to x-%06d.kmon\n", len(parts), len(parts))
+	if code != 7 || stdout != "" || strings.Count(stderr, "\n") != 1 || !strings.HasSuffix(stderr, want) || len(parts) < 2 {
+		t.Errorf("got exit code %d, stdout %q, stderr %q; want 7 and a line that ends with %q", code, stdout, stderr, want)
+	}
+	for i, part := range parts {
+		if stdout, _, code := kmon("verify", part); code != codeOK || part != fmt.Sprintf("x-%06d.kmon", i+1) {
+			t.Errorf("verify %s: got exit code %d and %q", part, code, stdout)
+		}
+	}
+}
+
+// abandon interrupts twice, and returns the part that is told of.
+func abandon(t *testing.T, cmd *exec.Cmd, stdout *bufio.Reader, stderr *bytes.Buffer) (part string) {
+	t.Helper()
+	check(t, cmd.Process.Signal(os.Interrupt))
+	if line, err := stdout.ReadString('\n'); line != "asked\n" {
+		t.Fatalf("got %q, %v; want the command asked to end", line, err)
+	}
+	check(t, cmd.Process.Signal(os.Interrupt))
+	if _, err := cmd.Process.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // the command holds the pipes
+	_ = cmd.Wait()
+	_, rest, _ := strings.Cut(stderr.String(), "what was written is in ")
+	part, _, _ = strings.Cut(rest, " (")
+	if want := fmt.Sprintf("kmon: abandoned; what was written is in %s (kmon repair %s)\n", part, part); stderr.String() != want {
+		t.Errorf("stderr: got %q, want %q", stderr, want)
+	}
+	return part
 }
 
 // On a terminal the recording tells how it is doing and wipes that again.

@@ -26,10 +26,14 @@ const (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(holderMode) == "" {
+	be := holdConnections
+	switch {
+	case os.Getenv(readerMode) != "":
+		be = answerReads
+	case os.Getenv(holderMode) == "":
 		os.Exit(m.Run())
 	}
-	if err := holdConnections(); err != nil {
+	if err := be(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -95,6 +99,17 @@ func connect(l net.Listener) (pair [2]net.Conn, err error) {
 		return pair, err
 	}
 	return pair, pair[0].(*net.TCPConn).SetLinger(0) // its port is free at once
+}
+
+func requireRoot(t *testing.T) {
+	t.Helper()
+	switch {
+	case os.Geteuid() == 0:
+	case os.Getenv("CI") != "":
+		t.Fatal("recording needs root; the gate must run as root")
+	default:
+		t.Skip("recording needs root")
+	}
 }
 
 // holder is that process.
@@ -194,12 +209,7 @@ func sockets(s *Session, take func(format.Socket)) {
 // A list has each socket that is open all the while once, whatever comes and goes
 // between its steps, and however small the ring is.
 func TestListHasEachSocketOnce(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("CI") != "" {
-			t.Fatal("recording needs root; the gate must run as root")
-		}
-		t.Skip("recording needs root")
-	}
+	requireRoot(t)
 	for name, at := range map[string]place{"in storage": inStorage, "by address": byAddress} {
 		t.Run(name, func(t *testing.T) {
 			h := startHolder(t)
