@@ -22,6 +22,12 @@ var rules = []rule{
 	{ReceiveLivelock, findReceiveLivelock},
 	{Overload, findOverload},
 	{CPUSaturation, findCPUSaturation},
+	{SlowPath, findSlowPath},
+	{SlowNode, findSlowNode},
+	{Retransmission, findRetransmission},
+	{ListenOverflow, findListenOverflow},
+	{SlowCallee, findSlowCallee},
+	{Limplock, findLimplock},
 }
 
 // search is one run of the rules.
@@ -35,12 +41,16 @@ type search struct {
 	active, activeBefore []activity // see activities
 	medians              map[typicalKey]float64
 	repeated             []string // services that are asked again and again
+
+	cells   *traffic         // of in, made by the first rule that needs it
+	healthy *traffic         // of baseline, at the same time
+	waiters map[string][]int // finding → instances that wait for its subject
 }
 
 // Find runs all rules over in. baseline is the same of a healthy capture, nil
 // without one. Neither is changed.
 func Find(in, baseline *Input, r *Rules) Result {
-	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}}
+	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}, waiters: map[string][]int{}}
 	for _, rule := range rules {
 		s.checks[rule.kind] = &Check{Kind: rule.kind, Insufficient: []string{}}
 		rule.find(s)
@@ -89,19 +99,4 @@ func (s *search) listChecks() []Check {
 	}
 	slices.SortFunc(list, func(a, b Check) int { return cmp.Compare(a.Kind, b.Kind) })
 	return list
-}
-
-// urgency of severities, highest first.
-var urgency = map[Severity]int{Critical: 0, Warning: 1, Info: 2}
-
-// relate puts the findings in order: urgent ones first, and of those the causes
-// before their symptoms.
-func (s *search) relate() {
-	if s.found == nil {
-		s.found = []Finding{}
-	}
-	slices.SortStableFunc(s.found, func(a, b Finding) int {
-		return cmp.Or(cmp.Compare(urgency[a.Severity], urgency[b.Severity]), cmp.Compare(len(a.CausedBy), len(b.CausedBy)),
-			cmp.Compare(b.Confidence, a.Confidence), cmp.Compare(a.ID, b.ID))
-	})
 }

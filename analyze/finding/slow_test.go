@@ -1,0 +1,218 @@
+package finding
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// slowSeeds of tests that count how often a fault is found.
+const slowSeeds = 20
+
+// limping are the kinds that must not be found where nothing limps.
+var limping = []Kind{SlowNode, SlowPath, Limplock}
+
+func loud(r Result, kinds ...Kind) []Finding {
+	var list []Finding
+	for _, k := range kinds {
+		list = append(list, r.of(k)...)
+	}
+	return list
+}
+
+// expect runs a scenario over seeds: found must be a subject's finding in 0.9 of
+// them, and no other finding above info.
+func expect(t *testing.T, kind Kind, subject string, build func(seed uint64) *Input) {
+	t.Helper()
+	found := 0
+	for seed := range uint64(slowSeeds) {
+		r := Find(build(seed), nil, DefaultRules())
+		right := false
+		for _, f := range r.Findings {
+			if f.Kind == kind && f.Subject.Name == subject && f.Severity != Info {
+				right = true
+			} else if f.Severity != Info && f.Subject.Name != subject {
+				t.Errorf("seed %d: also %s: %s\n%s", seed, f.ID, f.Title, evidenceText(f))
+			}
+		}
+		if right {
+			found++
+		}
+	}
+	if found < slowSeeds*9/10 {
+		r := Find(build(0), nil, DefaultRules())
+		t.Errorf("found %d of %d; seed 0 gives %s, check %+v", found, slowSeeds, titles(r), r.check(kind))
+	}
+}
+
+func titles(r Result) string {
+	list := []string{}
+	for _, f := range r.Findings {
+		list = append(list, fmt.Sprintf("%s %s: %s", f.Severity, f.ID, f.Title))
+	}
+	return strings.Join(list, "\n\t")
+}
+
+func evidenceText(f Finding) string {
+	list := []string{}
+	for _, e := range append(f.Evidence, f.CounterEvidence...) {
+		list = append(list, e.Text)
+	}
+	return strings.Join(list, "\n\t")
+}
+
+// never runs a scenario over seeds in which nothing limps.
+func never(t *testing.T, seeds int, build func(seed uint64) *Input) {
+	t.Helper()
+	for seed := range uint64(seeds) {
+		in := build(seed)
+		for _, f := range loud(Find(in, nil, DefaultRules()), limping...) {
+			t.Errorf("seed %d: %s %s: %s\n%s", seed, f.Severity, f.ID, f.Title, evidenceText(f))
+		}
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func TestSlowNodeIsFound(t *testing.T) {
+	for _, factor := range []float64{3, 5, 10} {
+		for _, noise := range []float64{0.05, 0.2} {
+			t.Run(fmt.Sprint(factor, noise), func(t *testing.T) {
+				expect(t, SlowNode, "n2", func(seed uint64) *Input {
+					m := shopOn(3)
+					m.noise = noise
+					m.own = func(_, node string, w int) float64 {
+						if node == "n2" {
+							return from9(w, factor)
+						}
+						return 1
+					}
+					return m.build(seed)
+				})
+			})
+		}
+	}
+}
+
+// One instance of several on its node is slow: that instance, not the node.
+func TestSlowInstanceIsNotItsNode(t *testing.T) {
+	expect(t, SlowNode, "db-2", func(seed uint64) *Input {
+		m := shopOn(3)
+		m.own = func(instance, _ string, w int) float64 {
+			if instance == "db-2" {
+				return from9(w, 5)
+			}
+			return 1
+		}
+		return m.build(seed)
+	})
+}
+
+func TestSlowPathIsFound(t *testing.T) {
+	for _, nodes := range []int{3, 5} {
+		expect(t, SlowPath, "n1 → n3", func(seed uint64) *Input {
+			m := shopOn(nodes)
+			m.network = func(from, to string, w int) float64 {
+				if from == "n1" && to == "n3" {
+					return from9(w, 40)
+				}
+				return 1
+			}
+			return m.build(seed)
+		})
+	}
+}
+
+func TestLimpingNICIsFound(t *testing.T) {
+	for _, nodes := range []int{3, 4} {
+		expect(t, SlowPath, "n2", func(seed uint64) *Input {
+			m := shopOn(nodes)
+			m.network = func(from, to string, w int) float64 {
+				if from == "n2" || to == "n2" {
+					return from9(w, 40)
+				}
+				return 1
+			}
+			return m.build(seed)
+		})
+	}
+}
+
+func TestSlowCalleeIsTheDeepest(t *testing.T) {
+	for _, factor := range []float64{3, 10} {
+		for _, m := range []mesh{shopInLine(), shopOn(3)} {
+			expect(t, SlowCallee, "db", func(seed uint64) *Input {
+				m.own = func(instance, _ string, w int) float64 {
+					if strings.HasPrefix(instance, "db") {
+						return from9(w, factor)
+					}
+					return 1
+				}
+				return m.build(seed)
+			})
+		}
+	}
+}
+
+// What must not be taken for a slow node, path or limplock.
+func TestNothingLimps(t *testing.T) {
+	for name, change := range map[string]func(*mesh){
+		"healthy": func(*mesh) {},
+		"noise":   func(m *mesh) { m.noise = 0.26 },
+		"one slow client": func(m *mesh) {
+			m.reads = func(instance string, w int) float64 {
+				if instance == "cart-1" {
+					return from9(w, 5)
+				}
+				return 1
+			}
+		},
+		"an overloaded replica": func(m *mesh) {
+			m.own = func(instance, _ string, w int) float64 {
+				if instance == "db-1" {
+					return from9(w, 5)
+				}
+				return 1
+			}
+			m.asked = func(instance string, w int) float64 {
+				if instance == "db-1" {
+					return from9(w, 2)
+				}
+				return 1
+			}
+		},
+		"everything slower": func(m *mesh) {
+			m.own = func(_, _ string, w int) float64 { return from9(w, 4) }
+		},
+	} {
+		for nodes, seeds := range map[int]int{1: 4, 2: 4, 3: slowSeeds, 5: 4} {
+			t.Run(fmt.Sprint(name, nodes), func(t *testing.T) {
+				never(t, seeds, func(seed uint64) *Input {
+					m := shopOn(nodes)
+					change(&m)
+					in := m.build(seed)
+					if m.asked != nil {
+						loadEdges(in, "db-1")
+					}
+					return in
+				})
+			})
+		}
+	}
+}
+
+// loadEdges doubles what an instance is asked from window 9 on.
+func loadEdges(in *Input, instance string) {
+	for i := range in.Edges {
+		if e := &in.Edges[i]; e.Server.Instance == instance {
+			for w := 9; w < len(e.Windows); w++ {
+				for _, r := range []*Requests{&e.Windows[w].AtClient, &e.Windows[w].AtServer} {
+					r.Count, r.Bytes, r.Answers = 2*r.Count, 2*r.Bytes, 2*r.Answers
+					r.Latency = stretched(r.Latency, 1)
+					r.Latency.Merge(&r.Latency)
+				}
+			}
+		}
+	}
+}
