@@ -32,6 +32,7 @@ type gather struct {
 	trees   []*blockio.Tree  // by capture
 	disks   []*blockio.Steps // by capture
 	network []*network.Steps // by capture
+	limits  []*limits        // by capture
 }
 
 // newGather needs the windows of requests to be final.

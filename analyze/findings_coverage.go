@@ -16,7 +16,7 @@ type inputTables struct {
 func (r *run) inputTables() inputTables {
 	t := inputTables{
 		exchanges: r.recorded("exchanges", "tcp"), intervals: r.recorded("intervals", "cpu"), offCPU: r.recorded("offcpu", "cpu"),
-		onCPU: r.recorded("oncpu", "cpu"), ios: r.recorded("ios", "block"), limits: map[int32]bool{},
+		onCPU: r.recorded("oncpu", "cpu"), ios: r.recorded("ios", "block"), limits: r.limitsRecorded(),
 	}
 	events := r.recorded("netevents", collectorDrop)
 	t.netEvents, t.drops = events, r.recordedIndicators(events, indicatorDrop)
@@ -135,7 +135,6 @@ type coveredTable struct {
 }
 
 func (b *inputBuilder) covered() []coveredTable {
-	none := func(int32) []int64 { return make([]int64, b.windows.Count) }
 	return []coveredTable{
 		{"exchanges", b.tables.exchanges, b.seenExchanges, func(c *finding.Coverage) *float64 { return &c.Exchanges }},
 		{"intervals", b.tables.intervals, func(c int32) []int64 { return b.gather.cpu.Captures[c].Intervals }, func(c *finding.Coverage) *float64 { return &c.Intervals }},
@@ -144,7 +143,7 @@ func (b *inputBuilder) covered() []coveredTable {
 		{"ios", b.tables.ios, func(c int32) []int64 { return b.gather.disks[c].Rows }, func(c *finding.Coverage) *float64 { return &c.IOs }},
 		{"netevents", b.tables.netEvents, func(c int32) []int64 { return b.gather.network[c].Events }, func(c *finding.Coverage) *float64 { return &c.NetEvents }},
 		{"acceptqueues", b.tables.acceptQueues, func(c int32) []int64 { return b.gather.network[c].QueueRows }, func(c *finding.Coverage) *float64 { return &c.AcceptQueues }},
-		{"limits", b.tables.limits, none, func(c *finding.Coverage) *float64 { return &c.Limits }},
+		{"limits", b.tables.limits, func(c int32) []int64 { return b.gather.limits[c].rows }, func(c *finding.Coverage) *float64 { return &c.Limits }},
 	}
 }
 

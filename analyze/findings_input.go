@@ -30,6 +30,7 @@ func (r *run) input() *finding.Input {
 	b.in.Windows = b.listWindows()
 	b.findEntities()
 	b.addInstances()
+	b.addQuotas()
 	b.addRequests()
 	b.addParties()
 	b.addThreads()

@@ -182,6 +182,7 @@ func (b *inputBuilder) addDisk(capture int, id int64) {
 		b.in.Disks = append(b.in.Disks, d)
 	}
 	d := &b.in.Disks[at]
+	b.addLimited(d, capture, id)
 	for i, ns := range steps.BusyNs {
 		d.Windows[i].BusyNs = min(d.Windows[i].BusyNs+ns, b.windows.WidthNs)
 	}

@@ -481,3 +481,51 @@ func TestClocksOfFindings(t *testing.T) {
 		t.Errorf("one clock differs from itself by %d", in.ClockErrorNs)
 	}
 }
+
+// Quotas and limits of IO are of the processes and disks of their cgroup; of what
+// two cgroups tell of one above them half is left out.
+func TestInputOfLimits(t *testing.T) {
+	n := newNode(t, "node")
+	n.withBlock()
+	n.manifest.Collectors = append(n.manifest.Collectors, format.Collector{Name: "proc", Variants: map[string]string{"limits": "cgroup2"}})
+	for pid, cgroup := range map[int32]string{10: "/pod/a", 11: "/pod/b", 12: "/free"} {
+		p := n.process(pid, "web")
+		p.Cgroup, p.Instance = cgroup, "pod"
+		if pid == 12 {
+			p.Service, p.Instance = "free", "free"
+		}
+		n.ran(pid, pid, 0, second, 0)
+	}
+	n.disk(8<<20, 0, "sda", "disk", 1<<30)
+	n.io(8<<20, 10, second, 0, ms, format.OperationRead, 4096)
+	row := func(cgroup string, at, length int64) format.Limit {
+		return format.Limit{StartNs: mono0 + at, EndNs: mono0 + at + length, Cgroup: cgroup, SetBy: "/pod", ReadBytes: -1, WriteBytes: -1, Reads: -1, Writes: -1}
+	}
+	var rows []format.Limit
+	for _, cgroup := range []string{"/pod/a", "/pod/b"} {
+		cpu := row(cgroup, 4*second, 2*second)
+		cpu.QuotaNs, cpu.PeriodNs, cpu.ThrottledNs = 50*ms, 100*ms, second
+		disk := row(cgroup, second, second)
+		disk.DeviceID, disk.ReadBytesPerS, disk.ReadBytes = 8<<20, 1000, 960
+		idle := row(cgroup, 2*second, second)
+		idle.DeviceID, idle.ReadBytesPerS, idle.ReadBytes = 8<<20, 1000, 100
+		rows = append(rows, cpu, disk, idle)
+	}
+	n.more = append(n.more, func(w *format.Writer) { add(t, w, rows) })
+	in := inputFrom(t, Options{}, n.story)
+	_, web := instanceNamed(t, in, "web", "pod")
+	_, free := instanceNamed(t, in, "free", "free")
+	throttled := func(w *finding.InstanceWindow) int64 { return w.ThrottledNs }
+	if got := byWindow(web.Windows, throttled); web.LimitCores != 0.5 || !slices.Equal(got, []int64{second / 2, second / 2}) {
+		t.Errorf("web has %g CPUs and was throttled %v", web.LimitCores, got)
+	}
+	if got := byWindow(free.Windows, throttled); free.LimitCores != 0 || !slices.Equal(got, []int64{0, 0}) {
+		t.Errorf("free has %g CPUs and was throttled %v", free.LimitCores, got)
+	}
+	if got := byWindow(in.Disks[0].Windows, func(w *finding.DiskWindow) int64 { return w.LimitedNs }); !slices.Equal(got, []int64{second, 0}) {
+		t.Errorf("the disk was at a limit for %v", got)
+	}
+	if c := in.Nodes[0].Windows[0].Coverage.Limits; c != 1 {
+		t.Errorf("coverage %g", c)
+	}
+}

@@ -11,6 +11,7 @@ func (r *run) addTopics(ctx context.Context, a *Analysis) error {
 		r.addFlames,
 		r.addDisks,
 		r.addNetwork,
+		r.addLimits,
 	} {
 		if err := topic(ctx, a); err != nil {
 			return err
