@@ -21,6 +21,8 @@ type (
 	Evidence = finding.Evidence
 	Subject  = finding.Subject
 	Check    = finding.Check
+
+	FindingKind = finding.Kind
 )
 
 // gather is what the rules look at, added up while the topics read their tables.

@@ -20,11 +20,11 @@ const (
 	clockWarnNs = 1e6
 )
 
-// verdict says in one sentence what to know first: what is missing, then
-// what there was.
+// verdict says in one sentence what to know first: what is wrong, what is
+// missing, then what there was.
 func (r *run) verdict(a *Analysis) string {
-	clauses := r.missing(a)
-	complete := len(clauses) == 0
+	missing := r.missing(a)
+	clauses := append(found(a), missing...)
 	if slices.ContainsFunc(r.captures, func(c *replay.Capture) bool { return c.Manifest.Synthetic != "" }) {
 		clauses = append([]string{"no recording, but made by a program"}, clauses...)
 	}
@@ -35,7 +35,7 @@ func (r *run) verdict(a *Analysis) string {
 	clauses = append(clauses, failures(a.Edges)...)
 	clauses = append(clauses, killed(a.Services)...)
 	clauses = append(clauses, nodeFailures(a)...)
-	if complete {
+	if len(missing) == 0 {
 		clauses = append(clauses, "nothing was lost")
 	}
 	return strings.Join(clauses, "; ") + "."

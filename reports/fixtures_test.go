@@ -82,8 +82,9 @@ func shop() *analyze.Analysis {
 	a := &analyze.Analysis{
 		Schema: "kmon.analysis/v1", Version: "0.2.0", Captures: []analyze.Capture{shopCapture()},
 		StartNs: start, EndNs: start + 60*second, WindowNs: second,
-		Verdict: "5 services answered 52,320 requests in 60 s without a known loss; slowest is checkout (p99 298 ms), and cart left 37 requests unanswered.",
-		Losses:  []analyze.Loss{}, Warnings: []string{},
+		Verdict:  "5 services answered 52,320 requests in 60 s without a known loss; slowest is checkout (p99 298 ms), and cart left 37 requests unanswered.",
+		Findings: []analyze.Finding{}, Checks: []analyze.Check{},
+		Losses: []analyze.Loss{}, Warnings: []string{},
 		Marks:     []analyze.Mark{{Capture: "kmon-node-1-20260314T025900Z.kmon", TsNs: start + 22*second, Kind: "user", Text: "deploy of cart 1.8.2"}},
 		Quantiles: "DDSketch, 1% relative error",
 	}

@@ -24,7 +24,8 @@ type page struct {
 	Summary      string
 	Narrowed     string
 	Warnings     []string
-	MoreWarnings []string    // folded
+	MoreWarnings []string // folded
+	Findings     findingsPart
 	Before       []htmlTable // captures, problems, losses
 	Topology     topologyView
 	Services     []htmlTable
@@ -114,6 +115,7 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 		Title:   cut(visible(a.Verdict), nameHTML),
 		Verdict: cut(visible(a.Verdict), proseHTML), Summary: summary(a), Narrowed: cut(narrowed(a.Filter), proseHTML),
 		Warnings: []string{}, MoreWarnings: []string{},
+		Findings: newFindingsPart(a),
 		Topology: drawTopology(a),
 		Oddities: oddities(a), Reading: definitions(a),
 		Version: visible(a.Version), Command: visible(o.Command),
@@ -261,7 +263,7 @@ func forHTML(t table, open int) htmlTable {
 		r := htmlRow{Cells: []htmlCell{}}
 		for j, c := range row {
 			v := htmlCell{Text: cut(c.Text, nameHTML), Class: kindClass(t.Columns[j].Kind), Name: t.Columns[j].Kind == kindName}
-			if t.Columns[j].Kind == kindProse {
+			if k := t.Columns[j].Kind; k == kindProse || k == kindText {
 				v.Text = cut(c.Text, proseHTML)
 			}
 			if v.Text != c.Text {
@@ -293,7 +295,7 @@ func kindClass(k kind) string {
 		return "num"
 	case kindName:
 		return "name"
-	case kindProse:
+	case kindProse, kindText:
 		return "prose"
 	}
 	return "word"

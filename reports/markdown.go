@@ -18,23 +18,24 @@ const rowsShown = 10
 
 // detail bounds what a Markdown report holds.
 type detail struct {
-	rows  int // of a table, folded ones included
-	nodes int // of the topology
-	edges int // of the topology
-	name  int // columns of a name
-	prose int // columns of a verdict or warning
+	findings int // in full
+	rows     int // of a table, folded ones included
+	nodes    int // of the topology
+	edges    int // of the topology
+	name     int // columns of a name
+	prose    int // columns of a verdict or warning
 }
 
 // details are tried in turn until the report fits.
 var details = []detail{
-	{rows: 2000, nodes: 40, edges: 60, name: 100, prose: 4000},
-	{rows: 250, nodes: 40, edges: 60, name: 60, prose: 2000},
-	{rows: 100, nodes: 30, edges: 45, name: 60, prose: 2000},
-	{rows: 50, nodes: 25, edges: 35, name: 60, prose: 1000},
-	{rows: 25, nodes: 25, edges: 35, name: 48, prose: 1000},
-	{rows: 10, nodes: 15, edges: 20, name: 40, prose: 500},
-	{rows: 5, nodes: 10, edges: 10, name: 24, prose: 300},
-	{rows: 2, nodes: 5, edges: 5, name: 12, prose: 200},
+	{findings: 20, rows: 2000, nodes: 40, edges: 60, name: 100, prose: 4000},
+	{findings: 15, rows: 250, nodes: 40, edges: 60, name: 60, prose: 2000},
+	{findings: 12, rows: 100, nodes: 30, edges: 45, name: 60, prose: 2000},
+	{findings: 10, rows: 50, nodes: 25, edges: 35, name: 60, prose: 1000},
+	{findings: 8, rows: 25, nodes: 25, edges: 35, name: 48, prose: 1000},
+	{findings: 5, rows: 10, nodes: 15, edges: 20, name: 40, prose: 500},
+	{findings: 3, rows: 5, nodes: 10, edges: 10, name: 24, prose: 300},
+	{findings: 1, rows: 2, nodes: 5, edges: 5, name: 12, prose: 200},
 }
 
 // writeMarkdown writes a report that fits a ticket.
@@ -63,6 +64,7 @@ type markdown struct {
 // render gives the whole report.
 func (m *markdown) render() string {
 	m.head()
+	m.findings()
 	m.warnings()
 	m.table(lossesTable(m.a))
 	m.table(leftOutTable(m.a))
@@ -207,6 +209,8 @@ func (m *markdown) cell(c column, v cell) string {
 		return text
 	case c.Kind == kindProse:
 		return m.code(text, m.d.prose)
+	case c.Kind == kindText:
+		return m.text(text)
 	case c.Kind == kindName && v.Tone == toneNone:
 		return m.code(text, m.d.name)
 	case c.Kind != kindNumber:

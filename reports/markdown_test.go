@@ -32,6 +32,8 @@ func huge() *analyze.Analysis {
 		a.Marks = append(a.Marks, analyze.Mark{Capture: name(i), Text: name(i)})
 		a.Warnings = append(a.Warnings, name(i))
 	}
+	found := hostileFindings(300)
+	a.Findings, a.Checks = found.Findings, found.Checks
 	work, threads := hostileNode(), hostileThreads()
 	a.Disks, a.Drops, a.Network, a.AcceptQueues = work.Disks, work.Drops, work.Network, work.AcceptQueues
 	a.Services = append(a.Services, threads.Services...)

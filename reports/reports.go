@@ -79,6 +79,7 @@ func normal(a *analyze.Analysis) *analyze.Analysis {
 			c.Rows = map[string]int64{}
 		}
 	}
+	normalFindings(&n)
 	n.Services = copied(a.Services)
 	for i := range n.Services {
 		s := &n.Services[i]

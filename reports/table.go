@@ -7,6 +7,7 @@ const (
 	kindWord   kind = iota // kmon's own vocabulary
 	kindName               // text from a capture: made visible, but still to be escaped
 	kindProse              // as kindName, but long: hooks, problems, remarks
+	kindText               // a sentence of kmon's in which names from a capture may stand
 	kindNumber             // right-aligned
 )
 

@@ -45,6 +45,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	if n := notRecorded(a); n != "" {
 		t.paragraph("", n)
 	}
+	t.findings(a)
 	t.filled(lossesTable(a))
 	t.filled(leftOutTable(a))
 	t.table(servicesTable(a))
@@ -55,6 +56,8 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	}
 	t.filled(marksTable(a))
 	t.definitions(oddities(a))
+	t.rows(checksTable(a), rowsOnTerminal)
+	t.rows(insufficientTable(a), nodeRowsOnTerminal)
 	t.captures(a.Captures)
 	t.warnings(a.Warnings)
 	if err := t.Flush(); err != nil {
@@ -63,10 +66,15 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	return nil
 }
 
-// verdictTone is the tone of the verdict's sign.
+// verdictTone is the tone of the verdict's sign: that of what was found, or of the
+// recording itself.
 func verdictTone(a *analyze.Analysis) tone {
-	if t := alarm(a); t != toneNone {
-		return t
+	recording, found := alarm(a), loudest(a)
+	switch {
+	case recording == toneBad || found == toneBad:
+		return toneBad
+	case recording == toneWarn || found == toneWarn:
+		return toneWarn
 	}
 	return toneHead
 }
@@ -278,7 +286,7 @@ func shrink(x table, widths []int, over int) int {
 	for over > 0 {
 		widest := -1
 		for i, c := range x.Columns {
-			if (c.Kind == kindName || c.Kind == kindProse) && widths[i] > nameColumns && (widest < 0 || widths[i] > widths[widest]) {
+			if (c.Kind == kindName || c.Kind == kindProse || c.Kind == kindText) && widths[i] > nameColumns && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}

@@ -91,6 +91,12 @@ type Check struct {
 	NotRecorded string `json:"not_recorded,omitempty"`
 }
 
+// Unjudged says that there may have been subjects, and not one could be judged:
+// that nothing was found then means nothing.
+func (c Check) Unjudged() bool {
+	return c.Judged+c.Found+c.Rejected == 0 && (c.NotRecorded != "" || len(c.Insufficient) > 0)
+}
+
 // Result is what Find gives.
 type Result struct {
 	RulesVersion int       `json:"rules_version"`
