@@ -164,6 +164,11 @@ guests:
 	  GOARCH=arm64 go build -trimpath -ldflags '$(LDFLAGS)' -o dist/arm64/$${program##*/} ./cmd/$$program || exit 1; \
 	done
 
+.PHONY: findings
+findings: ## measure how well the rules find faults, in some 700 synthetic captures, into FINDINGS.md: minutes
+	go build -trimpath -o dist/findings ./cmd/workload/findings
+	dist/findings -write FINDINGS.md -json dist/findings.jsonl
+
 .PHONY: soak
 soak: build ## record a full load for an hour, rotating, and fail if anything grows or is lost: SOAK=1h
 	go build -trimpath -o dist/soak-run ./cmd/workload/soak
