@@ -337,6 +337,12 @@ func duration(ns int64) string {
 	return fmt.Sprintf("%d ns", ns)
 }
 
+// Failed says that the recorder was told to run the collector, and it recorded
+// nothing.
+func (c Collector) Failed() bool {
+	return c.Variant == "" && c.Missing != "" && !c.notAsked()
+}
+
 // notAsked says that the recorder was not told to run the collector: nothing to
 // warn about.
 func (c Collector) notAsked() bool {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmon/analyze"
+	"kmon/analyze/finding"
 	"kmon/reports"
 )
 
@@ -22,6 +23,7 @@ type analyzeFlags struct {
 	since    string
 	until    string
 	services []string
+	findingFlags
 }
 
 // report is one output of analyze.
@@ -35,9 +37,10 @@ func newAnalyze() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "analyze CAPTURE...",
 		Aliases: []string{"report"},
-		Short:   "Rebuild services, topology and latencies from captures",
-		Long: `Rebuild from one or more captures which services talked to which, how fast each
-answered, and what the recording missed. Both ends of a connection are matched,
+		Short:   "Say what is wrong, and rebuild services, topology and latencies",
+		Long: `Say from one or more captures what is wrong (findings, with the evidence for and
+against), which services talked to which, how fast each answered, and what the
+recording missed. Both ends of a connection are matched,
 also across captures of several nodes. Files that are parts of one recording
 (kmon record --rotate) are one capture, in whatever order they are given; of the
 time of a part that is missing nothing is said.
@@ -46,6 +49,15 @@ Without -o the report is text on standard output. The ending of FILE gives its
 format: .html, .md, .json or .txt. A FILE that exists is replaced once the new
 report is complete; "-" is standard output, in the --format given.
 
+Findings compare with the --baseline, captures of a healthy time of the same
+nodes; else with peers and quiet windows, and then none is more than a warning.
+Their thresholds are printed by --print-rules and changed by --rules. With
+--fail-on the exit code is 1 if there is a finding of that severity or above. It
+is 3 if there is none and that proves nothing: a table was recorded to less than
+0.9, a collector recorded nothing though it was asked for, or nothing at all could
+be judged. Kinds that were left out on purpose (record -e), or had too few
+samples, are named on standard error and leave it at 0.
+
 Exit code 3 means inconclusive: the report is written, but there is too little
 data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
 		Example: `  $ kmon analyze shop.kmon
@@ -53,8 +65,18 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
   $ kmon analyze shop.kmon --since 1s --until 5s --service cart
   $ kmon analyze node-a.kmon node-b.kmon -o both.json
   $ kmon analyze long-*.kmon -o report.html
+  $ kmon analyze cpu.kmon --baseline shop.kmon
+  $ kmon analyze --print-rules > rules.yaml
   $ kmon analyze shop.kmon -o - --format json | jq .verdict`,
-		Args:              captures(1, 0),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.printRules && len(args) > 0 {
+				return usagef("--print-rules takes no capture %q", args[0])
+			}
+			if f.printRules {
+				return nil
+			}
+			return captures(1, 0)(cmd, args)
+		},
 		ValidArgsFunction: completeCaptures,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runAnalyze(cmd, f, args) },
 	}
@@ -66,6 +88,7 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
 	flags.StringArrayVar(&f.services, "service", nil, "only the service `NAME` and its edges; repeatable")
 	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("html", "md", "json", "txt")))
 	must(cmd.RegisterFlagCompletionFunc("format", completeWords("text", "markdown", "json", "html")))
+	f.register(cmd)
 	for _, name := range []string{"since", "until", "service"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
@@ -73,6 +96,10 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
 }
 
 func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
+	if f.printRules {
+		_, err := cmd.OutOrStdout().Write(finding.RulesText)
+		return err
+	}
 	for _, moment := range []string{f.since, f.until} {
 		if _, err := analyze.ParseMoment(moment, 0, 0); moment != "" && err != nil {
 			return &usageError{err}
@@ -85,13 +112,20 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 	if err := distinct(paths); err != nil {
 		return err
 	}
+	if err := f.check(paths); err != nil {
+		return err
+	}
+	rules, err := f.thresholds()
+	if err != nil {
+		return err
+	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50) // ten minutes of a busy node in 172 MiB, not 213
 	}
 	progress := new(analyze.Progress)
 	stop := startProgress(cmd.ErrOrStderr(), func() string { return reports.CountText(progress.Rows()) + " exchanges" })
 	a, err := analyze.Run(cmd.Context(), paths, analyze.Options{Since: f.since, Until: f.until, Services: f.services,
-		Version: readBuild().Version, Progress: progress})
+		Version: readBuild().Version, Progress: progress, Rules: rules, Baseline: f.baseline})
 	stop()
 	if err != nil {
 		return explain(err)
@@ -110,7 +144,7 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 			return err
 		}
 	}
-	return inconclusive(a)
+	return f.gate(a, cmd.ErrOrStderr())
 }
 
 // distinct refuses a file given twice, whose traffic would count twice.
@@ -188,6 +222,10 @@ func commandLine(f analyzeFlags, paths []string) string {
 	for _, s := range f.services {
 		add("--service", s)
 	}
+	for _, b := range f.baseline {
+		add("--baseline", b)
+	}
+	add("--rules", f.rules)
 	for i, w := range words {
 		if strings.ContainsAny(w, " \t\n'\"$&|;<>()*?[]#~`\\") {
 			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"

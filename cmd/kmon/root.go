@@ -18,8 +18,8 @@ func newRoot() *cobra.Command {
 		Long: `kmon records on a Linux node, with eBPF, which services talked to which and how
 fast each answered, into one capture file; it analyzes captures on any system.
 
-Exit codes: 0 ok; 1 a gate failed (verify found damage, doctor that something
-is missing); 2 usage, unreadable or internal error; 3 inconclusive (too little
+Exit codes: 0 ok; 1 a gate failed (analyze --fail-on found a fault, verify damage,
+doctor that something is missing); 2 usage, unreadable or internal error; 3 inconclusive (too little
 data, or too much loss, to go by).
 record with a command after -- exits with the command's own code.`,
 		Example: `  $ kmon record -o shop.kmon -d 60s
