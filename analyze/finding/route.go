@@ -72,13 +72,15 @@ func newRoute(client, server string, port int32, windows int) *route {
 	return r
 }
 
-// add adds an edge, by the end that knows more: the client's.
+// add adds an edge, by the end that knows more: the client's, but the server's where
+// that saw more. A client that closes within a second without an answer has sent
+// one way, as far as its own end tells; the server's answer then meets a reset.
 func (r *route) add(e *Edge, atClient bool, v sight) {
 	r.lacks = cmp.Or(r.lacks, v.lacks)
 	for i := range e.Windows {
 		w := &e.Windows[i]
 		at := &w.AtServer
-		if atClient {
+		if atClient && (!e.ServerRecorded || w.AtClient.Count >= w.AtServer.Count) {
 			at = &w.AtClient
 		}
 		r.ok[i] = r.ok[i] && v.ok[i]

@@ -17,7 +17,7 @@ import (
 
 // recordFault records a load that something bad happens to.
 func (t trial) recordFault(limit time.Duration) error {
-	if err := errors.Join(loadAll(faultModules), t.makeLoop()); err != nil {
+	if err := errors.Join(os.MkdirAll("/run", 0o755), loadAll(faultModules), t.makeLoop()); err != nil { // ip keeps names of networks there
 		return fmt.Errorf("trial %s: %w", t.Name, err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
