@@ -42,15 +42,16 @@ type search struct {
 	medians              map[typicalKey]float64
 	repeated             []string // services that are asked again and again
 
-	cells   *traffic         // of in, made by the first rule that needs it
-	healthy *traffic         // of baseline, at the same time
-	waiters map[string][]int // finding → instances that wait for its subject
+	cells   *traffic           // of in, made by the first rule that needs it
+	healthy *traffic           // of baseline, at the same time
+	waiters map[string][]int   // finding → instances that wait for its subject
+	badWays map[[2]string]bool // that were found slow; see wayKey
 }
 
 // Find runs all rules over in. baseline is the same of a healthy capture, nil
 // without one. Neither is changed.
 func Find(in, baseline *Input, r *Rules) Result {
-	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}, waiters: map[string][]int{}}
+	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}, waiters: map[string][]int{}, badWays: map[[2]string]bool{}}
 	for _, rule := range rules {
 		s.checks[rule.kind] = &Check{Kind: rule.kind, Insufficient: []string{}}
 		rule.find(s)

@@ -39,8 +39,7 @@ type blocked struct {
 	instance, waitsFor int     // waitsFor: the instance in between; -1: the part itself
 	share              float64 // of its time, median of the windows of the part's finding
 	run                span
-	latency            float64 // by the reference; NaN
-	throughput, cpu    float64
+	throughput, cpu    float64 // by the reference; NaN: there is none
 }
 
 // judgeLimp follows from one part who waits for it.
@@ -93,34 +92,53 @@ func (s *search) runOf(f *Finding) span {
 	return span{first, min(last, len(s.in.Windows)-1), f.Windows}
 }
 
-// blockedIn says whether an instance waits for a part in enough windows, and since
-// then only: who waited before the part limped, waits for something else.
+// blockedIn says whether an instance waits for a part in enough windows of its run.
+// Who waited as much, and got his answers as late, just before the part limped,
+// waits for something else.
 func (s *search) blockedIn(i, waitsFor int, part series, run span) (blocked, bool) {
+	least := int(s.rules.of(Limplock, "min_windows"))
+	from := max(run.first-1-int(s.in.ClockErrorNs/max(s.in.WindowNs, 1)), 0)
 	hold := make([]bool, len(part))
-	for w := range hold {
+	for w := from; w <= run.last; w++ {
 		hold[w] = part[w] >= s.rules.of(Limplock, "min_blocked")
 	}
-	found, ok := longest(hold, int(s.rules.of(Limplock, "min_windows")))
-	slack := 1 + int(s.in.ClockErrorNs/max(s.in.WindowNs, 1))
-	if !ok || found.first < run.first-slack || !overlapping(found, run) {
+	found, ok := longest(hold, least)
+	if !ok {
+		return blocked{}, false
+	}
+	if before := (span{max(from-least, 0), from - 1, 0}); from > 0 && part.over(before) >= s.rules.of(Limplock, "min_blocked") &&
+		!(s.latencyOf(i).over(found) >= s.rules.of(Limplock, "min_latency_ratio")*s.latencyOf(i).over(before)) {
 		return blocked{}, false
 	}
 	b := blocked{instance: i, waitsFor: waitsFor, share: part.over(found), run: found}
-	b.latency = s.against3(i, found, func(w *InstanceWindow) float64 {
-		return float64(w.Served.Latency.Quantile(0.5))
-	})
-	b.throughput = s.against3(i, found, func(w *InstanceWindow) float64 {
+	b.throughput = s.change(i, found, func(w *InstanceWindow) float64 {
 		return float64(finished(&w.Served) + finished(&w.Asked))
 	})
-	b.cpu = s.against3(i, found, func(w *InstanceWindow) float64 { return float64(w.OnCPUNs) })
+	b.cpu = s.change(i, found, func(w *InstanceWindow) float64 { return float64(w.OnCPUNs) })
 	return b, true
 }
 
 func finished(r *Requests) int64 { return max(r.Count-max(r.InFlight, 0)-max(r.Errors, 0), 0) }
 
-// against3 is a value of an instance in a run by that of a healthy capture, else
+// latencyOf is the median latency of what an instance serves, or asks if it serves
+// nobody, by window.
+func (s *search) latencyOf(i int) series {
+	v := blank(len(s.in.Windows))
+	for w := range v {
+		r := &s.in.Instances[i].Windows[w]
+		switch {
+		case r.Served.Latency.Count() > 0:
+			v[w] = float64(r.Served.Latency.Quantile(0.5))
+		case r.Asked.Latency.Count() > 0:
+			v[w] = float64(r.Asked.Latency.Quantile(0.5))
+		}
+	}
+	return v
+}
+
+// change is a value of an instance in a run by that of a healthy capture, else
 // of the time before; NaN: there is none.
-func (s *search) against3(i int, run span, value func(*InstanceWindow) float64) float64 {
+func (s *search) change(i int, run span, value func(*InstanceWindow) float64) float64 {
 	in := &s.in.Instances[i]
 	of := func(in *Instance, windows []Window, from, to int) []float64 {
 		var list []float64

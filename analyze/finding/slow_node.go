@@ -131,6 +131,9 @@ func (s *search) votes(t *traffic, r replica, w int) []vote {
 	fromClients := false
 	for _, i := range t.to[r] {
 		c := &t.cells[i]
+		if s.badWays[wayKey(c)] {
+			continue // what he sees is the way
+		}
 		if v, ok := s.vote(&c.seen, t.valuesAt(t.peersOf(i), w, seenOf), w); ok {
 			v.observer = c.client.String()
 			list = append(list, v)

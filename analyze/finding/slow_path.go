@@ -243,6 +243,7 @@ func (s *search) judgeWay(t *traffic, key [2]string, ways []way) {
 		}
 	}
 	s.add(f)
+	s.badWays[key] = true
 }
 
 // besideWay are the cells that the client of a way has with other servers, or its

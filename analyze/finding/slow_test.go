@@ -2,12 +2,13 @@ package finding
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
 
 // slowSeeds of tests that count how often a fault is found.
-const slowSeeds = 20
+const slowSeeds = 10
 
 // limping are the kinds that must not be found where nothing limps.
 var limping = []Kind{SlowNode, SlowPath, Limplock}
@@ -214,5 +215,94 @@ func loadEdges(in *Input, instance string) {
 				}
 			}
 		}
+	}
+}
+
+func slowNode2(seed uint64, nodes int) *Input {
+	m := shopOn(nodes)
+	m.own = func(_, node string, w int) float64 {
+		if node == "n2" {
+			return from9(w, 5)
+		}
+		return 1
+	}
+	return m.build(seed)
+}
+
+// What cannot be judged is said to be so, and is not found.
+func TestSlowNeedsEnoughToJudge(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(*Input)
+	}{
+		{"coverage 0.7", func(in *Input) {
+			for node := range in.Nodes {
+				for w := range in.Windows {
+					in.covered(node, w, 0.7)
+				}
+			}
+		}},
+		{"windows cut short", func(in *Input) {
+			for w := range in.Windows {
+				in.Windows[w].Partial = w > 1
+			}
+		}},
+		{"few requests", func(in *Input) {
+			for i := range in.Edges {
+				for w := range in.Windows {
+					few := Requests{Count: 3}
+					few.Latency.Add(50*milli, 3)
+					in.Edges[i].Windows[w].AtClient, in.Edges[i].Windows[w].AtServer = few, few
+				}
+			}
+			for i := range in.Instances {
+				for w := range in.Windows {
+					in.Instances[i].Windows[w].Served = Requests{}
+				}
+			}
+		}},
+	} {
+		in := slowNode2(1, 3)
+		c.change(in)
+		r := Find(in, nil, DefaultRules())
+		for _, kind := range []Kind{SlowNode, SlowPath, SlowCallee} {
+			if check := r.check(kind); len(r.of(kind)) != 0 || check.Judged != 0 || len(check.Insufficient) == 0 {
+				t.Errorf("%s: %s: %d found, check %+v", c.name, kind, len(r.of(kind)), check)
+			}
+		}
+	}
+}
+
+// The same is late in the healthy capture: it is as it always was.
+func TestSlowAsEverIsNotFound(t *testing.T) {
+	always := func(seed uint64) *Input {
+		m := shopOn(3)
+		m.own = func(_, node string, _ int) float64 {
+			if node == "n2" {
+				return 5
+			}
+			return 1
+		}
+		return m.build(seed)
+	}
+	if r := Find(always(1), always(2), DefaultRules()); len(loud(r, limping...)) != 0 {
+		t.Errorf("found %s", titles(r))
+	}
+	if f := Find(slowNode2(1, 3), shopOn(3).build(2), DefaultRules()).of(SlowNode); len(f) != 1 || f[0].Reference != FromBaseline || f[0].Confidence < 0.7 {
+		t.Errorf("against a healthy capture: %+v", f)
+	}
+}
+
+// A lone observer tells nothing of a node that was not recorded itself.
+func TestOneObserverBlamesNoNode(t *testing.T) {
+	in := slowNode2(1, 3)
+	in.Edges = slices.DeleteFunc(in.Edges, func(e Edge) bool { return e.Client.Instance != "cart-1" && e.Client.Instance != "web-1" })
+	for i := range in.Edges {
+		e := &in.Edges[i]
+		e.ServerRecorded, e.Server.Index = false, -1
+	}
+	r := Find(in, nil, DefaultRules())
+	if c := r.check(SlowNode); len(r.of(SlowNode)) != 0 || len(c.Insufficient) == 0 || !strings.Contains(c.Insufficient[0], "one observer") {
+		t.Errorf("found %s, check %+v", titles(r), c)
 	}
 }
