@@ -113,3 +113,56 @@ func TestRandomStoriesAreConsistent(t *testing.T) {
 		checkConsistent(t, analyzed(t, Options{}, randomStory(t, 1000+seed)))
 	}
 }
+
+// So are the tables that findings are made of.
+func TestGarbageForFindings(t *testing.T) {
+	inputs := 0
+	for seed := range uint64(60) {
+		r := rand.New(rand.NewPCG(seed, 12))
+		n := newNode(t, "node1")
+		n.withBlock()
+		n.withDrop()
+		n.sockets, n.exchanges, n.processes = garbageRows[format.Socket](r), garbageRows[format.Exchange](r), garbageRows[format.Process](r)
+		for i := range n.exchanges {
+			n.exchanges[i].Flags &= 1<<13 - 1
+		}
+		n.intervals, n.offcpu, n.samples = garbageRows[format.Interval](r), garbageRows[format.OffCPU](r), garbageRows[format.OnCPU](r)
+		n.frames, n.stacks = garbageRows[format.Frame](r), garbageRows[format.Stack](r)
+		n.ios, n.disks = garbageRows[format.IO](r), garbageRows[format.Disk](r)
+		n.events, n.queues, n.losses = garbageRows[format.NetEvent](r), garbageRows[format.AcceptQueue](r), garbageRows[format.Loss](r)
+		limits := garbageRows[format.Limit](r)
+		n.story.more = append(n.story.more, func(w *format.Writer) { add(t, w, limits) })
+		if seed%4 == 0 {
+			n.manifest.Clock = garbage[format.ClockPair](r)
+		}
+		in, err := inputOf(t.Context(), []string{n.write()}, Options{Workers: 2, partSockets: 7, partSegments: 1})
+		if err != nil {
+			continue
+		}
+		inputs++
+		for i := range in.Instances {
+			if len(in.Instances[i].Windows) != len(in.Windows) {
+				t.Fatalf("seed %d: an instance has %d of %d windows", seed, len(in.Instances[i].Windows), len(in.Windows))
+			}
+		}
+		for _, d := range in.Disks {
+			for _, w := range d.Windows {
+				if w.BusyNs < 0 || w.BusyNs > in.WindowNs {
+					t.Errorf("seed %d: a disk was busy for %d of %d", seed, w.BusyNs, in.WindowNs)
+				}
+			}
+		}
+		for _, node := range in.Nodes {
+			for _, w := range node.Windows {
+				for _, c := range []float64{w.Coverage.Exchanges, w.Coverage.Intervals, w.Coverage.IOs, w.Coverage.NetEvents} {
+					if c != -1 && !(c >= 0 && c <= 1) {
+						t.Errorf("seed %d: coverage %g", seed, c)
+					}
+				}
+			}
+		}
+	}
+	if inputs < 40 {
+		t.Errorf("%d of 60 runs gave an input: the others tested little", inputs)
+	}
+}

@@ -70,12 +70,12 @@ func (a *Accumulator) Partial() *Partial {
 type counter struct {
 	requests int64
 	errors   int64
-	bytes    Bytes // of all rows, and of them those of streams
-	streamed Bytes
-	inFlight int64
 	cell     int32
-	active   bool // has rows in the batch
+	active   bool  // has rows in the batch
+	bytes    Bytes // of all rows
 	Counts
+	inFlight int64
+	streamed Bytes        // of bytes, on streams
 	brief    stat.Builder // latencies of one message each way: upload and download are 0
 	latency  stat.Builder // all others, with their parts
 	upload   stat.Builder
