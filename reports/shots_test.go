@@ -24,7 +24,7 @@ func TestShots(t *testing.T) {
 		b.ready()
 		b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
 		run[int](b, "new Promise(done => setTimeout(() => done(1), 400))")
-		for _, part := range []string{"time", "cpus", "flame", "storage", "faults"} {
+		for _, part := range []string{"findings", "time", "cpus", "flame", "storage", "faults"} {
 			b.shoot(filepath.Join(dir, c.name+"-"+part+".png"), part)
 		}
 		b.drag(b.at(`document.getElementById("flame-heat")`, 0.3, 0.4), b.at(`document.getElementById("flame-heat")`, 0.6, 0.7))
@@ -39,7 +39,7 @@ func TestShots(t *testing.T) {
 
 // shots is a busy shop with all that a node can tell.
 func shots() *analyze.Analysis {
-	a, busy := node(), busyShop()
+	a, busy := limping(), busyShop()
 	a.Flames, a.HeatMaps, a.Profile = busy.Flames, busy.HeatMaps, busy.Profile
 	for i := range a.Services {
 		if j := slices.IndexFunc(busy.Services, func(s service) bool { return s.Name == a.Services[i].Name }); j >= 0 {
