@@ -32,7 +32,8 @@ type expectation struct {
 	load     []string // flags of workload fault
 	services []string // that are recorded, and nothing else
 	guest    bool     // recorded in a virtual machine, where all is
-	// must is the kind to be found above info, about the subject; "": none is asked for.
+	// must is the kind to be found, about the subject, and above info if it is one of
+	// the hidden ones; "": none is asked for.
 	must finding.Kind
 	// subject is the text that its subject must hold where it is no service or
 	// process of the truth.
@@ -54,14 +55,14 @@ var expectations = slices.Concat(
 	withTwin(expectation{name: "overload", load: kind("overload"), services: []string{"asker", "ledger"}, must: finding.Overload}),
 	withTwin(expectation{name: "limit", load: kind("limit"), services: []string{"asker", "ledger"}, must: finding.CPUThrottling, may: []finding.Kind{finding.Overload}}),
 	withTwin(expectation{name: "busy", load: kind("busy"), services: []string{"asker", "ledger", "burner"}, must: finding.CPUSaturation, subject: "", may: []finding.Kind{finding.Overload}}),
-	withTwin(expectation{name: "late", load: kind("late"), services: []string{"asker", "replica"}, must: finding.SlowCallee, may: []finding.Kind{finding.SlowNode}}),
+	withTwin(expectation{name: "late", load: kind("late"), services: []string{"asker", "replica"}, must: finding.SlowNode, may: []finding.Kind{finding.SlowCallee}}),
 	[]expectation{
 		{name: "disk", guest: true, must: finding.LimpingDisk, subject: "vdc", may: []finding.Kind{finding.Limplock, finding.SlowCallee}},
 		{name: "disk-healthy", guest: true},
 		{name: "loop", guest: true, must: finding.LimpingDisk, subject: "vdg", may: []finding.Kind{finding.Limplock, finding.SlowCallee}},
 		{name: "loop-healthy", guest: true},
 		{name: "path", guest: true, must: finding.SlowPath, may: []finding.Kind{finding.Retransmission}},
-		{name: "node", guest: true, must: finding.SlowCallee, may: []finding.Kind{finding.SlowNode}},
+		{name: "node", guest: true, must: finding.SlowNode, may: []finding.Kind{finding.SlowCallee}},
 		{name: "apart-healthy", guest: true},
 	})
 
@@ -97,7 +98,7 @@ func (e expectation) judge(found []finding.Finding, t truth) (v verdict) {
 		v.saw = append(v.saw, fmt.Sprintf("%s %s of %s", f.Severity, f.Kind, f.Subject.Name))
 		alarm := f.Severity != finding.Info
 		switch {
-		case alarm && e.must != "" && f.Kind == e.must:
+		case e.must != "" && f.Kind == e.must && (alarm || !slices.Contains(hidden, e.must)):
 			if !e.names(f.Subject, t) {
 				v.wrong = append(v.wrong, fmt.Sprintf("%s is found of %s", f.Kind, f.Subject.Name))
 			} else if f.EndNs <= t.Fault.OnsetUnixNs {
