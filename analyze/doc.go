@@ -9,7 +9,10 @@
 //  5. Topics read the tables of the other collectors, one after the other, and
 //     fill their parts (addTopics). Processes without connections become
 //     services by the same names (run.serviceOf).
-//  6. Everything becomes one plain value, an Analysis, sorted by name, which
+//  6. What they add up by windows of 5 s, of all services, becomes the Input of
+//     package finding (run.input), whose rules give findings and checks. A
+//     baseline goes the same way up to its own Input.
+//  7. Everything becomes one plain value, an Analysis, sorted by name, which
 //     the reports render and which is the JSON output.
 //
 // Run reads the captures and nothing else: no clock, no /proc, no

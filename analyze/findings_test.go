@@ -218,6 +218,27 @@ func TestInputWithAnyWorkersAndParts(t *testing.T) {
 	}
 }
 
+// A real capture: the windows add up to what the Analysis says.
+func TestInputOfARealCapture(t *testing.T) {
+	path := "../testdata/captures/v1/shop.kmon"
+	a, in := analyzedFiles(t, path), inputFromFiles(t, Options{}, path)
+	checkInput(t, a, in)
+	whole, both := 0, 0
+	for _, w := range in.Windows {
+		if !w.Partial {
+			whole++
+		}
+	}
+	for _, e := range in.Edges {
+		if e.Client.Index >= 0 && e.Server.Index >= 0 && e.ClientRecorded && e.ServerRecorded {
+			both++
+		}
+	}
+	if whole < 3 || both < 4 || len(in.Nodes) != 1 || len(in.Instances) < 6 {
+		t.Errorf("%d whole windows, %d edges with both ends, %d nodes, %d instances", whole, both, len(in.Nodes), len(in.Instances))
+	}
+}
+
 // checkInput holds the sums over windows to the totals of the Analysis.
 func checkInput(t *testing.T, a *Analysis, in *finding.Input) {
 	t.Helper()
