@@ -45,12 +45,6 @@ var faultTrials = []trial{
 	{Name: "path", Fault: load{"-kind", "path"}},
 	{Name: "node", Fault: load{"-kind", "late", "-apart"}},
 	{Name: "apart-healthy", Fault: load{"-kind", "path", "-healthy"}},
-	// Here too, for captures that hold nothing of the computer they were made on.
-	{Name: "yield", Fault: load{"-kind", "yield"}},
-	{Name: "spin", Fault: load{"-kind", "spin"}},
-	{Name: "retry", Fault: load{"-kind", "retry"}},
-	{Name: "overload", Fault: load{"-kind", "overload"}},
-	{Name: "yield-healthy", Fault: load{"-kind", "yield", "-healthy"}},
 }
 
 // bootWithFaults is boot with more disks, some of which are made slow when the
