@@ -204,7 +204,7 @@ func (c *capture) offCPU(fromNs int64) {
 // wakes writes how often the threads of a livelock woke each other.
 func (c *capture) wakes(fromNs int64) {
 	for _, t := range c.traps {
-		if t.opened || !t.all || c.node.w.nowNs == fromNs {
+		if t.opened || t.voluntary == 0 || c.node.w.nowNs == fromNs {
 			continue
 		}
 		for k, waker := range t.threads {

@@ -29,7 +29,7 @@ type Kind struct {
 // Kinds are the faults, with the words that findings use for them.
 var Kinds = []Kind{
 	{"lock-livelock", "SIZE threads of an instance wake and yield to each other and answer nobody", "node service"},
-	{"spin", "SIZE threads of an instance burn a CPU each and never answer their requests", "node service"},
+	{"spin", "SIZE threads of an instance burn a CPU each, the others wait for them", "node service"},
 	{"retry-amplification", "a service answers too late, its callers give up and ask again SIZE times", "service"},
 	{"receive-livelock", "SIZE times 20% of a node's network softirq CPU goes to packets that are dropped", "node"},
 	{"limping-disk", "each IO of a node's disk takes SIZE times as long", "node"},

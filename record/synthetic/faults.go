@@ -10,7 +10,7 @@ import (
 // trap keeps an instance's threads from answering.
 type trap struct {
 	hogs    int  // how many more requests are caught with a thread that burns a CPU
-	all     bool // all others wait for a lock
+	all     bool // all others wait for a lock that those hold
 	caught  []func()
 	threads []*thread // of the hogs
 	codes   []int     // what they do
@@ -61,7 +61,7 @@ func (s *storm) late(w *world) int64 {
 	if w.rng.Float64() >= stormShare {
 		return 0
 	}
-	return 3 * s.timeoutNs
+	return s.timeoutNs + s.timeoutNs/5
 }
 
 // put puts a fault into the world and says where it is.
@@ -103,9 +103,9 @@ func (w *world) begin(f *Fault, n, peer *node, s *service, i *instance) (end fun
 	case "lock-livelock":
 		return i.jam(&trap{hogs: min(int(f.Size), cpusPerNode), all: true, voluntary: 9000, involuntary: 3000, codes: livelockCodes})
 	case "spin":
-		return i.jam(&trap{hogs: min(int(f.Size), cpusPerNode-1), codes: spinCodes})
+		return i.jam(&trap{hogs: min(int(f.Size), cpusPerNode-1), all: true, codes: spinCodes})
 	case "retry-amplification":
-		s.storm = &storm{retries: int(f.Size), timeoutNs: max(int64(6*s.nominalNs), 20*ms)}
+		s.storm = &storm{retries: int(f.Size), timeoutNs: max(int64(6*s.nominalNs), 1000*ms)}
 		return func() { s.storm = nil }
 	case "receive-livelock":
 		return n.flood(f.Size)

@@ -18,6 +18,9 @@ func tables(results []result, tune bool) string {
 	}
 	fmt.Fprintf(&b, "\nRules of version %d; captures of %v with %d requests a second on 3 to 5 nodes, noise %v; the fault begins at %v. Seeds %s.\n",
 		finding.DefaultRules().Version, duration, rate, noises, faultAt, seeds)
+	if all := len(grid(evaluationSeed)); len(results) < all {
+		fmt.Fprintf(&b, "Only a part of the grid was run: %d of %d sets of captures.\n", len(results), all)
+	}
 	for _, lost := range []float64{0, lostPart} {
 		list := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Trial.Lost != lost })
 		if len(list) == 0 {
