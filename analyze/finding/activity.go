@@ -101,6 +101,10 @@ type activity struct {
 	waiting  series // requests that were under way when the window ended
 	failed   series // requests and connections that failed, a second
 	queue    series // deepest accept queue
+
+	// busyCost, busyGap and busyLoad are cost, gap and received of the windows in
+	// which it had something to do: what others can be held against.
+	busyCost, busyGap, busyLoad series
 }
 
 // activitiesOf looks at all instances of in.
@@ -148,7 +152,7 @@ func (s *search) activityOf(in *Input, index int, d *door) activity {
 	n, window := len(in.Windows), float64(in.WindowNs)
 	a := activity{Instance: &in.Instances[index], index: index}
 	a.sight = s.sightOf(in, a.Node, workTables)
-	for _, v := range []*series{&a.cores, &a.received, &a.done, &a.cost, &a.gap, &a.latency, &a.waiting, &a.failed, &a.queue} {
+	for _, v := range []*series{&a.cores, &a.received, &a.done, &a.cost, &a.gap, &a.latency, &a.waiting, &a.failed, &a.queue, &a.busyCost, &a.busyGap, &a.busyLoad} {
 		*v = blank(n)
 	}
 	waiting := a.outstanding(d, in.WindowNs)
@@ -167,6 +171,12 @@ func (s *search) activityOf(in *Input, index int, d *door) activity {
 		a.waiting[i] = waiting[i]
 		a.askers(d, i)
 		a.failed[i] = perSecond(a.failed[i])
+		if work >= s.rules.of(common, "stall_min_work") {
+			a.busyCost[i] = a.cost[i]
+		}
+		if n := float64(answered(&w.Served)); n >= s.rules.of(common, "stall_min_work") {
+			a.busyGap[i], a.busyLoad[i] = a.gap[i], a.received[i]
+		}
 	}
 	return a
 }
@@ -262,10 +272,10 @@ type measure struct {
 }
 
 var (
-	costMeasure    = measure{"cost", func(a *activity) series { return a.cost }, true}
-	gapMeasure     = measure{"gap", func(a *activity) series { return a.gap }, true}
+	costMeasure    = measure{"cost", func(a *activity) series { return a.busyCost }, true}
+	gapMeasure     = measure{"gap", func(a *activity) series { return a.busyGap }, true}
 	latencyMeasure = measure{"latency", func(a *activity) series { return a.latency }, true}
-	loadMeasure    = measure{"received", func(a *activity) series { return a.received }, false}
+	loadMeasure    = measure{"received", func(a *activity) series { return a.busyLoad }, false}
 	waitingMeasure = measure{"waiting", func(a *activity) series { return a.waiting }, false}
 	failedMeasure  = measure{"failed", func(a *activity) series { return a.failed }, false}
 )

@@ -110,7 +110,9 @@ func (s *search) lateOn(node int, run span) []Evidence {
 		if a.Node != node {
 			continue
 		}
-		r := s.norm(a, latencyMeasure)
+		alone := latencyMeasure
+		alone.peers = false // replicas may suffer from the same
+		r := s.norm(a, alone)
 		v, least := a.latency.over(run), s.rules.of(CPUSaturation, "late_ratio")
 		if r.ratio(v) >= least {
 			list = append(list, fact("latency_p50_ns", v, "answers of %s take %s, %.1f times the %s of %s", instanceName(a.Instance), timeText(v), r.ratio(v), timeText(r.Median), r.Source).held(least*r.Median, r.Median))

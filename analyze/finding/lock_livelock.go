@@ -9,7 +9,7 @@ import (
 // findLockLivelock finds instances whose threads yield to each other, or fight for
 // a lock, and get little done while requests wait. In a window all of these:
 //
-//	cores ≥ min_cores, or ≥ min_limit_share of its quota
+//	cores (+ run queue, where cores ≥ min_contended_cores) ≥ min_cores, or cores ≥ min_limit_share of its quota
 //	a fight, one of
 //	  yields to a neighbour: involuntary / slices ≥ min_involuntary ∧ slice ≤ max_slice_ns
 //	  yields, on CPUs of their own: samples in sched_yield ≥ min_yield_share
@@ -33,7 +33,7 @@ func findLockLivelock(s *search) {
 func (s *search) lockLivelock(a *activity) {
 	signs := make([]bool, len(a.ok))
 	for i := range signs {
-		signs[i] = a.ok[i] && s.busyEnough(a, i) && len(s.fights(&a.Windows[i])) > 0
+		signs[i] = a.ok[i] && s.fighting(a, i)
 	}
 	least := int(s.rules.of(LockLivelock, "min_windows"))
 	if _, ok := longest(signs, least); !ok {
@@ -45,7 +45,7 @@ func (s *search) lockLivelock(a *activity) {
 		hold[i] = signs[i] && (st.less[i] && st.wanted[i] || st.none[i] && st.unserved[i])
 	}
 	run, ok := longest(hold, least)
-	if !ok || s.pollers(a, run) {
+	if !ok || s.pollers(a, run) || s.usual(a, signs, hold, s.fighting) {
 		s.checks[LockLivelock].Rejected++
 		return
 	}
@@ -54,8 +54,15 @@ func (s *search) lockLivelock(a *activity) {
 
 // busyEnough says whether an instance used CPU time worth asking about.
 func (s *search) busyEnough(a *activity, i int) bool {
-	return a.cores[i] >= s.rules.of(LockLivelock, "min_cores") ||
+	ready := a.cores[i] + float64(max(a.Windows[i].RunQueueNs, 0))/float64(s.in.WindowNs)
+	least := s.rules.of(LockLivelock, "min_cores")
+	return a.cores[i] >= least || a.cores[i] >= s.rules.of(LockLivelock, "min_contended_cores") && ready >= least ||
 		a.LimitCores > 0 && a.cores[i] >= s.rules.of(LockLivelock, "min_limit_share")*a.LimitCores
+}
+
+// fighting says whether an instance fights in a window.
+func (s *search) fighting(a *activity, i int) bool {
+	return s.busyEnough(a, i) && len(s.fights(&a.Windows[i])) > 0
 }
 
 // fights are the signs of one in a window.
@@ -102,7 +109,7 @@ func (s *search) lockFinding(st *stall, run span) Finding {
 	}
 	signs := s.fights(&a.Windows[middle])
 	cores := a.cores.over(run)
-	f.Evidence = append(f.Evidence, fact("on_cpu_cores", cores, "%.2f CPUs busy%s", cores, s.busiest(a, run)).held(s.rules.of(LockLivelock, "min_cores"), nan))
+	f.Evidence = append(f.Evidence, fact("on_cpu_cores", cores, "%.2f CPUs busy, and threads wait for %.2f more%s", cores, a.ready(run, s.in.WindowNs)-cores, s.busiest(a, run)).held(s.rules.of(LockLivelock, "min_cores"), nan))
 	f.Evidence = append(append(f.Evidence, signs...), s.stallEvidence(st, run)...)
 	f.CounterEvidence = s.stallCounter(st, run)
 	f.Reference = "none: thresholds alone"
@@ -113,7 +120,7 @@ func (s *search) lockFinding(st *stall, run span) Finding {
 	if st.costs.over(run) >= s.rules.of(LockLivelock, "critical_cost_ratio") && run.held >= int(s.rules.of(LockLivelock, "critical_windows")) {
 		f.Severity = Critical
 	}
-	f.Title = fmt.Sprintf("%s burns %.1f CPUs in threads that yield or fight for a lock, and gets little done while requests wait", f.Subject.Name, cores)
+	f.Title = fmt.Sprintf("%s keeps CPUs busy with threads that yield or fight for a lock, and gets little done while requests wait", f.Subject.Name)
 	f.Alternative = "a lock that many threads need for a moment each (contention): then answers keep coming, only later"
 	f.NextStep = "perf record -g -p PID, or the on-CPU flame graph of " + a.Service + " in the report: who calls sched_yield, futex or the lock, and for which lock"
 	if f.Subject.PID > 0 {
@@ -121,6 +128,17 @@ func (s *search) lockFinding(st *stall, run span) Finding {
 	}
 	f.Coverage = a.within(run)
 	return f
+}
+
+// ready is how many threads of an instance had a CPU or waited for one in a run.
+func (a *activity) ready(run span, windowNs int64) float64 {
+	v := blank(len(a.ok))
+	for i := range v {
+		if a.ok[i] {
+			v[i] = float64(a.Windows[i].OnCPUNs+max(a.Windows[i].RunQueueNs, 0)) / float64(windowNs)
+		}
+	}
+	return v.over(run)
 }
 
 // busiest names the two busiest threads of a run.

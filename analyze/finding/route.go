@@ -32,24 +32,26 @@ func (s *search) routesOf(in *Input) []*route {
 	var list []*route
 	for i := range in.Edges {
 		e := &in.Edges[i]
-		end, atClient := e.Client, e.ClientRecorded
-		if !atClient {
-			end = e.Server
-		}
-		if end.Index < 0 || end.Index >= len(in.Instances) || e.Client.Service == e.Server.Service {
+		k := key{e.Client.Service, e.Server.Service, e.Port}
+		if k.client == k.server || !e.ClientRecorded && !e.ServerRecorded {
 			continue
 		}
-		node := in.Instances[end.Index].Node
-		if _, ok := sights[node]; !ok {
-			sights[node] = s.sightOf(in, node, requestTable)
-		}
-		k := key{e.Client.Service, e.Server.Service, e.Port}
 		r := byKey[k]
 		if r == nil {
 			r = newRoute(k.client, k.server, k.port, len(in.Windows))
 			byKey[k], list = r, append(list, r)
 		}
-		r.add(e, atClient, sights[node])
+		for _, end := range e.recorded() {
+			if end.Index < 0 || end.Index >= len(in.Instances) {
+				continue
+			}
+			node := in.Instances[end.Index].Node
+			if _, ok := sights[node]; !ok {
+				sights[node] = s.sightOf(in, node, requestTable)
+			}
+			r.see(sights[node])
+		}
+		r.add(e)
 	}
 	slices.SortFunc(list, func(a, b *route) int {
 		return cmp.Or(cmp.Compare(a.client, b.client), cmp.Compare(a.server, b.server), cmp.Compare(a.port, b.port))
@@ -72,19 +74,36 @@ func newRoute(client, server string, port int32, windows int) *route {
 	return r
 }
 
-// add adds an edge, by the end that knows more: the client's, but the server's where
-// that saw more. A client that closes within a second without an answer has sent
-// one way, as far as its own end tells; the server's answer then meets a reset.
-func (r *route) add(e *Edge, atClient bool, v sight) {
+// recorded are the ends of an edge that were.
+func (e *Edge) recorded() []End {
+	var ends []End
+	if e.ClientRecorded {
+		ends = append(ends, e.Client)
+	}
+	if e.ServerRecorded {
+		ends = append(ends, e.Server)
+	}
+	return ends
+}
+
+// see leaves out the windows that an end's node did not see.
+func (r *route) see(v sight) {
 	r.lacks = cmp.Or(r.lacks, v.lacks)
-	for i := range e.Windows {
-		w := &e.Windows[i]
-		at := &w.AtServer
-		if atClient && (!e.ServerRecorded || w.AtClient.Count >= w.AtServer.Count) {
-			at = &w.AtClient
-		}
+	for i := range r.ok {
 		r.ok[i] = r.ok[i] && v.ok[i]
 		r.coverage[i] = min(r.coverage[i], v.coverage[i])
+	}
+}
+
+// add adds an edge, in each window by the end that counted more: a client that
+// gave up has no answer to count, and a server that did not read has no request.
+func (r *route) add(e *Edge) {
+	for i := range e.Windows {
+		w := &e.Windows[i]
+		at := &w.AtClient
+		if !e.ClientRecorded || e.ServerRecorded && w.AtServer.Count > at.Count {
+			at = &w.AtServer
+		}
 		r.count[i] += float64(max(at.Count, 0))
 		r.answered[i] += float64(answered(at))
 		r.failed[i] += float64(max(at.Errors, 0) + max(at.InFlight, 0) + max(w.FailedConnects, 0))

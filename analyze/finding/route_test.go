@@ -18,7 +18,7 @@ func TestRouteCountsWhereMoreWasSeen(t *testing.T) {
 		"the server lost events": {EdgeWindow{AtClient: asked, AtServer: Requests{Count: 50}}, true, 60, 0},
 	} {
 		r := newRoute("a", "b", 1, 1)
-		r.add(&Edge{ClientRecorded: true, ServerRecorded: test.serverRecorded, Windows: []EdgeWindow{test.window}}, true, sight{ok: []bool{true}, coverage: series{1}})
+		r.add(&Edge{ClientRecorded: true, ServerRecorded: test.serverRecorded, Windows: []EdgeWindow{test.window}})
 		if r.count[0] != test.count || r.failed[0] != test.failed {
 			t.Errorf("%s: %v requests, %v failed; want %v, %v", name, r.count[0], r.failed[0], test.count, test.failed)
 		}

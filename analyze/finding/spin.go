@@ -35,21 +35,25 @@ func (s *search) spin(a *activity) {
 	}
 	burns := make([]bool, n)
 	for i := range burns {
-		w := &a.Windows[i]
-		long := w.Timeslices > 0 && float64(w.OnCPUNs) >= s.rules.of(Spin, "min_slice_ns")*float64(w.Timeslices)
-		burns[i] = a.ok[i] && (long && s.burns(w.OnCPUNs, w.RunQueueNs) || slices.ContainsFunc(all, func(t *Thread) bool { return s.spins(t, i) }))
+		burns[i] = a.ok[i] && (s.burnsLong(a, i) || slices.ContainsFunc(all, func(t *Thread) bool { return s.spins(t, i) }))
 	}
 	least := int(s.rules.of(Spin, "min_windows"))
 	if _, ok := longest(burns, least); !ok {
 		return
 	}
 	st := s.stallOf(a)
-	run, ok := s.spinRun(st, burns)
-	if !ok {
+	run, hold, ok := s.spinRun(st, burns)
+	if !ok || s.usual(a, burns, hold, s.burnsLong) {
 		s.checks[Spin].Rejected++
 		return
 	}
 	s.add(s.spinFinding(st, s.spinner(all, run), run))
+}
+
+// burnsLong says whether an instance had a CPU in a window, in long slices.
+func (s *search) burnsLong(a *activity, i int) bool {
+	w := &a.Windows[i]
+	return w.Timeslices > 0 && float64(w.OnCPUNs) >= s.rules.of(Spin, "min_slice_ns")*float64(w.Timeslices) && s.burns(w.OnCPUNs, w.RunQueueNs)
 }
 
 // burns says whether a window's CPU time is a CPU, as far as there was one.
@@ -87,8 +91,8 @@ func (s *search) foundOf(kind Kind, name string) bool {
 	return slices.ContainsFunc(s.found, func(f Finding) bool { return f.Kind == kind && f.Subject.Name == name })
 }
 
-// spinRun is the run of windows that hold all conditions.
-func (s *search) spinRun(st *stall, burns []bool) (span, bool) {
+// spinRun is the run of windows that hold all conditions, and all that do.
+func (s *search) spinRun(st *stall, burns []bool) (run span, hold []bool, ok bool) {
 	hold, alone := make([]bool, len(burns)), make([]bool, len(burns))
 	for i := range hold {
 		crowd := st.waiting[i] > math.Ceil(st.cores[i]-0.1) || st.failed[i] >= s.rules.of(common, "stall_failed_per_s") || st.queue[i] >= s.rules.of(common, "stall_queue")
@@ -96,9 +100,10 @@ func (s *search) spinRun(st *stall, burns []bool) (span, bool) {
 		alone[i] = burns[i] && st.done[i] == 0 && st.unserved[i] && crowd
 	}
 	if run, ok := longest(hold, int(s.rules.of(Spin, "min_windows"))); ok {
-		return run, ok
+		return run, hold, ok
 	}
-	return longest(alone, int(s.rules.of(Spin, "min_windows_alone")))
+	run, ok = longest(alone, int(s.rules.of(Spin, "min_windows_alone")))
+	return run, alone, ok
 }
 
 // spinEvidence is the CPU that is burnt; t is nil if no thread of its own does it.

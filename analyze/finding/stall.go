@@ -29,9 +29,6 @@ func (s *search) stallOf(a *activity) *stall {
 	st.lateRef = s.norm(a, latencyMeasure)
 	st.waitingRef = s.norm(a, waitingMeasure)
 	st.failedRef = s.norm(a, failedMeasure)
-	if st.gapRef.Median > float64(s.in.WindowNs)/s.rules.of(common, "stall_min_answers") {
-		st.costRef, st.gapRef = Reference{}, Reference{} // it hardly ever has anything to do
-	}
 	st.costs, st.gaps = a.cost.ratios(st.costRef), a.gap.ratios(st.gapRef)
 	st.loads, st.lates = a.received.ratios(st.loadRef), a.latency.ratios(st.lateRef)
 	for i := range n {
@@ -90,6 +87,33 @@ func (s *search) demandEvidence(st *stall, run span) []Evidence {
 			held(of("stall_latency_ratio")*st.lateRef.Median, st.lateRef.Median))
 	}
 	return list
+}
+
+// usual says whether signs are how an instance works, so that they tell nothing:
+// they hold in most windows that did nothing wrong.
+func (s *search) usual(a *activity, signs, hold []bool, before func(*activity, int) bool) bool {
+	with, all := 0, 0
+	count := func(a *activity, i int, sign bool) {
+		if a.ok[i] && a.done[i] > 0 {
+			all++
+			if sign {
+				with++
+			}
+		}
+	}
+	for i := range signs {
+		if !hold[i] {
+			count(a, i, signs[i])
+		}
+	}
+	_, healthy := s.activities()
+	for k := range healthy {
+		h := &healthy[k]
+		for i := 0; i < len(h.ok) && h.Service == a.Service; i++ {
+			count(h, i, before(h, i))
+		}
+	}
+	return float64(all) >= s.rules.of(common, "min_reference") && 2*with > all
 }
 
 // holds says whether most of a run does.

@@ -30,26 +30,37 @@ func TestRetryAmplification(t *testing.T) {
 			return in
 		}
 	}
+	// As recorded: the client that gave up has no answer, so it counts no request.
+	gaveUp := func(seed uint64) *Input {
+		in := fault(5, half)(seed)
+		for _, e := range []*Edge{in.between("front", "orders"), in.between("orders", "stock")} {
+			for i := half.from; i < half.to; i++ {
+				e.Windows[i].AtClient = Requests{}
+			}
+		}
+		return in
+	}
 	subject := "front → orders → stock"
 	for _, c := range []trial{
-		{"3×", fault(3, half), RetryAmplification, subject},
-		{"10×", fault(10, half), RetryAmplification, subject},
-		{"for 20 s", fault(5, during{10, 14}), RetryAmplification, subject},
-		{"fewer come in, and none is answered", func(seed uint64) *Input {
+		{name: "3×", in: fault(3, half), kind: RetryAmplification, subject: subject},
+		{name: "10×", in: fault(10, half), kind: RetryAmplification, subject: subject},
+		{name: "for 20 s", in: fault(5, during{10, 14}), kind: RetryAmplification, subject: subject},
+		{name: "clients count nothing", in: gaveUp, kind: RetryAmplification, subject: subject},
+		{name: "fewer come in, and none is answered", in: func(seed uint64) *Input {
 			in := fault(5, half)(seed)
 			for i := half.from; i < half.to; i++ {
 				w := &in.Edges[0].Windows[i].AtServer
 				w.Errors = w.Count
 			}
 			return in
-		}, RetryAmplification, subject},
+		}, kind: RetryAmplification, subject: subject},
 	} {
 		c.run(t, false)
 		c.run(t, true)
 	}
 	whole := during{0, 24}
-	trial{"from the first window to the last", fault(5, whole), RetryAmplification, subject}.run(t, false)
-	trial{"the same, with a baseline", fault(3, whole), RetryAmplification, subject}.run(t, true)
+	trial{name: "from the first window to the last", in: fault(5, whole), kind: RetryAmplification, subject: subject}.run(t, false)
+	trial{name: "the same, with a baseline", in: fault(3, whole), kind: RetryAmplification, subject: subject}.run(t, true)
 	for _, f := range Find(fault(5, whole)(1), nil, DefaultRules()).of(RetryAmplification) {
 		if f.Severity != Info {
 			t.Errorf("without a reference it is %s, want info", f.Severity)
@@ -165,8 +176,8 @@ func TestReceiveLivelock(t *testing.T) {
 		}
 	}
 	for _, baseline := range []bool{false, true} {
-		trial{"a third gets through", fault(33), ReceiveLivelock, "node-stock-a"}.run(t, baseline)
-		trial{"all gets through", fault(100), "", ""}.run(t, baseline)
+		trial{name: "a third gets through", in: fault(33), kind: ReceiveLivelock, subject: "node-stock-a"}.run(t, baseline)
+		trial{name: "all gets through", in: fault(100), kind: "", subject: ""}.run(t, baseline)
 	}
 	in := fault(33)(1)
 	for i := range in.Nodes[2].Windows {
