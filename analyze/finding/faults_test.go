@@ -112,7 +112,7 @@ type trial struct {
 }
 
 // seeds that trials run with.
-const seeds = 20
+const seeds = 10
 
 func (c trial) run(t *testing.T, baseline bool) {
 	t.Helper()
