@@ -113,7 +113,7 @@ func (s *search) waitsWhileIdle(a *activity, v sight) {
 func (s *search) throttleFinding(a *activity, v sight, run span) Finding {
 	f := s.finding(CPUThrottling, s.subject(a), run)
 	f.Severity, f.Reference, f.Coverage = Info, "none: thresholds alone", v.within(run)
-	r := s.norm(a, func(a *activity) series { return a.latency }, false)
+	r := s.norm(a, latencyMeasure)
 	latency, least := a.latency.over(run), s.rules.of(CPUThrottling, "late_ratio")
 	switch ratio := r.ratio(latency); {
 	case ratio >= least:
