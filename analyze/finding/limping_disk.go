@@ -28,7 +28,7 @@ func findLimpingDisk(s *search) {
 	if s.baseline != nil {
 		before = s.diskViews(s.baseline)
 	}
-	var limping []*limp
+	var limping []*limper
 	for i := range views {
 		v := &views[i]
 		if !s.judgeDisk(LimpingDisk, v) {
@@ -73,8 +73,8 @@ func (s *search) judgeDisk(kind Kind, v *diskView) bool {
 	return s.judge(kind, v.name(s), v.sight)
 }
 
-// limp is a disk that seems to limp, and what says so.
-type limp struct {
+// limper is a disk that seems to limp, and what says so.
+type limper struct {
 	view  *diskView
 	run   span
 	model *model // nil: it did not tell
@@ -89,8 +89,8 @@ type limp struct {
 	stalls series
 }
 
-func (s *search) limp(v *diskView, views, before []diskView) *limp {
-	l := &limp{view: v, over: blank(len(v.ok)), bound: blank(len(v.ok)), apart: blank(len(v.ok))}
+func (s *search) limp(v *diskView, views, before []diskView) *limper {
+	l := &limper{view: v, over: blank(len(v.ok)), bound: blank(len(v.ok)), apart: blank(len(v.ok))}
 	byModel, rejected := s.byModel(l, before)
 	byPeers, more := s.byPeers(l, views)
 	least := int(s.rules.of(LimpingDisk, "min_windows"))
@@ -128,7 +128,7 @@ func orBoth(a, b []bool) []bool {
 
 // byModel says in which windows a disk was slower than its model allows, and in
 // which it was so for being asked for more.
-func (s *search) byModel(l *limp, before []diskView) (hold, rejected []bool) {
+func (s *search) byModel(l *limper, before []diskView) (hold, rejected []bool) {
 	v, minIOs := l.view, s.rules.of(LimpingDisk, "min_samples")
 	hold, rejected = make([]bool, len(v.ok)), make([]bool, len(v.ok))
 	m, slower := s.modelOf(v, before, minIOs)
@@ -209,7 +209,7 @@ func modelFrom(v *diskView, slower series, use func(float64) bool, least int) *m
 
 // byPeers says in which windows a disk was slower than its peers, and in which it
 // was while it had more to do.
-func (s *search) byPeers(l *limp, views []diskView) (hold, more []bool) {
+func (s *search) byPeers(l *limper, views []diskView) (hold, more []bool) {
 	v := l.view
 	hold, more = make([]bool, len(v.ok)), make([]bool, len(v.ok))
 	var peers []*diskView
@@ -269,7 +269,7 @@ func (s *search) ofPeers(peers []*diskView, least int) (refs map[classKey]float6
 }
 
 // byStalls looks for IOs that stall while most are done soon.
-func (s *search) byStalls(l *limp) (span, bool) {
+func (s *search) byStalls(l *limper) (span, bool) {
 	v := l.view
 	stall := s.rules.of(LimpingDisk, "stall_ns")
 	if v.Rotational != 0 {
@@ -298,7 +298,7 @@ func (s *search) byStalls(l *limp) (span, bool) {
 }
 
 // lowest gives a limping disk that a disk's IO becomes, nil: none.
-func lowest(v *diskView, limping []*limp) *diskView {
+func lowest(v *diskView, limping []*limper) *diskView {
 	for _, l := range limping {
 		if l.view.Node == v.Node && l.view.Disk != v.Disk && slices.Contains(v.Below, l.view.Name) {
 			return l.view
@@ -307,7 +307,7 @@ func lowest(v *diskView, limping []*limp) *diskView {
 	return nil
 }
 
-func (s *search) limpFinding(l *limp) Finding {
+func (s *search) limpFinding(l *limper) Finding {
 	of := func(name string) float64 { return s.rules.of(LimpingDisk, name) }
 	v, r := l.view, Reference{}
 	f := s.finding(LimpingDisk, Subject{Type: "disk", Name: v.name(s), Host: v.host}, l.run)
@@ -353,7 +353,7 @@ func (s *search) limpFinding(l *limp) Finding {
 }
 
 // limpContext adds what is true of a limping disk but does not decide.
-func (s *search) limpContext(f *Finding, l *limp) {
+func (s *search) limpContext(f *Finding, l *limper) {
 	v := l.view
 	if l.like {
 		f.CounterEvidence = append(f.CounterEvidence, fact("peer_ratio", math.Exp(l.apart.over(l.run)), "disks like it are as slow: what they share may be slow"))
