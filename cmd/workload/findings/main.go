@@ -5,7 +5,7 @@
 //	findings -write FINDINGS.md        the evaluation: seeds that no threshold was set on
 //	findings -tune -json runs.jsonl    other seeds, to look at while rules change
 //
-// Seeds below 1000 are for tuning, those from 1000 on for the evaluation alone.
+// Seeds below 100000 are for tuning, those from 100000 on for the evaluation alone.
 package main
 
 import (
