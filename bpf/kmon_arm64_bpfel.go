@@ -654,8 +654,11 @@ const (
 	KmonVarReasonNoSocket            = "reason_no_socket"
 	KmonVarReasonNotSpecified        = "reason_not_specified"
 	KmonVarShed                      = "shed"
+	KmonVarSocketsBegun              = "sockets_begun"
+	KmonVarSocketsEnded              = "sockets_ended"
 	KmonVarSocketsKept               = "sockets_kept"
 	KmonVarSocketsMax                = "sockets_max"
+	KmonVarSocketsSeen               = "sockets_seen"
 	KmonVarSweeping                  = "sweeping"
 	KmonVarTakeUserStacks            = "take_user_stacks"
 	KmonVarTcpSampling               = "tcp_sampling"
@@ -862,8 +865,11 @@ type KmonVariableSpecs struct {
 	ReasonNoSocket        *ebpf.VariableSpec `ebpf:"reason_no_socket"`
 	ReasonNotSpecified    *ebpf.VariableSpec `ebpf:"reason_not_specified"`
 	Shed                  *ebpf.VariableSpec `ebpf:"shed"`
+	SocketsBegun          *ebpf.VariableSpec `ebpf:"sockets_begun"`
+	SocketsEnded          *ebpf.VariableSpec `ebpf:"sockets_ended"`
 	SocketsKept           *ebpf.VariableSpec `ebpf:"sockets_kept"`
 	SocketsMax            *ebpf.VariableSpec `ebpf:"sockets_max"`
+	SocketsSeen           *ebpf.VariableSpec `ebpf:"sockets_seen"`
 	Sweeping              *ebpf.VariableSpec `ebpf:"sweeping"`
 	TakeUserStacks        *ebpf.VariableSpec `ebpf:"take_user_stacks"`
 	TcpSampling           *ebpf.VariableSpec `ebpf:"tcp_sampling"`
@@ -1008,8 +1014,11 @@ type KmonVariables struct {
 	ReasonNoSocket        *ebpf.Variable `ebpf:"reason_no_socket"`
 	ReasonNotSpecified    *ebpf.Variable `ebpf:"reason_not_specified"`
 	Shed                  *ebpf.Variable `ebpf:"shed"`
+	SocketsBegun          *ebpf.Variable `ebpf:"sockets_begun"`
+	SocketsEnded          *ebpf.Variable `ebpf:"sockets_ended"`
 	SocketsKept           *ebpf.Variable `ebpf:"sockets_kept"`
 	SocketsMax            *ebpf.Variable `ebpf:"sockets_max"`
+	SocketsSeen           *ebpf.Variable `ebpf:"sockets_seen"`
 	Sweeping              *ebpf.Variable `ebpf:"sweeping"`
 	TakeUserStacks        *ebpf.Variable `ebpf:"take_user_stacks"`
 	TcpSampling           *ebpf.Variable `ebpf:"tcp_sampling"`

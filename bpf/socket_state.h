@@ -73,6 +73,13 @@ struct {
 const volatile u64 sockets_max = SOCKETS_MAX;
 u64 sockets_kept = 0;
 
+/* Sockets whose beginning was told, and those of them whose end was told, or that
+ * were freed since. A walk counts what it sees of the rest in sockets_seen: what
+ * is not there any more has ended unseen, see record/probe/lostends.go. */
+u64 sockets_begun = 0;
+u64 sockets_ended = 0;
+u64 sockets_seen = 0;
+
 /* The same state by address of the socket, for kernels where sends can only be
  * seen by a kprobe: such programs may not use socket storage. */
 #define SOCKETS_BY_ADDRESS_MAX 65536

@@ -164,6 +164,7 @@ static __always_inline void announce(struct sock *sk, struct socket_state *s)
 		return;
 	s->listed = list_number;
 	s->announced = 1;
+	__sync_fetch_and_add(&sockets_begun, 1);
 	if (s->open_ns)
 		emit_socket(sk, s, SOCKET_OPEN, s->open_ns, CLOSE_NONE);
 	else
@@ -666,6 +667,14 @@ static __always_inline void end_exchange(struct socket_state *s, u64 now_ns)
 		emit_exchange(&out);
 }
 
+/* end_announced notes that nothing more is told of a socket. */
+static __always_inline void end_announced(struct socket_state *s)
+{
+	if (s->announced && !s->ended) /* counted first: a walk must not miss it uncounted */
+		__sync_fetch_and_add(&sockets_ended, 1);
+	s->ended = 1;
+}
+
 /* closed emits the end of the socket, once it is known to be wanted, and of its
  * exchange, unless the process may still read something that belongs to it. */
 static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct socket_state *s, u8 reason)
@@ -686,7 +695,7 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 			end_exchange(s, now_ns);
 	}
 	if (s->wanted && !s->ended) {
-		s->ended = 1;
+		end_announced(s);
 		emit_socket(sk, s, SOCKET_CLOSE, now_ns, s->closed);
 	}
 }
@@ -757,6 +766,7 @@ static __always_inline void handle_destroy(struct sock *sk, enum place place)
 		return;
 	closed(sk, tp, s, CLOSE_OTHER);
 	end_exchange(s, bpf_ktime_get_ns());
+	end_announced(s); /* it may have left the targets */
 	if (s->kept) {
 		s->kept = 0;
 		__sync_fetch_and_add(&sockets_kept, -1);
@@ -910,7 +920,11 @@ int sweep_sockets(struct bpf_iter__bpf_sk_storage_map *ctx)
 	struct sock *sk = ctx->sk;
 	struct socket_state *s;
 
-	if (!sk || !seen || !seen->wanted)
+	if (!sk || !seen)
+		return 0;
+	if (seen->announced && !seen->ended)
+		sockets_seen++; /* there is one walk at a time */
+	if (!seen->wanted)
 		return 0;
 	/* Most sockets of a host are idle: no more than a look at them. */
 	if (sweeping == SWEEP_LIST ? seen->listed == list_number : !in_progress(seen))

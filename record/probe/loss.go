@@ -67,7 +67,7 @@ func (s *Session) Losses() ([]Lost, error) {
 			lost = append(lost, what)
 		}
 	}
-	lost = slices.Concat(lost, s.missedRuns(), s.lostTargets())
+	lost = slices.Concat(lost, s.missedRuns(), s.lostTargets(), s.ends.lost())
 	return s.shedLosses(lost), nil
 }
 

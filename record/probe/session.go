@@ -56,6 +56,7 @@ type Session struct {
 	value                  bpf.KmonControl
 	counted                [bpf.KmonLossSlotLOSS_SLOTS]uint64
 	missed                 map[string]uint64
+	ends                   lostEnds
 	iosEndedNs             uint64 // 0: not yet
 	counts                 callCounts
 	meter                  *runMeter

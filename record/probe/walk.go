@@ -93,12 +93,28 @@ func (s *Session) sweep(last bool) error {
 	runtime.LockOSThread() // whose CPU time is asked for
 	defer runtime.UnlockOSThread()
 	before := threadCPU()
-	err := walk(s.sweeper, nil)
+	err := s.sweepOnce(last)
 	s.sweeps.spent(now, threadCPU()-before)
 	if err != nil {
 		return fmt.Errorf("sweep sockets: %w", err)
 	}
 	return nil
+}
+
+// sweepOnce makes one walk. Where the ends of sockets are hooked it also finds those
+// that were missed; by address a state stays until its end is seen.
+func (s *Session) sweepOnce(last bool) error {
+	if last || s.plan.place == byAddress || !s.plan.Has("tcp", "free") {
+		return walk(s.sweeper, nil)
+	}
+	return s.findLostEnds(func() (bool, error) {
+		reads := 0
+		err := walk(s.sweeper, func() error {
+			reads++
+			return nil
+		})
+		return reads > 1, err
+	})
 }
 
 func threadCPU() time.Duration {
