@@ -248,7 +248,7 @@ func TestServiceFilter(t *testing.T) {
 	if e := onlyEdge(t, a); e.Server != "cart" {
 		t.Errorf("edge is %+v", e)
 	}
-	if want := "of shop, nobody only: 1 service, 1 edge, 2 requests in 10.0 s; nothing was lost."; a.Verdict != want {
+	if want := "of shop, nobody only: 1 service, 1 edge, 2 requests in 10.0 s; no kind of fault could be judged; nothing was lost."; a.Verdict != want {
 		t.Errorf("verdict %q, want %q", a.Verdict, want)
 	}
 	if !strings.Contains(strings.Join(a.Warnings, "\n"), "no service is named nobody") {
@@ -280,7 +280,7 @@ func TestManyExternalClients(t *testing.T) {
 // only when nothing is.
 func TestVerdict(t *testing.T) {
 	a := analyzed(t, Options{}, loopback(t, 60))
-	const want = "2 services, 1 edge, 60 requests in 10.0 s; slowest: cart (p99 2.0 ms); nothing was lost."
+	const want = "2 services, 1 edge, 60 requests in 10.0 s; slowest: cart (p99 2.0 ms); no kind of fault could be judged; nothing was lost."
 	if a.Verdict != want {
 		t.Errorf("verdict %q, want %q", a.Verdict, want)
 	}

@@ -35,6 +35,7 @@ func (r *run) verdict(a *Analysis) string {
 	clauses = append(clauses, failures(a.Edges)...)
 	clauses = append(clauses, killed(a.Services)...)
 	clauses = append(clauses, nodeFailures(a)...)
+	clauses = append(clauses, unjudged(a)...)
 	if len(missing) == 0 {
 		clauses = append(clauses, "nothing was lost")
 	}

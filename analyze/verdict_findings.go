@@ -54,7 +54,7 @@ func judged(a *Analysis) []string {
 	all, missing := int64(len(a.Checks)), int64(len(not))
 	switch {
 	case subjects == 0:
-		return []string{"no kind of fault could be judged"}
+		return nil // which is said last, see unjudged
 	case missing == 0:
 		return []string{"no fault was found in " + number(all) + plural(all, " kind", " kinds") + " that " + plural(all, "was", "were") + " judged"}
 	}
@@ -63,4 +63,17 @@ func judged(a *Analysis) []string {
 	}
 	return []string{fmt.Sprintf("no fault was found; %s of %s kinds could be judged, not %s",
 		number(all-missing), number(all), strings.Join(not, ", "))}
+}
+
+// unjudged says that nothing could be judged, as in a recording of a moment.
+func unjudged(a *Analysis) []string {
+	for _, c := range a.Checks {
+		if c.Judged+c.Rejected > 0 {
+			return nil
+		}
+	}
+	if len(a.Checks) == 0 {
+		return nil
+	}
+	return []string{"no kind of fault could be judged"}
 }

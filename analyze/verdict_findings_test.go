@@ -33,7 +33,8 @@ func TestVerdictOfFindings(t *testing.T) {
 		{"nothing there", nil, []Check{noSubject}, "no kind of fault could be judged"},
 		{"no kind", nil, []Check{few, unrecorded("a")}, "no kind of fault could be judged"},
 	} {
-		if got := strings.Join(found(&Analysis{Findings: c.findings, Checks: c.checks}), "; "); got != c.want {
+		a := &Analysis{Findings: c.findings, Checks: c.checks}
+		if got := strings.Join(append(found(a), unjudged(a)...), "; "); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
 		}
 	}

@@ -47,14 +47,13 @@ type search struct {
 
 	cells   *traffic           // of in, made by the first rule that needs it
 	healthy *traffic           // of baseline, at the same time
-	waiters map[string][]int   // finding → instances that wait for its subject
 	badWays map[[2]string]bool // that were found slow; see wayKey
 }
 
 // Find runs all rules over in. baseline is the same of a healthy capture, nil
 // without one. Neither is changed.
 func Find(in, baseline *Input, r *Rules) Result {
-	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}, waiters: map[string][]int{}, badWays: map[[2]string]bool{}}
+	s := &search{in: in, baseline: baseline, rules: r, checks: map[Kind]*Check{}, badWays: map[[2]string]bool{}}
 	for _, rule := range rules {
 		s.checks[rule.kind] = &Check{Kind: rule.kind, Insufficient: []string{}}
 		rule.find(s)
@@ -81,6 +80,11 @@ func (s *search) add(f Finding) {
 		f.Severity = Warning
 	}
 	f.Confidence = min(max(f.Confidence, 0), 1)
+	f.Evidence, f.CounterEvidence = finite(f.Evidence), finite(f.CounterEvidence)
+	if len(f.Evidence) == 0 {
+		s.checks[f.Kind].Rejected++
+		return
+	}
 	s.found = append(s.found, f)
 	s.checks[f.Kind].Found++
 }

@@ -19,6 +19,7 @@ func TestAddFillsIn(t *testing.T) {
 	withRules(t, rule{Spin, func(s *search) {
 		f := s.finding(Spin, Subject{Type: "thread", Name: "a"}, span{2, 6, 4})
 		f.Severity, f.Confidence = Critical, 1.5
+		f.Evidence = []Evidence{fact("cores", 1, "one").held(2, nan), fact("unknown", nan, "not known")}
 		s.add(f)
 	}})
 	f := Find(in, nil, DefaultRules()).Findings[0]
@@ -45,6 +46,7 @@ func TestFindingsAreInOrder(t *testing.T) {
 	add := func(s *search, name string, severity Severity, confidence float64, causes ...string) {
 		f := s.finding(Spin, Subject{Name: name}, span{0, 2, 3})
 		f.Severity, f.Confidence, f.CausedBy = severity, confidence, causes
+		f.Evidence = []Evidence{fact("cores", 1, "one")}
 		s.add(f)
 	}
 	withRules(t, rule{Spin, func(s *search) {

@@ -361,9 +361,6 @@ func (s *search) reportLimplock(part *Finding, held []blocked) {
 		f.CounterEvidence = append(f.CounterEvidence, fact("stuck", 0, "nobody does much less than before: it only makes requests late"))
 	}
 	s.add(f)
-	for _, b := range held {
-		s.waiters[f.ID] = append(s.waiters[f.ID], b.instance)
-	}
 }
 
 func limpTitle(level, part string, stuck, held, reach int) string {

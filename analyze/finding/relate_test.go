@@ -54,7 +54,7 @@ func noted(list ...Finding) rule {
 				s.checks[f.Kind] = &Check{Kind: f.Kind}
 			}
 			of := s.finding(f.Kind, f.Subject, span{int(f.StartNs), int(f.EndNs), 3})
-			of.Confidence = f.Confidence
+			of.Confidence, of.Evidence = f.Confidence, []Evidence{fact("told", 1, "told")}
 			s.add(of)
 		}
 	}}

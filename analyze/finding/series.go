@@ -42,6 +42,26 @@ func (e Evidence) held(threshold, reference float64) Evidence {
 	return e
 }
 
+// finite leaves out what has no value: a quantity of which nothing is known is no
+// evidence, and no number of JSON either.
+func finite(list []Evidence) []Evidence {
+	strange := func(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
+	kept := []Evidence{}
+	for _, e := range list {
+		if strange(e.Value) {
+			continue
+		}
+		if e.Threshold != nil && strange(*e.Threshold) {
+			e.Threshold = nil
+		}
+		if e.Reference != nil && strange(*e.Reference) {
+			e.Reference = nil
+		}
+		kept = append(kept, e)
+	}
+	return kept
+}
+
 // timeText writes a duration with three digits.
 func timeText(ns float64) string {
 	if math.IsNaN(ns) {

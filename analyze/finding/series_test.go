@@ -63,3 +63,15 @@ func TestHeld(t *testing.T) {
 		t.Errorf("reference is %v, want 0.5", *e.Reference)
 	}
 }
+
+func TestFinite(t *testing.T) {
+	inf, one := math.Inf(1), 1.0
+	got := finite([]Evidence{
+		{Name: "unknown", Value: math.NaN()},
+		{Name: "known", Value: 2, Threshold: &inf, Reference: &one},
+		{Name: "endless", Value: inf},
+	})
+	if len(got) != 1 || got[0].Name != "known" || got[0].Threshold != nil || got[0].Reference != &one {
+		t.Errorf("kept %+v", got)
+	}
+}

@@ -258,19 +258,6 @@ func (s *search) reportCallee(t *traffic, callee asked, list []waiter) {
 		f.CounterEvidence = append(f.CounterEvidence, fact("rate_ratio", rate, "it is asked %.1f times as often as before: it may be the load", rate))
 	}
 	s.add(f)
-	s.noteWaiters(list)
-}
-
-// noteWaiters notes the instances that a finding is about besides its subject: those
-// that wait.
-func (s *search) noteWaiters(list []waiter) {
-	f := &s.found[len(s.found)-1]
-	for i := range s.in.Instances {
-		service := s.in.Instances[i].Service
-		if slices.ContainsFunc(list, func(w waiter) bool { return w.service == service }) {
-			s.waiters[f.ID] = append(s.waiters[f.ID], i)
-		}
-	}
 }
 
 func waitersText(list []waiter) string {

@@ -60,17 +60,19 @@ func newGen() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "gen",
 		Short: "Make synthetic captures of nodes that do not exist",
-		Long: `Make captures, one a node, of a system that does not exist: services that call each
-other on some nodes run in virtual time, with faults of a known kind, size and
-time. They are ordinary captures to every verb, marked as synthetic; truth.json
-beside them says what was done. The same flags and version give the same bytes.
+		Long: `Make captures, one a node, of a system that does not exist: services that call
+each other on some nodes run in virtual time, with faults of a known kind, size
+and time. They are ordinary captures to every verb, marked as synthetic;
+truth.json beside them says what was done. The same flags and version give the
+same bytes.
 
 They serve to try analyze and its rules where no machine can be spoiled, and to
 have many nodes or requests (--nodes 8 --rate 50000). The model is crude: a rule
 that finds a fault here may still miss it on a machine.
 
-Faults, for --fault KIND:name=value,…; names are node, peer and service where they
-fit (else they are drawn), size (5), from (a third of the way), to (the end):
+Faults, for --fault KIND:name=value,…; names are node, peer and service where
+they fit (else they are drawn), size (5), from (a third of the way), to (the
+end):
 ` + kindList() + `
 Healthy loads, for --load:
 ` + patternList() + `

@@ -160,6 +160,8 @@ func appendSecond(w *format.Writer, i int64) error {
 		format.Append(w, format.OnCPU{TsNs: at + 100e6, PID: 200, TID: 200, UserStackID: 1}, format.OnCPU{TsNs: at + 200e6, CPU: 1, PID: 200, TID: 200, UserStackID: 2}),
 		format.Append(w, format.Syscall{StartNs: at, EndNs: at + second, PID: 200, Kind: format.CounterSyscall, Name: "read", Count: 30, Errors: 1, TotalNs: 9e6, MaxNs: 2e6}),
 		format.Append(w, format.Memory{TsNs: at, PID: 200, RSSBytes: 40<<20 + i<<20}),
+		format.Append(w, format.Limit{StartNs: at, EndNs: at + second, Cgroup: "/shop", SetBy: "/shop", QuotaNs: 4e8, PeriodNs: 1e8,
+			Periods: 10, ThrottledPeriods: 1, ThrottledNs: 2e6, ReadBytes: -1, WriteBytes: -1, Reads: -1, Writes: -1}),
 	} {
 		if err != nil {
 			return err

@@ -28,20 +28,20 @@ type Kind struct {
 
 // Kinds are the faults, with the words that findings use for them.
 var Kinds = []Kind{
-	{"lock-livelock", "SIZE threads of an instance wake and yield to each other and answer nobody", "node service"},
-	{"spin", "SIZE threads of an instance burn a CPU each, the others wait for them", "node service"},
-	{"retry-amplification", "a service answers too late, its callers give up and ask again SIZE times", "service"},
-	{"receive-livelock", "SIZE times 20% of a node's network softirq CPU goes to packets that are dropped", "node"},
+	{"lock-livelock", "SIZE threads of an instance yield to each other", "node service"},
+	{"spin", "SIZE threads of an instance burn a CPU each", "node service"},
+	{"retry-amplification", "callers give up too early, and ask SIZE times", "service"},
+	{"receive-livelock", "SIZE × 20% of a CPU go to packets that are dropped", "node"},
 	{"limping-disk", "each IO of a node's disk takes SIZE times as long", "node"},
-	{"limplock", "a disk so slow (10 × SIZE) that those who use it wait for nothing else", "node"},
+	{"limplock", "a disk so slow that its users wait for nothing else", "node"},
 	{"slow-node", "each request on a node takes SIZE times as long", "node"},
-	{"slow-path", "requests between two nodes take SIZE times as long, some packets are lost", "node peer"},
+	{"slow-path", "requests between two nodes take SIZE times as long", "node peer"},
 	{"slow-callee", "each request to a service takes SIZE times as long", "service"},
 	{"overload", "clients ask SIZE times what the services can do", ""},
 	{"cpu-saturation", "SIZE busy threads a CPU beside the services of a node", "node"},
 	{"cpu-throttling", "an instance has 1/SIZE of the CPU it needs", "node service"},
 	{"io-limit", "an instance has 1/SIZE of the reads it needs", "node service"},
-	{"listen-overflow", "an instance accepts nobody at times, and SIZE × 10 connections a second are turned away", "node service"},
+	{"listen-overflow", "SIZE × 10 connections a second are turned away", "node service"},
 	{"retransmission", "SIZE percent of the packets from and to a node are lost", "node"},
 }
 

@@ -30,7 +30,7 @@ var Patterns = []Pattern{
 	{"bursty", "for 1 to 4 s in 15 the rate is three times as high"},
 	{"diurnal", "the rate rises from half to one and a half times, and falls again"},
 	{"batch", "a job of another service takes most of one node's CPUs"},
-	{"gc", "each process stops for 20 to 120 ms now and then, and burns CPU meanwhile"},
+	{"gc", "each process stops for 20 to 120 ms now and then, at work"},
 	{"deploy", "one service's instances are restarted one after the other"},
 }
 
