@@ -1,6 +1,8 @@
 package record
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -22,7 +24,15 @@ func TestConfigurationKnowsTheCollectors(t *testing.T) {
 func TestOwnCommandLineWithoutSecrets(t *testing.T) {
 	o := Options{Command: []string{"mysql", "-phunter2", "shop"}}
 	o.CommandLine = append([]string{"/usr/bin/kmon", "record", "-o", "x.kmon", "--"}, o.Command...)
-	r := &recorder{options: o}
+	root := t.TempDir()
+	if err := os.Mkdir(filepath.Join(root, "proc"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	p, err := provider.New(provider.Options{Root: os.DirFS(root)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &recorder{options: o, provider: p}
 	m := r.manifest(probe.Plan{}, format.Host{}, format.ClockPair{})
 	if got := strings.Join(m.CommandLine, " "); got != "/usr/bin/kmon record -o x.kmon -- mysql -p*** shop" {
 		t.Errorf("command line %q", got)
