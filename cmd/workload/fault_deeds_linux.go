@@ -18,8 +18,9 @@ import (
 )
 
 // politeLocks are two locks that two workers both need. Each does its work under
-// its own and needs the other's to end it, but gives way where that one works,
-// too: once both are at work, neither ends.
+// its own and needs the other's to end it, but gives way to one that wants them,
+// too. Nobody takes back that it wants them, which is the mistake: once both have
+// been at work, neither ends.
 type politeLocks struct {
 	locks [2]sync.Mutex
 	wants [2]atomic.Bool
@@ -29,7 +30,6 @@ type politeLocks struct {
 func (p *politeLocks) do(ctx context.Context, worker int, work func() bool) bool {
 	mine, other := worker%2, 1-worker%2
 	p.wants[mine].Store(true)
-	defer p.wants[mine].Store(false)
 	good := work()
 	for ctx.Err() == nil {
 		if p.locks[mine].TryLock() {
