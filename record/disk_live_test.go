@@ -242,17 +242,31 @@ func (r diskRecording) compare(op format.Operation, want fioSide) error {
 	return nil
 }
 
-// compareFio compares all of a recording. Both clocks measure a machine that
-// others use too, so a difference stands only if it comes three times.
+// below tells if the disk under the loop device did less than that: an end that no
+// program saw is missing there.
+func (r diskRecording) below(t *testing.T) error {
+	disk := wholeDisk(t, os.TempDir())
+	n := bytesOfIOs(slices.DeleteFunc(slices.Clone(r.all), func(io format.IO) bool { return io.DeviceID != disk }))
+	if own := bytesOfIOs(r.own); n < own {
+		return fmt.Errorf("the disk below did %d bytes, the loop device %d", n, own)
+	}
+	return nil
+}
+
+// fioAttempts is how often a difference has to come to stand: both clocks measure
+// a machine that others use too, and fio's has the wait for a CPU in it.
+const fioAttempts = 10
+
+// compareFio compares all of a recording.
 func compareFio(t *testing.T, record func() diskRecording) (r diskRecording) {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
 		r = record()
-		err := errors.Join(r.compare(format.OperationRead, r.fio.Read), r.compare(format.OperationWrite, r.fio.Write))
+		err := errors.Join(r.compare(format.OperationRead, r.fio.Read), r.compare(format.OperationWrite, r.fio.Write), r.below(t))
 		if err == nil {
 			return r
 		}
-		if attempt == 3 {
+		if attempt == fioAttempts {
 			t.Fatalf("%v (%d ends missed)", err, r.missed)
 		}
 		t.Logf("attempt %d: %v (%d ends missed)", attempt, err, r.missed)
@@ -278,10 +292,6 @@ func TestIOsMatchFio(t *testing.T) {
 				if io.StartNs <= 0 || io.QueueNs <= 0 || io.DeviceNs <= 0 || io.Error != 0 || io.Merges != 0 || io.Sector%512 != 0 {
 					t.Fatalf("%+v", io)
 				}
-			}
-			below := wholeDisk(t, os.TempDir())
-			if n := bytesOfIOs(slices.DeleteFunc(r.all, func(io format.IO) bool { return io.DeviceID != below })); n < bytesOfIOs(r.own) {
-				t.Errorf("the disk below did %d bytes, the loop device %d", n, bytesOfIOs(r.own))
 			}
 		})
 	}
