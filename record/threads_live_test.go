@@ -131,7 +131,10 @@ func readAccounts(t *testing.T, pid, tid int32) format.Interval {
 }
 
 // near fails unless got is within 2% of want.
-func near(t *testing.T, what string, got, want int64) {
+func near(t interface {
+	Helper()
+	Errorf(format string, args ...any)
+}, what string, got, want int64) {
 	t.Helper()
 	if math.Abs(float64(got-want)) > 0.02*float64(want) {
 		t.Errorf("%s: got %d, want %d within 2%%", what, got, want)
@@ -182,6 +185,29 @@ func TestThreadsEqualProc(t *testing.T) {
 }
 
 func TestWaitsAreKnown(t *testing.T) {
+	for attempt := 1; ; attempt++ {
+		var d doubts
+		if checkWaits(t, &d); len(d) == 0 {
+			return
+		}
+		if attempt == 3 {
+			t.Fatal(strings.Join(d, "\n"))
+		}
+		t.Logf("attempt %d: %s", attempt, strings.Join(d, "\n"))
+	}
+}
+
+// doubts are differences that stand only if they come again: now and then a kernel
+// passes over all programs for a moment, see probe/lostends.go.
+type doubts []string
+
+// Errorf notes one.
+func (d *doubts) Errorf(format string, args ...any) { *d = append(*d, fmt.Sprintf(format, args...)) }
+
+// Helper does nothing.
+func (d *doubts) Helper() {}
+
+func checkWaits(t *testing.T, d *doubts) {
 	r := recordKnown(t, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1})
 	names := stackNames(t, r.capture)
 	for _, test := range []struct {
@@ -209,18 +235,18 @@ func TestWaitsAreKnown(t *testing.T) {
 			}
 		}
 		if asleep.Count != want.Times {
-			t.Errorf("%s: got %d waits, want %d", test.thread, asleep.Count, want.Times)
+			d.Errorf("%s: got %d waits, want %d", test.thread, asleep.Count, want.Times)
 		}
-		near(t, test.thread+" off the CPU", off, want.TookNs)
+		near(d, test.thread+" off the CPU", off, want.TookNs)
 		if test.thread == "sleeper" {
-			near(t, "asleep", asleep.TotalNs, want.TookNs-want.RunQueueNs)
+			near(d, "asleep", asleep.TotalNs, want.TookNs-want.RunQueueNs)
 		}
 		least := want.AskedNs / want.Times * 9 / 10
 		if test.thread == "waiter" { // late, it waits for less than the waker sleeps
 			least = asleep.TotalNs / want.Times
 		}
 		if asleep.MaxNs < least || asleep.TotalNs > off {
-			t.Errorf("%s: %+v of %d ns off the CPU", test.thread, asleep, off)
+			d.Errorf("%s: %+v of %d ns off the CPU", test.thread, asleep, off)
 		}
 	}
 	var wakes int64
@@ -233,7 +259,7 @@ func TestWaitsAreKnown(t *testing.T) {
 	waiter := r.threads["waiter"]
 	own := r.proc[waiter.TID].Voluntary - waiter.Times
 	if want := r.threads["waker"].Times; wakes < want || wakes > want+own {
-		t.Errorf("the waker woke the waiter %d times, want %d and at most %d more", wakes, want, own)
+		d.Errorf("the waker woke the waiter %d times, want %d and at most %d more", wakes, want, own)
 	}
 }
 
