@@ -15,13 +15,17 @@ import (
 	"kmon/format"
 )
 
-// Finding, its parts and Check are those of package finding.
+// Of package finding, for the reports.
 type (
-	Finding  = finding.Finding
+	// Finding is one thing that is wrong.
+	Finding = finding.Finding
+	// Evidence is one value that speaks for or against it.
 	Evidence = finding.Evidence
-	Subject  = finding.Subject
-	Check    = finding.Check
-
+	// Subject is what it is about.
+	Subject = finding.Subject
+	// Check is what of a kind could be judged.
+	Check = finding.Check
+	// FindingKind is what is wrong.
 	FindingKind = finding.Kind
 )
 

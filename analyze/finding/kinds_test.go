@@ -1,7 +1,6 @@
 package finding
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 )
@@ -171,7 +170,7 @@ func TestReplicasAreAReference(t *testing.T) {
 // BenchmarkFind is an hour of 61 services with 930 edges.
 func BenchmarkFind(b *testing.B) {
 	in := shape{windows: 720, replicas: 30, rate: 600}.build(1)
-	b.Log(fmt.Sprintf("%d instances, %d edges, %d windows", len(in.Instances), len(in.Edges), len(in.Windows)))
+	b.Logf("%d instances, %d edges, %d windows", len(in.Instances), len(in.Edges), len(in.Windows))
 	for b.Loop() {
 		Find(in, nil, DefaultRules())
 	}

@@ -111,9 +111,9 @@ func (g *Graph) line(c *replay.Capture, s *replay.Socket, number int32) int32 {
 // countLine counts the opening of a socket that goes, and tells the line of one
 // that is watched. A connection with both ends recorded counts at its client's.
 func (g *Graph) countLine(c *replay.Capture, s *replay.Socket, number int32) {
-	end, watched := LineEnd{}, false
+	watched := false
 	if c.Index < len(g.Watched) {
-		end, watched = g.Watched[c.Index][s.ID]
+		_, watched = g.Watched[c.Index][s.ID]
 	}
 	second := g.peerOf[number] >= 0 && !s.Client()
 	opened := s.OpenNs != math.MinInt64 && g.Windows.Count > 0 && !second
@@ -124,7 +124,7 @@ func (g *Graph) countLine(c *replay.Capture, s *replay.Socket, number int32) {
 	if !watched && !opened {
 		return
 	}
-	end = LineEnd{g.line(c, s, number), second}
+	end := LineEnd{g.line(c, s, number), second}
 	if watched {
 		g.Watched[c.Index][s.ID] = end
 	}

@@ -24,7 +24,6 @@ type capture struct {
 	traps     []*trap
 	events    int64
 	flushedNs int64
-	err       error
 }
 
 type lossKey struct {
