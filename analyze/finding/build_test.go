@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"testing"
 
 	"kmon/analyze/stat"
 )
@@ -258,4 +259,13 @@ func (r Result) check(kind Kind) Check {
 		return Check{}
 	}
 	return r.Checks[i]
+}
+
+// long marks a test of many seeds. Rules run in one goroutine, so that the race
+// detector, which runs short tests, has nothing to find in them.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("long: many seeds")
+	}
 }

@@ -234,6 +234,7 @@ func TestLimpingDiskStalls(t *testing.T) {
 // TestLimpingDiskOverSeeds: noise is never a fault, and a fault of three times is
 // found in nine of ten, whatever it is held against.
 func TestLimpingDiskOverSeeds(t *testing.T) {
+	long(t)
 	const seeds = 60
 	for name, c := range map[string]struct {
 		nodes    func(at func(int) moment) [][]diskSpec

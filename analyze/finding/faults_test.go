@@ -158,6 +158,7 @@ func (in *Input) quota(name string, d during, cores float64) {
 // TestPlainCausesAreNoLivelock: healthy, overloaded, throttled and busy services
 // that get on with it, and busy ones that nobody waits for.
 func TestPlainCausesAreNoLivelock(t *testing.T) {
+	long(t)
 	in := func(change func(in *Input)) func(uint64) *Input {
 		return func(seed uint64) *Input {
 			in := healthy(seed)
@@ -247,6 +248,7 @@ func TestPlainCausesAreNoLivelock(t *testing.T) {
 }
 
 func TestLockLivelock(t *testing.T) {
+	long(t)
 	fault := func(factor float64, d during, fight func(in *Input)) func(seed uint64) *Input {
 		return func(seed uint64) *Input {
 			in := healthy(seed)

@@ -145,6 +145,7 @@ func TestCPUThrottlingOfRunQueues(t *testing.T) {
 }
 
 func TestCPUThrottlingOverSeeds(t *testing.T) {
+	long(t)
 	const seeds = 40
 	found := 0
 	for seed := range uint64(seeds) {

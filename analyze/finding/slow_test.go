@@ -77,6 +77,7 @@ func never(t *testing.T, seeds int, build func(seed uint64) *Input) {
 }
 
 func TestSlowNodeIsFound(t *testing.T) {
+	long(t)
 	for _, factor := range []float64{3, 5, 10} {
 		for _, noise := range []float64{0.05, 0.2} {
 			t.Run(fmt.Sprint(factor, noise), func(t *testing.T) {
@@ -111,6 +112,7 @@ func TestSlowInstanceIsNotItsNode(t *testing.T) {
 }
 
 func TestSlowPathIsFound(t *testing.T) {
+	long(t)
 	for _, nodes := range []int{3, 5} {
 		expect(t, SlowPath, "n1 → n3", func(seed uint64) *Input {
 			m := shopOn(nodes)
@@ -126,6 +128,7 @@ func TestSlowPathIsFound(t *testing.T) {
 }
 
 func TestLimpingNICIsFound(t *testing.T) {
+	long(t)
 	for _, nodes := range []int{3, 4} {
 		expect(t, SlowPath, "n2", func(seed uint64) *Input {
 			m := shopOn(nodes)
@@ -141,6 +144,7 @@ func TestLimpingNICIsFound(t *testing.T) {
 }
 
 func TestSlowCalleeIsTheDeepest(t *testing.T) {
+	long(t)
 	for _, factor := range []float64{3, 10} {
 		for _, m := range []mesh{shopInLine(), shopOn(3)} {
 			expect(t, SlowCallee, "db", func(seed uint64) *Input {
@@ -158,6 +162,7 @@ func TestSlowCalleeIsTheDeepest(t *testing.T) {
 
 // What must not be taken for a slow node, path or limplock.
 func TestNothingLimps(t *testing.T) {
+	long(t)
 	for name, change := range map[string]func(*mesh){
 		"healthy": func(*mesh) {},
 		"noise":   func(m *mesh) { m.noise = 0.26 },

@@ -23,6 +23,7 @@ func (in *Input) storm(d during, factor float64) {
 }
 
 func TestRetryAmplification(t *testing.T) {
+	long(t)
 	fault := func(factor float64, d during) func(seed uint64) *Input {
 		return func(seed uint64) *Input {
 			in := healthy(seed)
