@@ -43,17 +43,10 @@ func judged(a *Analysis) []string {
 	if len(a.Checks) == 0 {
 		return nil
 	}
-	var not []string
-	subjects := 0
-	for _, c := range a.Checks {
-		subjects += c.Judged + c.Rejected
-		if c.Unjudged() {
-			not = append(not, string(c.Kind))
-		}
-	}
+	not, none := a.Unjudged()
 	all, missing := int64(len(a.Checks)), int64(len(not))
 	switch {
-	case subjects == 0:
+	case none:
 		return nil // which is said last, see unjudged
 	case missing == 0:
 		return []string{"no fault was found in " + number(all) + plural(all, " kind", " kinds") + " that " + plural(all, "was", "were") + " judged"}
@@ -67,13 +60,21 @@ func judged(a *Analysis) []string {
 
 // unjudged says that nothing could be judged, as in a recording of a moment.
 func unjudged(a *Analysis) []string {
-	for _, c := range a.Checks {
-		if c.Judged+c.Rejected > 0 {
-			return nil
-		}
-	}
-	if len(a.Checks) == 0 {
+	if _, none := a.Unjudged(); !none || len(a.Checks) == 0 {
 		return nil
 	}
 	return []string{"no kind of fault could be judged"}
+}
+
+// Unjudged gives the kinds of fault of which no subject could be judged though there
+// may have been some; none says that there was no subject of any kind.
+func (a *Analysis) Unjudged() (kinds []string, none bool) {
+	none = true
+	for _, c := range a.Checks {
+		none = none && c.Judged+c.Rejected == 0
+		if c.Unjudged() {
+			kinds = append(kinds, string(c.Kind))
+		}
+	}
+	return kinds, none
 }

@@ -275,29 +275,18 @@ func furtherTable(a *analyze.Analysis, from int) table {
 
 // silence says what it means that there is no finding; "" when there is one.
 func silence(a *analyze.Analysis) string {
-	switch unjudged := unjudgedKinds(a); {
+	switch unjudged, none := a.Unjudged(); {
 	case len(a.Findings) > 0:
 		return ""
 	case len(a.Checks) == 0:
 		return "Nothing was judged."
-	case !slices.ContainsFunc(a.Checks, func(c check) bool { return c.Judged+c.Rejected > 0 }):
+	case none:
 		return "None: but no kind of fault could be judged, see “What was judged”."
 	case len(unjudged) > 0:
-		return "None among the kinds of fault that could be judged; not judged: " + strings.Join(unjudged, ", ") + "."
+		return "None among the kinds of fault that could be judged; not judged: " + visible(strings.Join(unjudged, ", ")) + "."
 	default:
 		return "None. Every kind of fault could be judged: “What was judged” says of how many subjects."
 	}
-}
-
-// unjudgedKinds are the kinds of which nothing could be judged.
-func unjudgedKinds(a *analyze.Analysis) []string {
-	kinds := []string{}
-	for _, c := range a.Checks {
-		if c.Unjudged() {
-			kinds = append(kinds, visible(string(c.Kind)))
-		}
-	}
-	return kinds
 }
 
 // rulesText says by which thresholds was judged, and against what.

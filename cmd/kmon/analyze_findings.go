@@ -134,15 +134,8 @@ func blind(a *analyze.Analysis, stderr io.Writer) error {
 			}
 		}
 	}
-	var not []string
-	subjects := 0
-	for _, c := range a.Checks {
-		subjects += c.Judged + c.Rejected
-		if c.Unjudged() {
-			not = append(not, string(c.Kind))
-		}
-	}
-	if subjects == 0 {
+	not, none := a.Unjudged()
+	if none {
 		return exit(codeInconclusive, errors.New("inconclusive: no finding, but no kind of fault could be judged: the report says why"))
 	}
 	if len(not) > 0 {
