@@ -139,14 +139,7 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64, l
 
 func diskOperations(s *blockio.Disk) []DiskOperation {
 	list := make([]DiskOperation, 0, len(s.Classes))
-	classes := make([]blockio.Class, 0, len(s.Classes))
-	for class := range s.Classes {
-		classes = append(classes, class)
-	}
-	slices.SortFunc(classes, func(a, b blockio.Class) int {
-		return cmp.Or(cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Size, b.Size))
-	})
-	for _, class := range classes {
+	for _, class := range blockio.SortedClasses(s.Classes) {
 		c := s.Classes[class]
 		list = append(list, DiskOperation{
 			Operation: class.Operation.String(), SizeTo: class.Size, IOs: c.IOs, Bytes: c.Bytes,

@@ -176,20 +176,9 @@ func (r *run) faultsRecorded() faultsSeen {
 	var s faultsSeen
 	have := r.recorded("netevents", collectorDrop)
 	r.remarks = append(r.remarks, r.partlyRecorded(have, collectorDrop)...)
-	for i, c := range r.captures {
-		if !have[int32(i)] {
-			continue
-		}
-		k := collector(c, collectorDrop)
-		records := func(indicator string) bool {
-			return k == nil || k.Variants[indicator] != "" && k.Missing[indicator] == ""
-		}
-		s.retransmits = s.retransmits || records(indicatorRetransmit)
-		s.resetsSent = s.resetsSent || records(indicatorResetsSent)
-		s.resetsReceived = s.resetsReceived || records(indicatorResetsReceived)
-		s.drops = s.drops || records(indicatorDrop)
-		s.queues = s.queues || records(indicatorAcceptQueue)
-	}
+	any := func(indicator string) bool { return len(r.recordedIndicators(have, indicator)) > 0 }
+	s.retransmits, s.resetsSent, s.resetsReceived = any(indicatorRetransmit), any(indicatorResetsSent), any(indicatorResetsReceived)
+	s.drops, s.queues = any(indicatorDrop), any(indicatorAcceptQueue)
 	return s
 }
 

@@ -221,7 +221,7 @@ func asked(disks []*blockio.DiskSteps, index, party int32) bool {
 
 func (b *inputBuilder) addDiskWindow(to *finding.DiskWindow, from *blockio.DiskStep) {
 	to.Errors += from.Errors
-	for _, class := range from.SortedClasses() {
+	for _, class := range blockio.SortedClasses(from.Classes) {
 		c, name := from.Classes[class], class.Operation.String()
 		at, ok := slices.BinarySearchFunc(to.Classes, class, func(k finding.IOClass, class blockio.Class) int {
 			return cmp.Or(cmp.Compare(k.Operation, name), cmp.Compare(k.SizeTo, class.Size))

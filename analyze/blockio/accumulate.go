@@ -40,7 +40,7 @@ type counter struct {
 	latency stat.Builder
 	queue   stat.Builder
 	device  stat.Builder
-	classes [operations][classes]*classCounter
+	classes perClass[classCounter]
 	users   map[User]*userCounter
 	index   int32   // of window
 	window  *Window // that within is of; nil: none
@@ -77,20 +77,24 @@ func (a *Accumulator) Add(rows []format.IO) {
 
 // counter gives the counter of the disk that a device is or lies on.
 func (a *Accumulator) counter(device int64) *counter {
-	id := a.tree.Whole(device)
-	c := a.disks[id]
+	id, c := diskOf(a.tree, a.disks, device)
 	if c != nil {
 		return c
-	}
-	if len(a.disks) >= maxUsed {
-		id = OtherDevices
-		if c = a.disks[id]; c != nil {
-			return c
-		}
 	}
 	c = &counter{disk: a.partial.Disk(Key{a.capture, id}), users: map[User]*userCounter{}}
 	a.disks[id] = c
 	return c
+}
+
+// diskOf gives the disk that a device is or lies on, and what there is of it already:
+// beyond maxUsed disks, OtherDevices.
+func diskOf[T any](t *Tree, disks map[int64]*T, device int64) (id int64, known *T) {
+	id = t.Whole(device)
+	if known = disks[id]; known == nil && len(disks) >= maxUsed {
+		id = OtherDevices
+		known = disks[id]
+	}
+	return id, known
 }
 
 // count counts a row at a device.
@@ -112,7 +116,7 @@ func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32)
 	if row.QueueNs > 0 { // 0: not known
 		c.queue.Add(row.QueueNs, &a.pool)
 	}
-	class := c.class(row.Op, bytes)
+	class := c.classes.at(row.Op, bytes)
 	class.ios++
 	class.bytes += bytes
 	class.latency.Add(latency, &a.pool)
@@ -128,13 +132,16 @@ func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32)
 	c.within.Add(latency, &a.pool)
 }
 
-func (c *counter) class(op format.Operation, bytes int64) *classCounter {
+// perClass holds a counter for each class that had IOs.
+type perClass[T any] [operations][classes]*T
+
+func (p *perClass[T]) at(op format.Operation, bytes int64) *T {
 	if op <= 0 || int(op) >= operations {
 		op = format.OperationOther
 	}
-	at := &c.classes[op][sizeClass(bytes)]
+	at := &p[op][sizeClass(bytes)]
 	if *at == nil {
-		*at = new(classCounter)
+		*at = new(T)
 	}
 	return *at
 }

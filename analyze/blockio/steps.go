@@ -2,6 +2,7 @@ package blockio
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"kmon/analyze/replay"
@@ -49,7 +50,7 @@ type DiskSteps struct {
 	busy    busy
 	index   int32
 	open    *DiskStep // that classes are of; nil: none
-	classes [operations][classes]*stepCounter
+	classes perClass[stepCounter]
 }
 
 type stepCounter struct {
@@ -99,7 +100,7 @@ func (st *Steps) Add(party int32, row *format.IO) {
 		d.open.Errors++
 	}
 	bytes := max(row.Bytes, 0)
-	d.class(row.Op, bytes).count(row, bytes, &st.pool)
+	d.classes.at(row.Op, bytes).count(row, bytes, &st.pool)
 	u := st.user(d.open, party)
 	u.count(row.Op, bytes)
 	u.Bytes = sum(u.Bytes, bytes)
@@ -117,17 +118,11 @@ func (c *stepCounter) count(row *format.IO, bytes int64, pool *stat.Pool) {
 
 // disk gives the steps of the disk that a device is or lies on.
 func (st *Steps) disk(device int64) *DiskSteps {
-	id := st.tree.Whole(device)
-	if d := st.Disks[id]; d != nil {
+	id, d := diskOf(st.tree, st.Disks, device)
+	if d != nil {
 		return d
 	}
-	if len(st.Disks) >= maxUsed {
-		id = OtherDevices
-		if d := st.Disks[id]; d != nil {
-			return d
-		}
-	}
-	d := &DiskSteps{Windows: map[int32]*DiskStep{}}
+	d = &DiskSteps{Windows: map[int32]*DiskStep{}}
 	st.Disks[id] = d
 	return d
 }
@@ -139,17 +134,6 @@ func (d *DiskSteps) window(index int32) *DiskStep {
 		d.Windows[index] = w
 	}
 	return w
-}
-
-func (d *DiskSteps) class(op format.Operation, bytes int64) *stepCounter {
-	if op <= 0 || int(op) >= operations {
-		op = format.OperationOther
-	}
-	at := &d.classes[op][sizeClass(bytes)]
-	if *at == nil {
-		*at = new(stepCounter)
-	}
-	return *at
 }
 
 func (st *Steps) user(w *DiskStep, party int32) *UserStep {
@@ -203,14 +187,9 @@ func (st *Steps) Finish() {
 	}
 }
 
-// SortedClasses gives the classes of a window by operation, then size.
-func (w *DiskStep) SortedClasses() []Class {
-	list := make([]Class, 0, len(w.Classes))
-	for class := range w.Classes {
-		list = append(list, class)
-	}
-	slices.SortFunc(list, func(a, b Class) int {
+// SortedClasses gives classes by operation, then size.
+func SortedClasses[T any](of map[Class]T) []Class {
+	return slices.SortedFunc(maps.Keys(of), func(a, b Class) int {
 		return cmp.Or(cmp.Compare(a.Operation, b.Operation), cmp.Compare(a.Size, b.Size))
 	})
-	return list
 }

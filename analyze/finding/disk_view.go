@@ -1,6 +1,8 @@
 package finding
 
 import (
+	"cmp"
+	"maps"
 	"math"
 	"slices"
 )
@@ -83,14 +85,8 @@ func (s *search) diskView(in *Input, d *Disk) diskView {
 			v.queue[i] = float64(sum.Queue.Quantile(0.5))
 		}
 	}
-	for key := range v.classes {
-		v.keys = append(v.keys, key)
-	}
-	slices.SortFunc(v.keys, func(a, b classKey) int {
-		if a.operation != b.operation && a.operation < b.operation || a.operation == b.operation && a.sizeTo < b.sizeTo {
-			return -1
-		}
-		return 1
+	v.keys = slices.SortedFunc(maps.Keys(v.classes), func(a, b classKey) int {
+		return cmp.Or(cmp.Compare(a.operation, b.operation), cmp.Compare(a.sizeTo, b.sizeTo))
 	})
 	return v
 }
