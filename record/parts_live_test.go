@@ -1,7 +1,9 @@
 package record
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"os/exec"
@@ -468,12 +470,13 @@ func TestPartsStayWithinTheirBounds(t *testing.T) {
 					_ = load.Process.Kill()
 					_ = load.Wait() // killed, which is no failure
 				}()
-				waitUntil(t, "the eighth part", func() bool {
+				waitUntil(t, "the eighth part, and the first one's end", func() bool {
 					files, bytes := filesAndBytes(t, dir)
 					if files > c.files || bytes > c.bytes {
 						t.Fatalf("there are %d files of %d bytes, at most %d of %d may be", files, bytes, c.files, c.bytes)
 					}
-					return partNumberOf(t, writing.Path()) >= 8
+					_, err := os.Stat(filepath.Join(dir, "x-000001.kmon"))
+					return partNumberOf(t, writing.Path()) >= 8 && errors.Is(err, fs.ErrNotExist)
 				})
 			})
 			if files, bytes := filesAndBytes(t, dir); files > c.files || bytes > c.bytes || bytes != result.SizeBytes || files != result.Parts.Count-result.Parts.Removed {
