@@ -104,10 +104,13 @@ func (v *diskView) class(c *IOClass, windows, i int) {
 	}
 }
 
+// ofHost stands between the names of a disk and of its node.
+const ofHost = " of "
+
 // name is how reports write the disk.
 func (v *diskView) name(s *search) string {
 	if len(s.in.Nodes) > 1 && v.host != "" {
-		return v.Name + " of " + v.host
+		return v.Name + ofHost + v.host
 	}
 	return v.Name
 }
@@ -136,6 +139,21 @@ func (v *diskView) slower(refs map[classKey]float64, minIOs float64) series {
 	return out
 }
 
+// main is the class of most of its IOs.
+func (v *diskView) main() (most classKey) {
+	ios := 0.0
+	for _, key := range v.keys {
+		sum := 0.0
+		for _, n := range v.classes[key].ios.known() {
+			sum += n
+		}
+		if sum > ios {
+			most, ios = key, sum
+		}
+	}
+	return most
+}
+
 // typical is the median device time of each class over the windows.
 func (v *diskView) typical() map[classKey]float64 {
 	refs := map[classKey]float64{}
@@ -145,4 +163,10 @@ func (v *diskView) typical() map[classKey]float64 {
 		}
 	}
 	return refs
+}
+
+// does says whether a disk has had IOs enough of a class to compare them.
+func (v *diskView) does(key classKey) bool {
+	c := v.classes[key]
+	return c != nil && len(c.median.known()) > 0
 }

@@ -56,6 +56,12 @@ type Finding struct {
 	// explains.
 	CausedBy []string `json:"caused_by"`
 	Causes   []string `json:"causes"`
+
+	// lagNs is how long the requests took that a rule about latencies rests on: they
+	// began that much before what held them up, and count for when they began.
+	lagNs float64
+	// lost is the share of the packets that were lost, of a retransmission.
+	lost float64
 }
 
 // Subject is what a finding is about.

@@ -45,8 +45,12 @@ func findIOLimit(s *search) {
 }
 
 func (s *search) limitFinding(v *diskView, run span, limited series) {
-	f := s.ioLimitFinding(v, run)
-	f.Title = fmt.Sprintf("a cgroup's IO limit holds back what is asked of %s, %s of the time", f.Subject.Name, share(limited.over(run)))
+	f, who := s.ioLimitFinding(v, run)
+	asked := "is asked"
+	if who != "" {
+		asked = who + " asks"
+	}
+	f.Title = fmt.Sprintf("a cgroup's IO limit holds back what %s of %s, %s of the time", asked, f.Subject.Name, share(limited.over(run)))
 	f.Evidence = append([]Evidence{
 		fact("limited_share", limited.over(run), "cgroups with a limit on this disk were at it for %s of the time", share(limited.over(run))).held(s.rules.of(IOLimit, "min_limited_share"), nan),
 	}, f.Evidence...)
@@ -89,7 +93,7 @@ func (s *search) queueLimit(v *diskView) {
 		s.checks[IOLimit].Rejected++
 		return
 	}
-	f := s.ioLimitFinding(v, run)
+	f, _ := s.ioLimitFinding(v, run)
 	f.Severity = Info
 	f.Title = fmt.Sprintf("IOs wait %.0f times as long for %s as they take in it, though it is not busy", ratios.over(run), f.Subject.Name)
 	f.Evidence = append([]Evidence{
@@ -104,9 +108,10 @@ func (s *search) queueLimit(v *diskView) {
 	s.add(f)
 }
 
-// ioLimitFinding is what both have: the disk, and who waits for it.
-func (s *search) ioLimitFinding(v *diskView, run span) Finding {
-	f := s.finding(IOLimit, Subject{Type: "disk", Name: v.name(s), Host: v.host}, run)
+// ioLimitFinding is what both have: the disk, and the instance that waits most for
+// it, if one waits long.
+func (s *search) ioLimitFinding(v *diskView, run span) (f Finding, who string) {
+	f = s.finding(IOLimit, Subject{Type: "disk", Name: v.name(s), Host: v.host}, run)
 	f.Severity, f.Reference, f.Coverage = Info, "none: thresholds alone", v.within(run)
 	if q, d := v.queue.over(run), v.device.over(run); d > 0 {
 		f.Evidence = append(f.Evidence, fact("device_p50_ns", d, "the device takes %s for an IO, after %s in the kernel's queue", timeText(d), timeText(q)))
@@ -127,8 +132,8 @@ func (s *search) ioLimitFinding(v *diskView, run span) Finding {
 		}
 	}
 	if most >= 0 && waits[most] >= s.rules.of(IOLimit, "min_disk_wait") {
-		f.Severity = Warning
-		f.Evidence = append(f.Evidence, fact("disk_wait_s_per_s", waits[most], "threads of %s wait %.2f s each second for disks", instanceName(&s.in.Instances[most]), waits[most]).held(s.rules.of(IOLimit, "min_disk_wait"), nan))
+		f.Severity, who = Warning, instanceName(&s.in.Instances[most])
+		f.Evidence = append(f.Evidence, fact("disk_wait_s_per_s", waits[most], "threads of %s wait %.2f s each second for disks", who, waits[most]).held(s.rules.of(IOLimit, "min_disk_wait"), nan))
 	}
-	return f
+	return f, who
 }

@@ -117,30 +117,20 @@ func TestCPUThrottlingNotFound(t *testing.T) {
 	}
 }
 
-// Without the table, run queues on a node with idle CPUs make a guess; on a busy
-// node they are saturation.
-func TestCPUThrottlingOfRunQueues(t *testing.T) {
-	for name, busy := range map[string]int64{"idle": 2, "busy": 19} {
-		in := healthy(3)
-		throttle(in, "orders", 0, 0.8, 0.3)
-		for k := range in.Windows {
-			in.at("orders").Windows[k].ThrottledNs = NotRecorded
-			for n := range in.Nodes {
-				in.Nodes[n].Windows[k].Coverage.Limits = NotRecorded
-				in.Nodes[n].Windows[k].OnCPUNs = busy * second
-			}
+// Without the table, run queues on a node with idle CPUs tell nothing: a virtual
+// machine has such where nothing is wrong.
+func TestCPUThrottlingWithoutLimits(t *testing.T) {
+	in := healthy(3)
+	throttle(in, "orders", 0, 0.8, 0.3)
+	for k := range in.Windows {
+		in.at("orders").Windows[k].ThrottledNs = NotRecorded
+		for n := range in.Nodes {
+			in.Nodes[n].Windows[k].Coverage.Limits = NotRecorded
 		}
-		got := Find(in, nil, DefaultRules())
-		found := got.of(CPUThrottling)
-		if c := got.check(CPUThrottling); c.NotRecorded != "limits" {
-			t.Errorf("%s: %+v", name, c)
-		}
-		if name == "busy" && len(found) != 0 {
-			t.Errorf("found on a busy node: %+v", found)
-		}
-		if name == "idle" && (len(found) != 1 || found[0].Severity != Info || found[0].Confidence > 0.4 || !strings.Contains(found[0].Alternative, "pinned")) {
-			t.Errorf("found %+v", found)
-		}
+	}
+	got := Find(in, nil, DefaultRules())
+	if found, c := got.of(CPUThrottling), got.check(CPUThrottling); c.NotRecorded != "limits" || c.Judged != 0 || len(found) != 0 {
+		t.Errorf("%+v, found %+v", c, found)
 	}
 }
 

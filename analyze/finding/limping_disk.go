@@ -13,7 +13,8 @@ import (
 //	against its model (the healthy capture's, else its own quiet windows'):
 //	  L − ŷ ≥ ln min_ratio (min_quiet_ratio of quiet windows) and L > bound, at a
 //	  throughput that the model knows
-//	against peers of the same kind and rotation, at least min_peers others:
+//	against peers of the same kind and rotation that do the same work (IOs of the
+//	class of which it has most), at least min_peers others:
 //	  L ≥ ln min_ratio and robust z ≥ min_peer_z, with no more than
 //	  max_peer_load times their IOs
 //	without both: at least min_stall_share of the IOs take stall_ns, and the
@@ -215,7 +216,7 @@ func (s *search) byPeers(l *limper, views []diskView) (hold, more []bool) {
 	var peers []*diskView
 	for i := range views {
 		o := &views[i]
-		if o.Disk != v.Disk && o.Kind == v.Kind && o.Rotational == v.Rotational && len(o.Below) == 0 && len(v.Below) == 0 {
+		if o.Disk != v.Disk && o.Kind == v.Kind && o.Rotational == v.Rotational && len(o.Below) == 0 && len(v.Below) == 0 && o.does(v.main()) {
 			peers = append(peers, o)
 		}
 	}

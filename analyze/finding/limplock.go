@@ -185,9 +185,10 @@ func (s *search) shareOf(part *Finding, i int) series {
 	})
 }
 
-// diskShare: of the time an instance's threads were off the CPUs for work, what
-// they waited for disks, by the limping disk's part of its IO time. Where waits
-// were not recorded, its IO time by the time it served requests.
+// diskShare: of the time that an instance serves requests, what its threads waited
+// for disks, by the limping disk's part of its IO time; of one that serves nobody,
+// of the time its threads were off the CPUs for work. Where waits were not
+// recorded, its IO time by the time it served requests.
 func (s *search) diskShare(part *Finding, i int) series {
 	v := blank(len(s.in.Windows))
 	in := &s.in.Instances[i]
@@ -214,15 +215,20 @@ func (s *search) diskShare(part *Finding, i int) series {
 			continue
 		}
 		q := &in.Windows[w].Waits
-		cover := s.in.Nodes[in.Node].Windows[w].Coverage
-		work := q.Lock.TotalNs + q.Disk.TotalNs + q.Network.TotalNs + q.Pipe.TotalNs + q.PageFault.TotalNs + q.Other.TotalNs
+		cover, least := s.in.Nodes[in.Node].Windows[w].Coverage, s.rules.of(Limplock, "min_coverage")
+		served := 0.0 // ns
+		if cover.Exchanges >= least {
+			served = totalNs(&in.Windows[w].Served)
+		}
+		waits := q.Disk.Count >= 0 && cover.OffCPU >= least
+		work := float64(q.Lock.TotalNs + q.Disk.TotalNs + q.Network.TotalNs + q.Pipe.TotalNs + q.PageFault.TotalNs + q.Other.TotalNs)
 		switch {
-		case q.Disk.Count >= 0 && cover.OffCPU >= s.rules.of(Limplock, "min_coverage") && work > 0:
-			v[w] = float64(q.Disk.TotalNs) / float64(work) * onPart / onAll
-		case cover.Exchanges >= s.rules.of(Limplock, "min_coverage"):
-			if served := totalNs(&in.Windows[w].Served); served > 0 {
-				v[w] = math.Min(onPart/served, 1)
-			}
+		case waits && served > 0:
+			v[w] = math.Min(float64(q.Disk.TotalNs)*onPart/onAll/served, 1)
+		case waits && work > 0:
+			v[w] = float64(q.Disk.TotalNs) * onPart / onAll / work
+		case served > 0:
+			v[w] = math.Min(onPart/served, 1)
 		}
 	}
 	return v

@@ -37,7 +37,7 @@ func limp(seed uint64, answers float64) *Input {
 }
 
 func limpingDisk(first int) rule {
-	return noted(Finding{Kind: LimpingDisk, StartNs: int64(first), EndNs: 23, Confidence: 0.9, Subject: Subject{Type: "disk", Name: "n1/sda", Host: "n1"}})
+	return noted(Finding{Kind: LimpingDisk, StartNs: int64(first), EndNs: 23, Confidence: 0.9, Subject: Subject{Type: "disk", Name: "sda of n1", Host: "n1"}})
 }
 
 func TestLimplockSpreads(t *testing.T) {
@@ -52,7 +52,7 @@ func TestLimplockSpreads(t *testing.T) {
 		withRules(t, limpingDisk(9), rule{Limplock, findLimplock})
 		for seed := range uint64(5) {
 			found := Find(limp(seed, c.answers), nil, DefaultRules()).of(Limplock)
-			if len(found) != 1 || found[0].Severity != c.want || found[0].Subject.Name != "n1/sda" || len(found[0].CausedBy) != 1 {
+			if len(found) != 1 || found[0].Severity != c.want || found[0].Subject.Name != "sda of n1" || len(found[0].CausedBy) != 1 {
 				t.Fatalf("%s: %+v", c.name, found)
 			}
 			if n := len(found[0].Evidence); n != 3 {

@@ -57,11 +57,11 @@ func (r Reference) ratio(v float64) float64 {
 
 // quietOf summarizes the windows in which a series was low: those up to
 // quiet_spread times the median of its lowest third. A series that hardly moves is
-// quiet throughout.
+// quiet throughout. At least min_reference windows are needed.
 func (s *search) quietOf(v series) Reference {
 	known := v.known()
 	least := int(s.rules.of(common, "min_reference"))
-	if len(known) < 2*least {
+	if len(known) < least {
 		return Reference{}
 	}
 	slices.Sort(known)

@@ -3,10 +3,12 @@ package finding
 import (
 	"cmp"
 	"slices"
+	"strings"
 )
 
 // explains lists of each kind which other kinds it may be the cause of. A kind only
-// explains kinds of a later rank, so no two findings explain each other.
+// explains kinds of a later rank, so no two findings explain each other; of slow ways
+// and lost packets see causes.
 var explains = map[Kind][]Kind{
 	LimpingDisk:        {Overload, CPUSaturation, SlowNode, ListenOverflow, SlowCallee, Limplock},
 	IOLimit:            {Overload, SlowNode, ListenOverflow, SlowCallee, Limplock},
@@ -14,12 +16,12 @@ var explains = map[Kind][]Kind{
 	LockLivelock:       {CPUSaturation, Overload, SlowNode, SlowPath, ListenOverflow, SlowCallee, Limplock},
 	Spin:               {CPUSaturation, Overload, SlowNode, SlowPath, ListenOverflow, SlowCallee, Limplock},
 	ReceiveLivelock:    {CPUSaturation, Overload, SlowNode, SlowPath, Retransmission, ListenOverflow, SlowCallee, Limplock},
-	RetryAmplification: {CPUSaturation, Overload, SlowNode, ListenOverflow, SlowCallee},
+	RetryAmplification: {CPUSaturation, Overload, SlowNode, SlowPath, ListenOverflow, SlowCallee},
 	Overload:           {CPUSaturation, SlowNode, SlowPath, ListenOverflow, SlowCallee, Limplock},
 	CPUSaturation:      {SlowNode, SlowPath, ListenOverflow, SlowCallee, Limplock},
 	SlowNode:           {SlowPath, ListenOverflow, SlowCallee, Limplock},
 	SlowPath:           {Retransmission, SlowCallee, Limplock},
-	Retransmission:     {SlowCallee},
+	Retransmission:     {SlowPath, SlowCallee},
 	ListenOverflow:     {SlowCallee},
 	SlowCallee:         {},
 	Limplock:           {},
@@ -61,15 +63,22 @@ func explain(cause, symptom *Finding) {
 }
 
 // causes says whether one finding explains another: the kinds fit, it did not
-// begin later than clocks can tell, they overlap, and are about the same instances.
+// begin later than clocks and latencies can tell, they overlap, and are about the
+// same instances. Where so many packets are lost that most requests lose one, that
+// makes a way slow; where fewer are, it is the way that loses them.
 func (s *search) causes(c, f *Finding, ofCause, of []int) bool {
+	slowing := s.rules.of(Retransmission, "min_slowing_rate")
+	if c.Kind == Retransmission && f.Kind == SlowPath && c.lost < slowing || c.Kind == SlowPath && f.Kind == Retransmission && f.lost >= slowing {
+		return false
+	}
 	return slices.Contains(explains[c.Kind], f.Kind) &&
-		c.StartNs <= f.StartNs+s.in.WindowNs+s.in.ClockErrorNs && c.EndNs > f.StartNs && c.StartNs < f.EndNs &&
+		c.StartNs <= f.StartNs+s.in.WindowNs+s.in.ClockErrorNs+int64(f.lagNs) && c.EndNs > f.StartNs && c.StartNs < f.EndNs &&
 		(overlap(ofCause, of) || c.Subject.Host != "" && c.Subject == f.Subject)
 }
 
 // instancesOf are the instances that a finding is about: of a service all, of a
-// node those on it, of a disk those that use it.
+// node those on it, of a disk those that use it, of services that ask each other
+// again and again all of theirs.
 func (s *search) instancesOf(f *Finding) []int {
 	u := &f.Subject
 	var list []int
@@ -83,6 +92,10 @@ func (s *search) instancesOf(f *Finding) []int {
 	}
 	if u.Type == "edge" {
 		list = s.endsOf(f)
+	}
+	var asking []string
+	if f.Kind == RetryAmplification {
+		asking = strings.Split(u.Name, chainArrow)
 	}
 	for i := range s.in.Instances {
 		in := &s.in.Instances[i]
@@ -99,6 +112,8 @@ func (s *search) instancesOf(f *Finding) []int {
 			is = host == u.Host && (slices.Contains(in.PIDs, u.PID) || len(in.PIDs) == 16 && in.Service == u.Service)
 		case "listener":
 			is = host == u.Host && in.Service == u.Service && u.Service != ""
+		case "edge":
+			is = slices.Contains(asking, in.Service)
 		}
 		if is {
 			list = append(list, i)
@@ -120,9 +135,11 @@ func (s *search) endsOf(f *Finding) []int {
 	return list
 }
 
-// is says whether a disk is meant by a subject's name: its own, or with its host.
+// is says whether a disk of the subject's host is meant by its name, as
+// diskView.name writes it.
 func (d *Disk) is(name string) bool {
-	return name == d.Name || len(name) > len(d.Name) && slices.Contains([]byte(" /:"), name[len(name)-len(d.Name)-1]) && name[len(name)-len(d.Name):] == d.Name
+	short, _, _ := strings.Cut(name, ofHost)
+	return short == d.Name
 }
 
 // users are the instances whose IO a disk carries.

@@ -66,11 +66,11 @@ func TestRelatePutsCausesFirst(t *testing.T) {
 	in := shopInLine().build(1)
 	in.Disks = []Disk{{Node: 0, Name: "sda", Windows: make([]DiskWindow, len(in.Windows))}}
 	in.Disks[0].Windows[5].Users = []DiskUser{{Instance: 0, IOs: 1}}
-	disk := Finding{Kind: LimpingDisk, StartNs: 5, EndNs: 20, Confidence: 0.1, Subject: Subject{Type: "disk", Name: "n1/sda", Host: "n1"}}
+	disk := Finding{Kind: LimpingDisk, StartNs: 5, EndNs: 20, Confidence: 0.1, Subject: Subject{Type: "disk", Name: "sda of n1", Host: "n1"}}
 	callee := Finding{Kind: SlowCallee, StartNs: 6, EndNs: 20, Confidence: 0.9, Subject: Subject{Type: "service", Name: "db", Service: "db"}}
 	early := Finding{Kind: SlowNode, StartNs: 1, EndNs: 20, Confidence: 0.8, Subject: Subject{Type: "node", Name: "n1", Host: "n1"}}
 	other := Finding{Kind: SlowNode, StartNs: 6, EndNs: 20, Confidence: 0.7, Subject: Subject{Type: "node", Name: "n2", Host: "n2"}}
-	spread := Finding{Kind: Limplock, StartNs: 6, EndNs: 20, Confidence: 0.6, Subject: Subject{Type: "disk", Name: "n1/sda", Host: "n1"}}
+	spread := Finding{Kind: Limplock, StartNs: 6, EndNs: 20, Confidence: 0.6, Subject: Subject{Type: "disk", Name: "sda of n1", Host: "n1"}}
 	withRules(t, noted(spread, callee, other, disk, early))
 	r := Find(in, nil, DefaultRules())
 	at := map[Kind][]Finding{}

@@ -287,7 +287,7 @@ func (s *search) reportLink(links []link, i int, run span) {
 func (s *search) lossFinding(subject Subject, cells []int, run span, rate, lost float64) Finding {
 	w := loss{count: lost, rate: rate, high: true}
 	f := s.finding(Retransmission, subject, run)
-	f.Reference = "other links"
+	f.Reference, f.lost = "other links", rate
 	f.Confidence = 0.6
 	f.Evidence = []Evidence{w.evidence(s)}
 	f.Coverage = s.cells.leastCoverage(cells, run)

@@ -186,8 +186,11 @@ func chain(group []*storm) string {
 		}
 		seen[client] = true
 	}
-	return strings.Join(names, " → ")
+	return strings.Join(names, chainArrow)
 }
+
+// chainArrow stands between the services of a chain.
+const chainArrow = " → "
 
 // maxRoutes is how many routes of a finding have evidence of their own.
 const maxRoutes = 5

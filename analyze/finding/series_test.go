@@ -30,8 +30,9 @@ func TestQuietWindows(t *testing.T) {
 		{"flat: all are quiet", series{10, 11, 9, 10, 12, 8}, 10, 6},
 		{"a fault in the second half", series{10, 11, 9, 10, 50, 60, 55, 50}, 10, 4},
 		{"a fault in most of it", series{10, 50, 50, 50, 9, 50, 50, 50, 11}, 10, 3},
-		{"too few", series{10, 11, 9, 10, 12}, 0, 0},
-		{"too few known", series{10, 11, 9, 10, 12, math.NaN()}, 0, 0},
+		{"what is wrong has no values", series{10, 11, 9, math.NaN(), math.NaN(), math.NaN()}, 10, 3},
+		{"too few", series{10, 11}, 0, 0},
+		{"too few known", series{10, 11, math.NaN()}, 0, 0},
 		{"nothing", nil, 0, 0},
 	} {
 		if got := s.quietOf(c.values); got.Median != c.median || got.N != c.n {

@@ -235,7 +235,7 @@ func (s *search) reportCallee(t *traffic, callee asked, list []waiter) {
 	f := s.finding(SlowCallee, s.calleeSubject(t, callee, w), w.run)
 	f.Coverage = t.leastCoverage(w.cells, w.run)
 	f.Reference = s.against(&t.cells[w.cells[0]].seen, nil).Source
-	f.Confidence = 0.6
+	f.Confidence, f.lagNs = 0.6, w.served
 	f.Title = fmt.Sprintf("%s answers %.1f times later than it did, and it holds up %s", callee.service, w.ratio, waitersText(list))
 	f.Alternative = fmt.Sprintf("%s asks it for more at once, or for other things, than before.", w.service)
 	f.NextStep = fmt.Sprintf("look at %s in this report: what its threads wait for (off-CPU), its CPU, its disk, and its own callees if they were not recorded", callee.service)
@@ -279,14 +279,11 @@ func (s *search) calleeSubject(t *traffic, callee asked, w waiter) Subject {
 	by := map[party]float64{}
 	for _, i := range w.cells {
 		c := &t.cells[i]
-		quiet := s.against(&c.seen, nil)
-		for k := w.run.first; k <= w.run.last; k++ {
-			if more := (c.seen.at[k] - quiet.Median) * c.requests.at[k]; more > 0 && quiet.N > 0 {
-				sum += more
-				by[c.server] += more
-				if by[c.server] > most {
-					most, of = by[c.server], c.server
-				}
+		if more := s.added(c, w.run); more > 0 {
+			sum += more
+			by[c.server] += more
+			if by[c.server] > most {
+				most, of = by[c.server], c.server
 			}
 		}
 	}
@@ -294,6 +291,27 @@ func (s *search) calleeSubject(t *traffic, callee asked, w waiter) Subject {
 		return Subject{Type: "instance", Name: of.instance, Service: of.service, Host: of.host}
 	}
 	return subject
+}
+
+// added is how much longer the calls of a cell took in a run than before it, else
+// than they should, in ns, all of them together; NaN: not known. However few they
+// are: one that hardly answers is the one.
+func (s *search) added(c *cell, run span) float64 {
+	usual := s.against(&c.seen, nil).Median
+	if sum, count := c.edge.called(0, run.first); count > 0 {
+		usual = sum / count
+	}
+	sum, count := c.edge.called(run.first, run.last+1)
+	return sum - count*usual
+}
+
+// called adds up the latencies of the requests of some windows, and counts them.
+func (e *Edge) called(from, to int) (sumNs, count float64) {
+	for w := from; w < to; w++ {
+		r := &e.Windows[w].AtClient
+		sumNs, count = sumNs+totalNs(r), count+float64(r.Latency.Count())
+	}
+	return sumNs, count
 }
 
 // ownEnd is the latency at the callee's own end in the run, and its reference.

@@ -91,7 +91,7 @@ func (s *search) reportNIC(t *traffic, host string, n *nic, ways []way) {
 		cells = append(cells, w.cell)
 	}
 	f := s.finding(SlowPath, Subject{Type: "node", Name: host, Host: host}, w.run)
-	f.Reference = w.source
+	f.Reference, f.lagNs = w.source, w.seen
 	f.Coverage = t.leastCoverage(cells, w.run)
 	f.Confidence = 0.7
 	f.Title = fmt.Sprintf("all ways to and from %s take about %s more than they should: its network interface", host, timeText(w.network-w.ref))

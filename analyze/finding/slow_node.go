@@ -243,12 +243,15 @@ func (s *search) reportSlowNode(t *traffic, slow []late) {
 	})
 	l := slow[0]
 	subject := Subject{Type: "instance", Name: cmp.Or(l.instance, l.service), Service: l.service, Host: l.host}
+	if i := l.index(t); i >= 0 && len(s.in.Instances[i].PIDs) == 1 {
+		subject.PID = s.in.Instances[i].PIDs[0]
+	}
 	healthy := s.inTime(t, slow)
 	if l.host != "" && len(healthy) == 0 && t.peersElsewhere(&l) {
 		subject = Subject{Type: "node", Name: l.host, Host: l.host}
 	}
 	f := s.finding(SlowNode, subject, l.run)
-	f.Reference = l.source
+	f.Reference, f.lagNs = l.source, l.seen
 	f.Coverage = t.leastCoverage(l.cells, l.run)
 	f.Title = fmt.Sprintf("answers of %s take %.1f times as long as they should, say %d observers", subject.Name, l.ratio, len(l.observers))
 	f.Alternative = "this replica gets other work than its peers: larger answers, colder caches, another shard."

@@ -222,7 +222,7 @@ func (s *search) judgeWay(t *traffic, key [2]string, ways []way) {
 		return
 	}
 	f := s.finding(SlowPath, Subject{Type: "edge", Name: wayText(key), Service: c.server.service, Host: c.server.host}, w.run)
-	f.Reference = w.source
+	f.Reference, f.lagNs = w.source, w.seen
 	f.Coverage = t.leastCoverage(cells, w.run)
 	f.Title = fmt.Sprintf("requests on the way %s take %s more than they should, and the server is not why", wayText(key), timeText(w.network-w.ref))
 	f.Alternative = "the client reads its answers late: look at its run queue and its threads' waits."

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func scenes() map[string]scene {
 		"path": {summary: "packets of one of four replicas are late and get lost; each is in a network namespace", client: patient,
 			servers: []faultServer{mirror, mirror, mirror, mirror}, subject: 2, apart: true, befall: spoilLink},
 		"disk": {summary: "services read the --disks, one each; who throttles the first waits for \"workload: onset\" on standard error",
-			client: patient, servers: []faultServer{{Name: "store"}}},
+			client: patient, servers: []faultServer{{Name: "store", Reads: 4}}},
 	}
 }
 
@@ -104,7 +105,9 @@ func runFault(ctx context.Context, out io.Writer, args []string) error {
 	}
 	for i, path := range strings.Split(config.disks, ",") {
 		if config.disks != "" {
-			scene.servers = append(scene.servers[:i:i], faultServer{Name: scene.servers[0].Name, Disk: path})
+			reader := scene.servers[0]
+			reader.Disk = path
+			scene.servers = append(scene.servers[:i:i], reader)
 		}
 	}
 	scene.apart = scene.apart || config.apart
@@ -180,15 +183,17 @@ func (c faultConfig) play(ctx context.Context, scene scene, limit time.Duration)
 func (s *stage) set(onset int64) error {
 	by := map[string]string{}
 	for i, config := range s.scene.servers {
-		config.OnsetUnixNs, config.Listen, config.CalleeAddress = onset, "127.0.0.1:0", by[config.Callee]
+		config.OnsetUnixNs, config.CalleeAddress = onset, by[config.Callee]
+		host := fmt.Sprintf("127.0.0.%d", 1+i)
 		if s.scene.apart {
 			n, err := newNetwork(i)
 			s.networks = append(s.networks, n)
 			if err != nil {
 				return err
 			}
-			config.Listen, s.crew.through = n.address+":0", n.enter()
+			host, s.crew.through = n.address, n.enter()
 		}
+		config.Listen = net.JoinHostPort(host, s.port(config.Name))
 		child, address, err := s.crew.serve(config.Name, "fault-server", config)
 		if err != nil {
 			return err
@@ -201,6 +206,17 @@ func (s *stage) set(onset int64) error {
 		}
 	}
 	return nil
+}
+
+// port is that of the replicas that run already, as replicas have it everywhere; of
+// the first, any.
+func (s *stage) port(service string) string {
+	for i, address := range s.addresses {
+		if _, port, err := net.SplitHostPort(address); err == nil && s.scene.servers[i].Name == service {
+			return port
+		}
+	}
+	return "0"
 }
 
 // close removes the networks.

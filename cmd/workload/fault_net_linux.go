@@ -57,7 +57,7 @@ func spoilLink(s *stage) (bring, mend func() error, err error) {
 		return nil, nil, errors.New("there is no link to spoil")
 	}
 	link := "tc -n " + s.networks[s.scene.subject].name + " qdisc replace dev eth0 root "
-	return func() error { return command(link + "netem delay 60ms 5ms loss 3%") },
+	return func() error { return command(link + "netem delay 100ms 5ms loss 3%") },
 		func() error { return nil }, // it goes with its namespace
 		nil
 }

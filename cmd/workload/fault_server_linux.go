@@ -24,7 +24,8 @@ type faultServer struct {
 	Sleep   time.Duration `json:"sleep"`   // of a request, after that
 	Late    time.Duration `json:"late"`    // instead of Sleep, of a late server
 	Fault   string        `json:"fault"`   // "": none of its own
-	Disk    string        `json:"disk"`    // a disk or file that a request reads a block of; "": none
+	Disk    string        `json:"disk"`    // a disk or file that a request reads blocks of; "": none
+	Reads   int           `json:"reads"`   // blocks, one after the other
 
 	Callee        string        `json:"callee"`  // who is asked for each request; "": nobody
 	Timeout       time.Duration `json:"timeout"` // of one try
@@ -152,8 +153,10 @@ func (s *faultService) sick() bool { return time.Now().UnixNano() >= s.config.On
 // do is the work of a request.
 func (s *faultService) do() bool {
 	compute(s.config.Work)
-	if s.disk != nil && s.disk.read() != nil {
-		return false
+	for range s.config.Reads {
+		if s.disk.read() != nil {
+			return false
+		}
 	}
 	sleep := s.config.Sleep
 	if s.config.Fault == faultLate && s.sick() {

@@ -7,7 +7,6 @@ import (
 	"io"
 	"net"
 	"os"
-	"os/exec"
 	"slices"
 	"testing"
 
@@ -24,20 +23,6 @@ const (
 	passingConnections = 300  // others between them
 	passingAtOnce      = 50   // of those are closed and replaced for each line it reads
 )
-
-func TestMain(m *testing.M) {
-	be := holdConnections
-	switch {
-	case os.Getenv(readerMode) != "":
-		be = answerReads
-	case os.Getenv(holderMode) == "":
-		os.Exit(m.Run())
-	}
-	if err := be(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
 
 // holdConnections prints the ports of the lasting connections and of the others.
 func holdConnections() error {
@@ -121,25 +106,7 @@ type holder struct {
 
 func startHolder(t *testing.T) *holder {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), holderMode+"=1")
-	cmd.Stderr = os.Stderr
-	leash, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(leash.Close(), cmd.Wait()); err != nil {
-			t.Error(err)
-		}
-	})
+	_, leash, out := startSelf(t, holderMode)
 	h := &holder{lines: bufio.NewScanner(out), leash: leash}
 	if !h.lines.Scan() {
 		t.Fatal("no connections")

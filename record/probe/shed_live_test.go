@@ -2,11 +2,9 @@ package probe
 
 import (
 	"bufio"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -40,26 +38,8 @@ type reader struct {
 
 func startReader(t *testing.T) *reader {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), readerMode+"=1")
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
-			t.Error(err)
-		}
-	})
-	r := &reader{cmd.Process.Pid, in, bufio.NewReader(out)}
+	pid, in, out := startSelf(t, readerMode)
+	r := &reader{pid, in, bufio.NewReader(out)}
 	r.await(t)
 	return r
 }

@@ -55,14 +55,14 @@ var expectations = slices.Concat(
 	withTwin(expectation{name: "overload", load: kind("overload"), services: []string{"asker", "ledger"}, must: finding.Overload}),
 	withTwin(expectation{name: "limit", load: kind("limit"), services: []string{"asker", "ledger"}, must: finding.CPUThrottling, may: []finding.Kind{finding.Overload}}),
 	withTwin(expectation{name: "busy", load: kind("busy"), services: []string{"asker", "ledger", "burner"}, must: finding.CPUSaturation, subject: "", may: []finding.Kind{finding.Overload}}),
-	withTwin(expectation{name: "late", load: kind("late"), services: []string{"asker", "replica"}, must: finding.SlowNode, may: []finding.Kind{finding.SlowCallee}}),
+	withTwin(expectation{name: "late", load: kind("late"), services: []string{"asker", "replica"}, must: finding.SlowNode, may: []finding.Kind{finding.SlowCallee, finding.Limplock}}),
 	[]expectation{
 		{name: "disk", guest: true, must: finding.LimpingDisk, subject: "vdc", may: []finding.Kind{finding.Limplock, finding.SlowCallee}},
 		{name: "disk-healthy", guest: true},
 		{name: "loop", guest: true, must: finding.LimpingDisk, subject: "vdg", may: []finding.Kind{finding.Limplock, finding.SlowCallee}},
 		{name: "loop-healthy", guest: true},
-		{name: "path", guest: true, must: finding.SlowPath, may: []finding.Kind{finding.Retransmission}},
-		{name: "node", guest: true, must: finding.SlowNode, may: []finding.Kind{finding.SlowCallee}},
+		{name: "path", guest: true, must: finding.SlowPath, may: []finding.Kind{finding.Retransmission, finding.Limplock}},
+		{name: "node", guest: true, must: finding.SlowNode, may: []finding.Kind{finding.SlowCallee, finding.Limplock}},
 		{name: "apart-healthy", guest: true},
 	})
 

@@ -155,6 +155,8 @@ func (r *result) fits(f finding.Finding) bool {
 		return true // all of it is asked too much
 	case t.Peer != "": // either end, as the way between them has two
 		return at(t.Node) || at(t.Peer) || s.Type == "edge"
+	case f.Kind == finding.IOLimit: // it is of a disk that the instance reads
+		return at(t.Node)
 	case t.Instance != "":
 		return s.Service == t.Service && at(t.Node) || slices.Contains(words(s.Name), t.Instance)
 	case t.Kind == "retransmission" || t.Kind == "receive-livelock":

@@ -29,7 +29,7 @@ var (
 const (
 	// limpingIOPS is what the hypervisor leaves a disk that limps: less than half
 	// of what is asked.
-	limpingIOPS = 6
+	limpingIOPS = 20
 	// faultDuration is how long a load with a fault lasts: half of it healthy.
 	faultDuration = 60 * time.Second
 	// What cmd/workload says.
