@@ -7,7 +7,8 @@ import "fmt"
 //
 //	ksoftirqd / window ≥ min_softirq_cores
 //	drops ≥ min_drops_per_s, and twice the reference
-//	bytes that programs received ≤ max_received_ratio of the reference
+//	bytes that programs received ≤ max_received_ratio of the reference;
+//	max_received_busy while ksoftirqd uses min_softirq_share of the CPUs
 //
 // Without a reference nothing can be said: a busy network looks the same.
 func findReceiveLivelock(s *search) {
@@ -65,7 +66,7 @@ func (s *search) receiveLivelock(node int, p packets, drops, bytes Reference) {
 	hold, looks := make([]bool, len(p.ok)), make([]bool, len(p.ok))
 	for i := range hold {
 		looks[i] = p.softirq[i] >= of("min_softirq_cores") && p.drops[i] >= max(of("min_drops_per_s"), 2*drops.Median)
-		hold[i] = looks[i] && bytes.Median >= of("min_bytes_per_s") && bytes.ratio(p.bytes[i]) <= of("max_received_ratio")
+		hold[i] = looks[i] && bytes.Median >= of("min_bytes_per_s") && bytes.ratio(p.bytes[i]) <= s.mostReceived(node, p.softirq[i])
 	}
 	least := int(of("min_windows"))
 	run, ok := longest(hold, least)
@@ -83,10 +84,19 @@ func (s *search) receiveLivelock(node int, p packets, drops, bytes Reference) {
 		fact("softirq_cores", softirq, "ksoftirqd uses %.2f CPUs", softirq).held(of("min_softirq_cores"), nan),
 		fact("drops_per_s", dropped, "%.3g packets of TCP are dropped a second, before %.3g", dropped, drops.Median).held(of("min_drops_per_s"), drops.value()),
 		fact("received_bytes_per_s", got, "programs receive %.3g bytes a second, %s of the %.3g of %s", got, share(bytes.ratio(got)), bytes.Median, bytes.Source).
-			held(of("max_received_ratio")*bytes.Median, bytes.Median))
+			held(s.mostReceived(node, softirq)*bytes.Median, bytes.Median))
 	f.Severity, f.Reference, f.Coverage = Critical, bytes.Source, p.within(run)
 	f.Confidence = confidence(3, 0, bytes)
 	f.Alternative = "a full receive queue of a program that does not read: then ksoftirqd is not busy"
 	f.NextStep = "`mpstat -P ALL 1` (%soft), `nstat -az | grep -i drop` and /proc/net/softnet_stat on " + name + "; drops by reason in the report; then more receive queues (ethtool -L, RPS), or a filter before the stack"
 	s.add(f)
+}
+
+// mostReceived is what programs of a node may have received in a livelock, against
+// the reference, while ksoftirqd uses so many CPUs.
+func (s *search) mostReceived(node int, softirqCores float64) float64 {
+	if softirqCores >= s.rules.of(ReceiveLivelock, "min_softirq_share")*float64(s.in.Nodes[node].CPUs) {
+		return s.rules.of(ReceiveLivelock, "max_received_busy")
+	}
+	return s.rules.of(ReceiveLivelock, "max_received_ratio")
 }

@@ -248,7 +248,7 @@ func (s *search) reportCallee(t *traffic, callee asked, list []waiter) {
 	}
 	if !math.IsNaN(own) && own-ownRef < 0.5*(w.callNs-w.callNs/w.ratio) {
 		f.CounterEvidence = append(f.CounterEvidence, fact("own_p50_ns", own, "its own end shows %s, against %s: most of the time passes outside it", timeText(own), timeText(ownRef)))
-		f.Confidence -= 0.2
+		f.Severity, f.Confidence = Info, f.Confidence-0.2 // it is the way to it, or its queue
 	} else if !math.IsNaN(own) {
 		f.Evidence = append(f.Evidence, fact("own_p50_ns", own, "its own end shows %s, against %s", timeText(own), timeText(ownRef)).held(ownRef, ownRef))
 		f.Confidence += 0.2

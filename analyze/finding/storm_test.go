@@ -161,24 +161,28 @@ func TestRetryCircle(t *testing.T) {
 }
 
 func TestReceiveLivelock(t *testing.T) {
-	flood := func(in *Input, received int64) {
+	flood := func(in *Input, softirqNs, received int64) {
 		node := in.at("stock").Node
 		for i := half.from; i < half.to; i++ {
-			in.Nodes[node].Windows[i].SoftirqNs = 4 * second
+			in.Nodes[node].Windows[i].SoftirqNs = softirqNs
 			in.Nodes[node].Windows[i].Drops = 20_000
 		}
 		in.each("stock", half, func(_ int, w *InstanceWindow) { w.BytesIn = w.BytesIn * received / 100 })
 	}
-	fault := func(received int64) func(uint64) *Input {
+	flooded := func(cpus float64, received int64) func(uint64) *Input {
 		return func(seed uint64) *Input {
 			in := healthy(seed)
-			flood(in, received)
+			flood(in, int64(cpus*float64(in.WindowNs)), received)
 			return in
 		}
 	}
+	fault := func(received int64) func(uint64) *Input { return flooded(0.8, received) }
+	most := 0.6 * float64(healthy(1).Nodes[healthy(1).at("stock").Node].CPUs)
 	for _, baseline := range []bool{false, true} {
 		trial{name: "a third gets through", in: fault(33), kind: ReceiveLivelock, subject: "node-stock-a"}.run(t, baseline)
 		trial{name: "all gets through", in: fault(100), kind: "", subject: ""}.run(t, baseline)
+		trial{name: "most CPUs for less than before", in: flooded(most, 75), kind: ReceiveLivelock, subject: "node-stock-a"}.run(t, baseline)
+		trial{name: "most CPUs for more", in: flooded(most, 140), kind: "", subject: ""}.run(t, baseline)
 	}
 	in := fault(33)(1)
 	for i := range in.Nodes[2].Windows {
