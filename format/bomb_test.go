@@ -57,6 +57,7 @@ func TestSharedTextsCountForEachRow(t *testing.T) {
 // Columns of zeros are hardly anything in the file, and each was decompressed,
 // also when no kmon knows it.
 func TestPagesTakeRoomInTheFile(t *testing.T) {
+	long(t)
 	const columns, rows = 200, 30_000
 	group := parquet.Group{}
 	row := make(parquet.Row, columns)

@@ -113,6 +113,7 @@ func TestCutCaptureGivesAllThatIsComplete(t *testing.T) {
 }
 
 func TestFlippedByteGivesErrorOrData(t *testing.T) {
+	long(t)
 	path, data := writeSegmented(t)
 	want := readEverything(t, open(t, path))
 	total := 0

@@ -15,6 +15,7 @@ import (
 // TestDecodersAgree holds the decoders against parquet-go's encoders at every
 // width and at lengths around their blocks.
 func TestDecodersAgree(t *testing.T) {
+	long(t)
 	r := rand.New(rand.NewPCG(5, 6))
 	for width := 0; width <= 64; width++ {
 		for _, n := range []int{1, 2, 7, 8, 9, 31, 32, 33, 127, 128, 129, 130, 1000} {
@@ -74,5 +75,14 @@ func TestIndexesAgree(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// long skips what takes seconds, and far longer under the race detector, with
+// nothing that runs at once.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
 	}
 }

@@ -440,6 +440,7 @@ func (r *Result) checkBranch(t *testing.T, k Kind, node int32, b Branch) {
 
 // A profile keeps the sum of every bucket, and every path it keeps.
 func TestProfileKeepsSums(t *testing.T) {
+	long(t)
 	defer func(were []float64) { shares = were }(shares)
 	shares = []float64{0.00004, 0.003, 0.02} // as much as the larger ones leave of a large capture
 	detailed := 0
@@ -627,6 +628,7 @@ func TestHeat(t *testing.T) {
 
 // The estimate of a profile's size is near what a compressor makes of it.
 func TestCellBits(t *testing.T) {
+	long(t)
 	n := randomNode(3, 60_000, 3000)
 	for _, budget := range []Budget{{2000, 1 << 30}, {20_000, 100_000}} {
 		_, p := n.profile(t, budget)
@@ -656,5 +658,14 @@ func TestCellBits(t *testing.T) {
 		if ratio < 0.8 || ratio > 1.6 {
 			t.Errorf("estimate is %.2f of the compressed size", ratio)
 		}
+	}
+}
+
+// long skips what takes seconds, and far longer under the race detector, with
+// nothing that runs at once.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("takes long")
 	}
 }
