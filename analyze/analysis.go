@@ -144,6 +144,9 @@ type Clock struct {
 	OffsetNs int64  `json:"offset_ns"` // realtime − monotonic at the start
 	DriftNs  int64  `json:"drift_ns"`  // largest change of the offset during the recording
 	Source   string `json:"source"`
+	// ShiftNs was added to its times, OffsetNs included, because requests that both
+	// ends recorded tell that its clock was off by that; absent: 0.
+	ShiftNs int64 `json:"shift_ns,omitempty"`
 	// Peers are the hosts of other captures that its clock was compared with:
 	// those of its servers' clients. Absent: none.
 	Peers []ClockPeer `json:"peers,omitempty"`

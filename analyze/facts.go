@@ -139,7 +139,7 @@ func (r *run) describeCaptures(coverage coverages) []Capture {
 			Clock:    clock(c),
 			Problems: c.Problems(), Rows: c.Rows, Recorder: recorder(c),
 		}
-		out.Clock.Peers = peers[int32(i)]
+		out.Clock.Peers, out.Clock.ShiftNs = peers[int32(i)], r.options.shiftNs[host.Name]
 		if c.Final != nil {
 			out.StopReason = c.Final.StopReason
 		}

@@ -119,15 +119,12 @@ func (r *run) addFindings(ctx context.Context, a *Analysis) error {
 
 // inputOf gives what the rules look at of captures.
 func inputOf(ctx context.Context, paths []string, o Options) (*finding.Input, error) {
-	r, err := open(ctx, paths, o)
+	r, err := readAligned(ctx, paths, o)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(r.captures)
 	r.inputOnly = true
-	if err := r.readAll(ctx); err != nil {
-		return nil, err
-	}
 	if err := r.addTopics(ctx, r.assemble()); err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@ package analyze
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 
@@ -14,7 +15,7 @@ import (
 const unknownClockNs = 2e9
 
 // ClockPeer is how far the wall clock of a capture's host is ahead of another's, as
-// what both saw tells. It shifts no times: rows keep those of their own clock.
+// what both saw tells; after Clock.ShiftNs, if that is not 0.
 type ClockPeer struct {
 	Host    string `json:"host"` // the other
 	AheadNs int64  `json:"ahead_ns"`
@@ -67,9 +68,17 @@ func (p *clockPair) boundNs() int64 {
 	return min(min(ahead, math.MaxInt64/4)+min(max(*p.ErrorNs, 0), math.MaxInt64/4), math.MaxInt64/2)
 }
 
-// clockWarnings tells of clocks that differ by more than a millisecond.
+// clockWarnings tells of clocks that differ by more than a millisecond, and of times
+// that were shifted for that.
 func (r *run) clockWarnings() []string {
 	var list []string
+	for _, host := range slices.Sorted(maps.Keys(r.options.shiftNs)) {
+		how, by := "behind: its times are put forward", r.options.shiftNs[host]
+		if by < 0 {
+			how, by = "ahead: its times are put back", -by
+		}
+		list = append(list, fmt.Sprintf("the clock of %s is %s %s, as requests tell that both ends recorded", host, how, duration(by)))
+	}
 	for _, p := range r.clockPairs() {
 		if max(p.AheadNs, -p.AheadNs) <= clockWarnNs {
 			continue
@@ -81,6 +90,67 @@ func (r *run) clockWarnings() []string {
 		list = append(list, text+", as their "+p.Source+" tell; their ends are matched accordingly")
 	}
 	return list
+}
+
+// alignNs is how far a clock must be off before times are shifted: windows of the
+// findings are of seconds.
+const alignNs = 100e6
+
+// clockShifts says by host what has to be added to its times so that all tell the
+// same, where requests that both ends recorded bound the difference. Right is the
+// clock of a group of hosts that needs the least shifting, of two the first one's.
+// Hosts whose clock is right enough, or was not compared, are left out.
+func (r *run) clockShifts() map[string]int64 {
+	shifts := map[string]int64{}
+	seen := map[string]bool{}
+	pairs := r.clockPairs()
+	for _, c := range r.captures {
+		if seen[c.Host()] {
+			continue
+		}
+		group := []string{c.Host()}
+		ahead := map[string]int64{c.Host(): 0} // of the first of the group
+		for i := 0; i < len(group); i++ {
+			for _, p := range pairs {
+				client, server := r.captures[p.client].Host(), r.captures[p.server].Host()
+				if p.ErrorNs == nil || *p.ErrorNs > alignNs || client != group[i] && server != group[i] {
+					continue
+				}
+				other, by := server, p.AheadNs
+				if server == group[i] {
+					other, by = client, -p.AheadNs
+				}
+				if _, known := ahead[other]; !known {
+					ahead[other] = ahead[group[i]] + by
+					group = append(group, other)
+				}
+			}
+		}
+		right := middleClock(group, ahead)
+		for _, host := range group {
+			seen[host] = true
+			if off := ahead[host] - right; max(off, -off) > alignNs {
+				shifts[host] = -off
+			}
+		}
+	}
+	return shifts
+}
+
+// middleClock is the one from which the others are the least apart, taken together;
+// of several the first.
+func middleClock(group []string, ahead map[string]int64) (middle int64) {
+	least := math.Inf(1)
+	for _, host := range group {
+		sum := 0.0
+		for _, other := range group {
+			sum += math.Abs(float64(ahead[host]) - float64(ahead[other]))
+		}
+		if sum < least {
+			least, middle = sum, ahead[host]
+		}
+	}
+	return middle
 }
 
 // clockPeers lists for each capture the hosts that its clock was compared with.

@@ -503,6 +503,41 @@ func TestClocksOfFindings(t *testing.T) {
 	}
 }
 
+// Clocks that are far apart are set by each other: what happened on both hosts at once
+// stands in one window, and who reads the report is told.
+func TestClocksAreAligned(t *testing.T) {
+	for _, ahead := range []int64{7 * second, -7 * second} {
+		client, server := twoHosts(t, ahead, 50)
+		a := analyzed(t, Options{}, client, server)
+		shift := a.Captures[1].Clock.ShiftNs
+		if off := shift + ahead; max(off, -off) > 2*ms || a.Captures[0].Clock.ShiftNs != 0 {
+			t.Errorf("%d ns ahead: shifted by %d and %d", ahead, a.Captures[0].Clock.ShiftNs, shift)
+		}
+		if start := a.Captures[1].StartNs - a.Captures[0].StartNs; max(start, -start) > 2*ms {
+			t.Errorf("%d ns ahead: the captures begin %d ns apart", ahead, start)
+		}
+		want := "the clock of node2 is ahead: its times are put back 7.0 s, as requests tell"
+		if ahead < 0 {
+			want = "the clock of node2 is behind: its times are put forward 7.0 s, as requests tell"
+		}
+		if text := strings.Join(a.Warnings, "\n"); !strings.Contains(text, want) {
+			t.Errorf("%d ns ahead: warnings %q", ahead, a.Warnings)
+		}
+		client, server = twoHosts(t, ahead, 50)
+		if in := inputFrom(t, Options{}, client, server); in.ClockErrorNs > 5*ms || len(in.Windows) > 4 {
+			t.Errorf("%d ns ahead: %d windows, the clocks may differ by %d", ahead, len(in.Windows), in.ClockErrorNs)
+		}
+	}
+}
+
+// Of three clocks the one that is apart from both others is wrong.
+func TestMiddleClock(t *testing.T) {
+	ahead := map[string]int64{"a": 0, "b": -5 * second, "c": -5*second + ms}
+	if got := middleClock([]string{"a", "b", "c"}, ahead); got != -5*second+ms && got != -5*second {
+		t.Errorf("the middle of %v is %d", ahead, got)
+	}
+}
+
 // Quotas and limits of IO are of the processes and disks of their cgroup; of what
 // two cgroups tell of one above them half is left out.
 func TestInputOfLimits(t *testing.T) {

@@ -36,6 +36,8 @@ type Options struct {
 	// recording are one capture.
 	Baseline []string
 
+	// shiftNs is by host what is added to the times of its captures: see clockShifts.
+	shiftNs map[string]int64
 	// For tests: rows of sockets and segments of exchanges in a part, and
 	// memory for windows.
 	partSockets, partSegments, maxWords int
@@ -50,18 +52,12 @@ func (p *Progress) Rows() int64 { return p.rows.Load() }
 // Run analyzes captures together. It fails on files that are no captures, on
 // options that make no sense, and when ctx ends.
 func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
-	r, err := open(ctx, paths, o)
+	r, err := readAligned(ctx, paths, o)
 	if err != nil {
 		return nil, err
 	}
 	defer closeAll(r.captures)
 	hashes := hashAll(r.captures)
-	if err := r.readAll(ctx); err != nil {
-		return nil, err
-	}
-	if r.hashes, r.partFiles, err = hashes(); err != nil {
-		return nil, err
-	}
 	a := r.assemble()
 	if err := r.addTopics(ctx, a); err != nil {
 		return nil, err
@@ -69,8 +65,43 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if err := r.addFindings(ctx, a); err != nil {
 		return nil, err
 	}
+	if r.hashes, r.partFiles, err = hashes(); err != nil {
+		return nil, err
+	}
 	r.conclude(a)
 	return a, nil
+}
+
+// readAligned opens captures and reads sockets and exchanges: again, with their
+// clocks set by each other, where these turn out to be far apart. The captures must
+// be closed.
+func readAligned(ctx context.Context, paths []string, o Options) (*run, error) {
+	r, err := openAndRead(ctx, paths, o)
+	if err != nil {
+		return nil, err
+	}
+	shifts := r.clockShifts()
+	if len(shifts) == 0 {
+		return r, nil
+	}
+	closeAll(r.captures)
+	o.shiftNs = shifts
+	if o.Progress != nil {
+		o.Progress.rows.Store(0)
+	}
+	return openAndRead(ctx, paths, o)
+}
+
+func openAndRead(ctx context.Context, paths []string, o Options) (*run, error) {
+	r, err := open(ctx, paths, o)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.readAll(ctx); err != nil {
+		closeAll(r.captures)
+		return nil, err
+	}
+	return r, nil
 }
 
 // readAll reads sockets and exchanges.
@@ -93,6 +124,11 @@ func open(ctx context.Context, paths []string, o Options) (*run, error) {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	captures, err := openAll(ctx, paths, o.Workers)
+	if err == nil {
+		for _, c := range captures {
+			c.OffsetNs += o.shiftNs[c.Host()]
+		}
+	}
 	r := &run{options: o, captures: captures, parts: replay.NewParts(captures)}
 	if err == nil {
 		err = r.findRange()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strconv"
+	"strings"
 
 	"kmon/analyze"
 )
@@ -88,8 +89,23 @@ func machinesTable(a *analyze.Analysis) table {
 		{column{Head: "Recorded by", Kind: kindName}, func(c *capture) cell { return named(c.KmonVersion) }},
 		{column{Head: "Clock", Hint: "how the kernel's time became UTC", Kind: kindName}, func(c *capture) cell { return named(c.Clock.Source) }},
 		number("Clock drift", "largest change of the offset while recording", 0, func(c *capture) cell { return cell{Text: DurationText(c.Clock.DriftNs)} }),
+		odd("Clock shift", "added to its times, for requests that other hosts recorded, too, tell that its clock was off", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Clock.ShiftNs, DurationText)} }),
+		{column{Head: "Against other clocks", Hint: "how far it is ahead, after the shift", Kind: kindProse, Optional: true}, func(c *capture) cell { return named(clockPeersText(c.Clock.Peers)) }},
 		number("CPU time", "of the recorder, user and system", 0, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.CPUNs, DurationText)} }),
 	})
+}
+
+// clockPeersText tells how far a clock is ahead of others; "": it was not compared.
+func clockPeersText(peers []analyze.ClockPeer) string {
+	var list []string
+	for _, p := range peers {
+		text := DurationText(p.AheadNs) + " to " + p.Host
+		if p.ErrorNs != nil {
+			text += " ± " + DurationText(*p.ErrorNs)
+		}
+		list = append(list, text+" ("+p.Source+")")
+	}
+	return strings.Join(list, ", ")
 }
 
 // hook is a collector with its capture.

@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -118,6 +119,6 @@ func (s *search) lateOn(node int, run span) []Evidence {
 			list = append(list, fact("latency_p50_ns", v, "answers of %s take %s, %.1f times the %s of %s", instanceName(a.Instance), timeText(v), r.ratio(v), timeText(r.Median), r.Source).held(least*r.Median, r.Median))
 		}
 	}
-	slices.SortStableFunc(list, func(x, y Evidence) int { return int(y.Value/(*y.Reference) - x.Value/(*x.Reference)) })
+	slices.SortStableFunc(list, func(x, y Evidence) int { return cmp.Compare(y.Value/(*y.Reference), x.Value/(*x.Reference)) })
 	return list[:min(len(list), 3)]
 }

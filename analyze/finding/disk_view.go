@@ -7,11 +7,10 @@ import (
 	"slices"
 )
 
-var (
-	iosTable = []table{{"ios", func(c *Coverage) float64 { return c.IOs }}}
-	// fewIOs is the least number of IOs of one class that a median is taken of.
-	fewIOs = int64(10)
-)
+var iosTable = []table{{"ios", func(c *Coverage) float64 { return c.IOs }}}
+
+// fewIOs is the least number of IOs of one class that a median is taken of.
+const fewIOs = 10
 
 // classKey is what IOs are told apart by before they are compared: a larger IO
 // takes longer on a healthy disk, too.
