@@ -165,7 +165,7 @@ guests:
 	done
 
 .PHONY: findings
-findings: ## measure how well the rules find faults, in some 700 synthetic captures, into FINDINGS.md: minutes
+findings: ## measure how well the rules find faults, in a thousand sets of synthetic captures, into FINDINGS.md: minutes
 	go build -trimpath -o dist/findings ./cmd/workload/findings
 	dist/findings -write FINDINGS.md -json dist/findings.jsonl
 

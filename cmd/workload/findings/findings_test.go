@@ -12,7 +12,8 @@ import (
 	"kmon/record/synthetic"
 )
 
-// TestGrid holds that there is enough, and no seed twice but with and without losses.
+// TestGrid holds that there is enough, and no seed twice but with losses and with a
+// baseline.
 func TestGrid(t *testing.T) {
 	faulty, healthySets := 0, 0
 	seeds := map[uint64][]float64{}
@@ -22,7 +23,7 @@ func TestGrid(t *testing.T) {
 		}
 		seeds[c.Seed] = append(seeds[c.Seed], c.Lost)
 		switch {
-		case c.Lost > 0:
+		case c.Lost > 0 || c.Baseline:
 		case c.Kind == "":
 			healthySets++
 		default:
@@ -33,7 +34,7 @@ func TestGrid(t *testing.T) {
 		t.Errorf("%d faulty and %d healthy sets of captures", faulty, healthySets)
 	}
 	for seed, lost := range seeds {
-		if !slices.Equal(lost, []float64{0, lostPart}) {
+		if !slices.Equal(lost, []float64{0, lostPart, 0}) {
 			t.Errorf("seed %d is of captures with losses of %v", seed, lost)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 const (
 	tuningSeed     = 1
 	evaluationSeed = 100_000
+	twinSeed       = 1_000_000 // added to a seed: of the baseline captures
 )
 
 const (
@@ -35,6 +36,8 @@ type trial struct {
 	Nodes int      `json:"nodes"`
 	Seed  uint64   `json:"seed"`
 	Lost  float64  `json:"lost"`
+	// Baseline: it is compared with healthy captures of the same nodes and load.
+	Baseline bool `json:"baseline,omitempty"`
 }
 
 // name is the kind, or healthy.
@@ -53,6 +56,12 @@ func (c trial) scenario() synthetic.Scenario {
 	return s
 }
 
+// healthyTwin is the same system without the fault, at another time.
+func (c trial) healthyTwin() synthetic.Scenario {
+	c.Kind, c.Seed = "", c.Seed+twinSeed
+	return c.scenario()
+}
+
 // loads are the healthy loads, those that may mislead a rule oftener.
 var loads = [][]string{
 	{"steady"}, {"bursty"}, {"diurnal"}, {"batch"}, {"gc"}, {"deploy"},
@@ -60,8 +69,8 @@ var loads = [][]string{
 }
 
 // grid lists all trials: each kind with each size and noise, and the healthy
-// loads, all of them once whole and once with losses. Every one has a seed of its
-// own; that with losses is the same world as that without.
+// loads, all of them once whole, once with losses, and once with a baseline. Every
+// one has a seed of its own; that with losses is the same world as that without.
 func grid(firstSeed uint64) []trial {
 	var list []trial
 	seed := firstSeed
@@ -69,8 +78,9 @@ func grid(firstSeed uint64) []trial {
 		c.Seed, c.Nodes = seed, 3+int(seed%3)
 		seed++
 		list = append(list, c)
-		c.Lost = lostPart
-		list = append(list, c)
+		lost, compared := c, c
+		lost.Lost, compared.Baseline = lostPart, true
+		list = append(list, lost, compared)
 	}
 	for _, k := range synthetic.Kinds {
 		for _, size := range sizes {

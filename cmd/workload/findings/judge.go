@@ -76,15 +76,17 @@ func judge(ctx context.Context, c trial) (r result, err error) {
 		return r, err
 	}
 	defer os.RemoveAll(dir)
-	made, err := synthetic.Generate(ctx, c.scenario(), synthetic.Options{Dir: dir})
+	made, paths, err := generate(ctx, c.scenario(), filepath.Join(dir, "faulty"))
 	if err != nil {
 		return r, err
 	}
-	paths, err := filepath.Glob(filepath.Join(dir, "*.kmon"))
-	if err != nil {
-		return r, err
+	options := analyze.Options{Workers: 1}
+	if c.Baseline {
+		if _, options.Baseline, err = generate(ctx, c.healthyTwin(), filepath.Join(dir, "healthy")); err != nil {
+			return r, err
+		}
 	}
-	a, err := analyze.Run(ctx, paths, analyze.Options{Workers: 1})
+	a, err := analyze.Run(ctx, paths, options)
 	if err != nil {
 		return r, err
 	}
@@ -94,6 +96,18 @@ func judge(ctx context.Context, c trial) (r result, err error) {
 	}
 	r.hold(a, made.Truth.StartNs)
 	return r, nil
+}
+
+// generate makes captures in a new folder.
+func generate(ctx context.Context, s synthetic.Scenario, dir string) (made synthetic.Result, paths []string, err error) {
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return made, nil, err
+	}
+	if made, err = synthetic.Generate(ctx, s, synthetic.Options{Dir: dir}); err != nil {
+		return made, nil, err
+	}
+	paths, err = filepath.Glob(filepath.Join(dir, "*.kmon"))
+	return made, paths, err
 }
 
 // hold fills in what the analysis says.

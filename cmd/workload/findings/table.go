@@ -21,16 +21,22 @@ func tables(results []result, tune bool) string {
 	if all := len(grid(evaluationSeed)); len(results) < all {
 		fmt.Fprintf(&b, "Only a part of the grid was run: %d of %d sets of captures.\n", len(results), all)
 	}
-	for _, lost := range []float64{0, lostPart} {
-		list := slices.DeleteFunc(slices.Clone(results), func(r result) bool { return r.Trial.Lost != lost })
+	for _, section := range []struct {
+		title    string
+		lost     float64
+		baseline bool
+	}{
+		{"Everything recorded", 0, false},
+		{"Compared with a healthy capture", 0, true},
+		{fmt.Sprintf("%.0f%% of the events lost, and declared", 100*lostPart), lostPart, false},
+	} {
+		list := slices.DeleteFunc(slices.Clone(results), func(r result) bool {
+			return r.Trial.Lost != section.lost || r.Trial.Baseline != section.baseline
+		})
 		if len(list) == 0 {
 			continue
 		}
-		title := "Everything recorded"
-		if lost > 0 {
-			title = fmt.Sprintf("%.0f%% of the events lost, and declared", 100*lost)
-		}
-		fmt.Fprintf(&b, "\n### %s\n\n", title)
+		fmt.Fprintf(&b, "\n### %s\n\n", section.title)
 		writeKinds(&b, list)
 		writeSums(&b, list)
 		writeWrong(&b, list)
