@@ -30,8 +30,9 @@ const (
 	// limpingIOPS is what the hypervisor leaves a disk that limps: less than half
 	// of what is asked.
 	limpingIOPS = 20
-	// faultDuration is how long a load with a fault lasts: half of it healthy.
-	faultDuration = 60 * time.Second
+	// faultDuration is how long a load with a fault lasts: half of it healthy, which a
+	// model of a disk needs seven windows of.
+	faultDuration = 80 * time.Second
 	// What cmd/workload says.
 	onsetWord  = "workload: onset"
 	mendedWord = "workload: mended"
