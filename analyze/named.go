@@ -3,6 +3,7 @@ package analyze
 import (
 	"context"
 	"strings"
+	"unicode"
 
 	"kmon/analyze/replay"
 	"kmon/analyze/topology"
@@ -225,9 +226,19 @@ func (n *stackNamer) flush(most int) error {
 	return nil
 }
 
-// foldedName makes a name fit for a folded line: what separates frames, and
-// what ends lines, is replaced.
-var foldedName = strings.NewReplacer(";", ":", "\n", " ", "\r", " ", "\x00", " ")
+// foldedName makes a name fit for a folded line, which may be shown on a terminal:
+// what separates frames, ends lines or steers is replaced.
+func foldedName(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r == ';':
+			return ':'
+		case unicode.IsControl(r):
+			return ' '
+		}
+		return r
+	}, name)
+}
 
 // FoldedPath joins names as lines of folded stacks do.
 func FoldedPath(names []string) string {
@@ -236,7 +247,7 @@ func FoldedPath(names []string) string {
 		if i > 0 {
 			text.WriteByte(';')
 		}
-		text.WriteString(foldedName.Replace(name))
+		text.WriteString(foldedName(name))
 	}
 	return text.String()
 }

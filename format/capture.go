@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -91,10 +93,27 @@ type Segment struct {
 // ErrNotCapture when the file is something else and ErrTooNew when this kmon
 // is too old for it.
 func Open(path string) (*Capture, error) {
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would wait for a writer
+	f, err := os.OpenFile(path, readFlags, 0)
 	if err != nil {
 		return nil, err
 	}
+	return openFile(path, f)
+}
+
+// readFlags open a capture; without the last a pipe would wait for a writer.
+const readFlags = os.O_RDONLY | syscall.O_NONBLOCK
+
+// openIn is Open of a file that is in dir, wherever its path leads by now.
+func openIn(dir *os.Root, path string) (*Capture, error) {
+	f, err := dir.OpenFile(filepath.Base(path), readFlags, 0)
+	if err != nil {
+		return nil, &fs.PathError{Op: "open", Path: path, Err: cause(err)}
+	}
+	return openFile(path, f)
+}
+
+// openFile opens the capture in f, which it then owns.
+func openFile(path string, f *os.File) (*Capture, error) {
 	info, err := f.Stat()
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Create opens a capture for writing at path+".part", mode 0600, and writes
@@ -41,7 +42,7 @@ func (w *Writer) began(m Manifest) {
 // createWriter opens the file and writes the entries before the segments. The
 // encoder goroutine does not run yet.
 func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error) {
-	dir, name, err := OpenDir(path)
+	dir, name, err := o.place(path)
 	if err != nil {
 		return nil, err
 	}
@@ -53,6 +54,15 @@ func createWriter(path string, manifest []byte, o WriterOptions) (*Writer, error
 		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), w.archive.f.Close(), dir.Remove(name+partSuffix), dir.Close())
 	}
 	return w, nil
+}
+
+// place is OpenDir, or the directory that is held already.
+func (o WriterOptions) place(path string) (dir *os.Root, name string, err error) {
+	if o.dir == nil {
+		return OpenDir(path)
+	}
+	dir, err = o.dir.OpenRoot(".") // the Writer closes its own
+	return dir, filepath.Base(path), err
 }
 
 // writeHead writes the entries before the segments.

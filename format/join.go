@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -24,6 +25,10 @@ type JoinOptions struct {
 	StopReason string
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
+	// From and Into are the directories of the parts and of dst, if they are held
+	// open: of the paths only the last names are looked up then. nil: the paths
+	// lead there.
+	From, Into *os.Root
 }
 
 // Join writes the parts of one recording, given in any order, into one capture;
@@ -36,11 +41,15 @@ type JoinOptions struct {
 // that a part counts and nobody can read as Loss rows with cause LossDamage. The
 // report has the problems of the parts, and file, size and rows of dst.
 func Join(dst string, paths []string, o JoinOptions) (Report, error) {
-	return join(dst, paths, o, WriterOptions{NoSync: o.NoSync})
+	return join(dst, paths, o, WriterOptions{NoSync: o.NoSync, dir: o.Into})
 }
 
 func join(dst string, paths []string, o JoinOptions, to WriterOptions) (Report, error) {
-	c, err := OpenParts(paths...)
+	open := Open
+	if o.From != nil {
+		open = func(path string) (*Capture, error) { return openIn(o.From, path) }
+	}
+	c, err := openRecording(paths, open)
 	if err != nil {
 		return Report{}, err
 	}

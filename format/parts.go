@@ -27,7 +27,11 @@ type Gap struct {
 // when a file is no part, when two are the same part, and when they are of
 // different recordings. Captures that Join made count as the parts they hold.
 func OpenParts(paths ...string) (*Capture, error) {
-	captures, err := openEach(paths)
+	return openRecording(paths, Open)
+}
+
+func openRecording(paths []string, open func(path string) (*Capture, error)) (*Capture, error) {
+	captures, err := openEach(paths, open)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +45,7 @@ func OpenParts(paths ...string) (*Capture, error) {
 // OpenAll opens captures. Those that are parts of one recording become one, in
 // the place of the first of them that is given.
 func OpenAll(paths []string) ([]*Capture, error) {
-	captures, err := openEach(paths)
+	captures, err := openEach(paths, Open)
 	if err != nil {
 		return nil, err
 	}
@@ -64,14 +68,14 @@ func OpenAll(paths []string) ([]*Capture, error) {
 	return all, nil
 }
 
-func openEach(paths []string) ([]*Capture, error) {
+func openEach(paths []string, open func(path string) (*Capture, error)) ([]*Capture, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("no capture given")
 	}
 	var captures []*Capture
 	var errs []error
 	for _, path := range paths {
-		c, err := Open(path)
+		c, err := open(path)
 		if err != nil {
 			errs = append(errs, err)
 			continue

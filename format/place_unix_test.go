@@ -184,3 +184,32 @@ func TestPipeIsNoCapture(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrNotCapture)
 	}
 }
+
+// Parts are read from a directory that is held open, and what is joined is
+// written into another, whatever becomes of their paths.
+func TestJoinInHeldDirectories(t *testing.T) {
+	dir := t.TempDir()
+	ring := filepath.Join(dir, "ring")
+	must(t, os.Mkdir(ring, 0o700))
+	paths := writeParts(t, ring, 1, 2)
+	from, err := os.OpenRoot(ring)
+	must(t, err)
+	defer from.Close()
+	into, err := os.OpenRoot(dir)
+	must(t, err)
+	defer into.Close()
+	must(t, os.Rename(ring, filepath.Join(dir, "moved")))
+	must(t, os.Mkdir(ring, 0o700))
+	o := JoinOptions{From: from, Into: into}
+	_, err = Join(filepath.Join(dir, "gone", "joined.kmon"), paths, o)
+	must(t, err)
+	one := open(t, filepath.Join(dir, "joined.kmon"))
+	noProblems(t, one)
+	if rows := one.Final.Rows["exchanges"]; rows != 200 {
+		t.Errorf("%d exchanges, want 200", rows)
+	}
+	must(t, os.Remove(filepath.Join(dir, "moved", filepath.Base(paths[1]))))
+	if _, err := Join(filepath.Join(dir, "again.kmon"), paths, o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), paths[1]) {
+		t.Errorf("a part is missing: %v", err)
+	}
+}

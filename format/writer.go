@@ -32,6 +32,8 @@ type WriterOptions struct {
 	// final.json included; 0: no limit. Segments that do not fit are left out,
 	// and their rows stay Unwritten.
 	MaxBytes int64
+	// dir is the directory that the file is to be in; nil: its path leads there.
+	dir *os.Root
 	// openFile replaces the file underneath, for tests.
 	openFile func(path string) (file, error)
 }

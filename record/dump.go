@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
-	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -171,9 +171,10 @@ func (r *recorder) joinDump(d *dump, more ...string) {
 	mark := format.Mark{TsNs: d.nowNs, Kind: "dump", Text: d.text + ": " + d.why()}
 	d.tries++
 	d.done = make(chan joinResult, 1)
+	o := format.JoinOptions{SinceNs: d.sinceNs, StopReason: d.ended, Marks: []format.Mark{mark}, From: r.parts.dir, Into: r.ring.dir.above}
 	go func(done chan<- joinResult) {
 		behindOthers()
-		report, err := format.Join(d.path, paths, format.JoinOptions{SinceNs: d.sinceNs, StopReason: d.ended, Marks: []format.Mark{mark}})
+		report, err := format.Join(d.path, paths, o)
 		done <- joinResult{report, err}
 	}(d.done)
 }
@@ -213,7 +214,7 @@ func (r *recorder) endDump(d *dump, j joinResult) error {
 func (r *recorder) tellDumpWaiters() {
 	text := "closing the open part"
 	if d := r.ring.dump; d != nil {
-		if info, err := os.Stat(d.path + partSuffix); err == nil {
+		if info, err := r.ring.dir.above.Stat(filepath.Base(d.path) + partSuffix); err == nil {
 			text = fmt.Sprintf("writing %s, %s of %s", d.path, mib(info.Size()), mib(d.bytes))
 		}
 		for _, who := range d.asked {

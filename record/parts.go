@@ -100,11 +100,16 @@ type partFile struct {
 
 // newParts finds the place for the parts of a recording to path. None must be
 // there yet.
-func newParts(path string, o Options, m format.Manifest) (_ *parts, err error) {
+func newParts(path string, o Options, m format.Manifest) (*parts, error) {
 	dir, name, err := format.OpenDir(path)
 	if err != nil {
 		return nil, err
 	}
+	return partsIn(dir, name, path, o, m)
+}
+
+// partsIn is newParts for a name in a directory that is open, which it takes over.
+func partsIn(dir *os.Root, name, path string, o Options, m format.Manifest) (*parts, error) {
 	end := filepath.Ext(name)
 	p := &parts{
 		rotation: o.Rotate, dir: dir, parent: strings.TrimSuffix(path, name), stem: strings.TrimSuffix(name, end), end: end,

@@ -336,3 +336,22 @@ func TestRingDumpsComeOneByOne(t *testing.T) {
 		t.Errorf("%d dumps were written, the askers have %v", got, dumps)
 	}
 }
+
+// Whoever gives the ring's directory another name and puts another in its place
+// chooses neither what is in a dump nor what is removed at the end.
+func TestRingSwapped(t *testing.T) {
+	f := fly(t, Options{Collectors: []string{"proc"}, NoLastDump: true})
+	f.dump(t, "before")
+	ring, moved := filepath.Join(f.dir, "shop.ring"), filepath.Join(f.dir, "moved")
+	if err := errors.Join(os.Rename(ring, moved), os.Mkdir(ring, 0o700), os.WriteFile(filepath.Join(ring, "shop-000001.kmon"), nil, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	d := f.dump(t, "after")
+	if first, last := d.PartRange(); first != 1 || last < 2 {
+		t.Errorf("it holds parts %d to %d", first, last)
+	}
+	f.land(t)
+	if kept, left := names(t, ring), names(t, moved); len(kept) != 1 || len(left) > 0 {
+		t.Errorf("there are %v, and of the ring %v", kept, left)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -62,7 +63,7 @@ func (r *recorder) createFirst(path string, m format.Manifest) error {
 		r.path, r.writer = path, w
 		return err
 	}
-	p, err := newParts(path, o, m)
+	p, err := r.newParts(path, o, m)
 	if err != nil {
 		return err
 	}
@@ -75,6 +76,18 @@ func (r *recorder) createFirst(path string, m format.Manifest) error {
 	p.current, p.began, p.next = file, r.began, r.began.Add(p.rotation.Every)
 	r.parts, r.path, r.writer = p, p.path(file.number), w
 	return nil
+}
+
+// newParts finds the place for the parts: that of a ring is open already.
+func (r *recorder) newParts(path string, o Options, m format.Manifest) (*parts, error) {
+	if r.ring == nil {
+		return newParts(path, o, m)
+	}
+	dir, err := r.ring.dir.root.OpenRoot(".")
+	if err != nil {
+		return nil, err
+	}
+	return partsIn(dir, filepath.Base(path), path, o, m)
 }
 
 // rotate ends the part that is written and begins another, if that is due. The

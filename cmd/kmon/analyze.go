@@ -139,7 +139,7 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 		if columns, ok := terminalWidth(stdout); ok && r.name == stdoutName {
 			options.Width, options.Color = columns, wantsColour(stdout)
 		}
-		err := writeOutput(stdout, r.name, func(w io.Writer) error { return reports.Write(w, a, r.format, options) })
+		err := writeOutput(stdout, r.name, reportMode, func(w io.Writer) error { return reports.Write(w, a, r.format, options) })
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -47,22 +48,51 @@ func exportParquet(ctx context.Context, c *format.Capture, name string) error {
 	if err := place.Mkdir(part, 0o700); err != nil {
 		return &fs.PathError{Op: "mkdir", Path: filepath.Clean(name) + partEnding, Err: errors.Unwrap(err)}
 	}
-	if err = fillTables(ctx, c, place, part); err == nil {
-		err = place.Rename(part, base)
-	}
-	if err != nil {
-		_ = place.RemoveAll(part) // half of it helps nobody; err says why
-	}
-	return err
-}
-
-// fillTables writes into the directory part of place.
-func fillTables(ctx context.Context, c *format.Capture, place *os.Root, part string) error {
-	dir, err := place.OpenRoot(part)
+	dir, err := openMade(place, part)
 	if err != nil {
 		return err
 	}
-	defer dir.Close()
+	if err := fillTables(ctx, c, dir); err != nil {
+		removeMade(place, part, dir) // half of it helps nobody; err says why
+		return err
+	}
+	if err := errors.Join(dir.Close(), place.Rename(part, base)); err != nil {
+		return fmt.Errorf("the tables are in %s: %w", filepath.Clean(name)+partEnding, err)
+	}
+	return nil
+}
+
+// openMade opens a directory that was just made in place: no other that took its
+// name meanwhile, which would be another user's, or not empty.
+func openMade(place *os.Root, name string) (*os.Root, error) {
+	dir, err := place.OpenRoot(name)
+	if err != nil {
+		return nil, err
+	}
+	entries, err := fs.ReadDir(dir.FS(), ".")
+	info, statErr := dir.Stat(".")
+	if err = errors.Join(err, statErr); err == nil && (len(entries) > 0 || format.MadeByOthers(info)) {
+		err = fmt.Errorf("%s was replaced while it was made", name)
+	}
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return dir, nil
+}
+
+// removeMade removes dir, which was made in place, and what is in it; of a
+// directory that has taken its name, nothing.
+func removeMade(place *os.Root, name string, dir *os.Root) {
+	entries, _ := fs.ReadDir(dir.FS(), ".")
+	for _, e := range entries {
+		_ = dir.RemoveAll(e.Name())
+	}
+	_ = dir.Close()
+	_ = place.Remove(name) // no directory that holds something
+}
+
+// fillTables writes into an empty directory.
+func fillTables(ctx context.Context, c *format.Capture, dir *os.Root) error {
 	if err := c.Extract(dir); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -138,7 +139,7 @@ func gen(cmd *cobra.Command, f *genFlags) error {
 	if f.dir == "" {
 		return usagef("gen needs a directory to write into: -o DIR")
 	}
-	if err := os.Mkdir(f.dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	if err := makeDir(f.dir); err != nil {
 		return err
 	}
 	var done atomic.Int64
@@ -154,6 +155,22 @@ func gen(cmd *cobra.Command, f *genFlags) error {
 		return explain(err)
 	}
 	return buffered(cmd.OutOrStdout(), func(w io.Writer) error { return tellMade(w, f.dir, r) })
+}
+
+// makeDir makes a directory, unless there is one.
+func makeDir(path string) error {
+	if _, err := os.Stat(path); err == nil {
+		return nil // what it is shows when captures are made in it
+	}
+	place, name, err := format.OpenDir(filepath.Clean(path))
+	if err != nil {
+		return err
+	}
+	defer place.Close()
+	if err := place.Mkdir(name, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return &fs.PathError{Op: "mkdir", Path: path, Err: errors.Unwrap(err)}
+	}
+	return nil
 }
 
 // scenario turns the flags into one.

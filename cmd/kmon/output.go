@@ -15,13 +15,20 @@ import (
 // stdoutName as the name of an output means standard output.
 const stdoutName = "-"
 
+// Modes of files, before the umask: a report is to be passed on, rows are as
+// private as the capture.
+const (
+	reportMode fs.FileMode = 0o666
+	rowsMode   fs.FileMode = 0o600
+)
+
 // writeOutput hands write a buffered writer for the file name, or for stdout
-// when name is "-".
-func writeOutput(stdout io.Writer, name string, write func(io.Writer) error) error {
+// when name is "-". A file that is new gets the mode.
+func writeOutput(stdout io.Writer, name string, mode fs.FileMode, write func(io.Writer) error) error {
 	if name == stdoutName {
 		return buffered(stdout, write)
 	}
-	return replaceFile(name, write)
+	return replaceFile(name, mode, write)
 }
 
 var errOthersMade = errors.New("another user made it and it is no regular file; name another file")
@@ -32,10 +39,10 @@ func buffered(w io.Writer, write func(io.Writer) error) error {
 }
 
 // replaceFile writes the file name, which has its old content until the new
-// one is complete, and keeps its mode. What is neither a regular file nor
-// missing (a device, a pipe, a symbolic link) is written in place, unless
-// another user made it.
-func replaceFile(name string, write func(io.Writer) error) error {
+// one is complete, and keeps its mode, unless that is another user's choice. What
+// is neither a regular file nor missing (a device, a pipe, a symbolic link) is
+// written in place, unless another user made it.
+func replaceFile(name string, mode fs.FileMode, write func(io.Writer) error) error {
 	dir, base, err := format.OpenDir(name)
 	if err != nil {
 		return writeFailed(name, err)
@@ -49,12 +56,12 @@ func replaceFile(name string, write func(io.Writer) error) error {
 		return writeInPlace(name, info, write)
 	}
 	part := "." + base + "." + rand.Text()[:8]
-	f, err := dir.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o666)
+	f, err := dir.OpenFile(part, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {
 		return writeFailed(name, err)
 	}
 	err = nil
-	if info != nil {
+	if info != nil && !format.MadeByOthers(info) {
 		err = f.Chmod(info.Mode().Perm())
 	}
 	err = errors.Join(err, buffered(f, write), f.Close())
@@ -81,11 +88,18 @@ func writeInPlace(name string, info fs.FileInfo, write func(io.Writer) error) er
 	return errors.Join(buffered(f, write), f.Close())
 }
 
-// openInPlace opens what a link leads to, a pipe or a device. A regular file is
-// emptied, for root only if no link on the way there is another user's.
+// openInPlace opens what a link leads to, a pipe or a device, for root only if no
+// link on the way there is another user's. A regular file is emptied.
 func openInPlace(name string) (*os.File, error) {
-	if target, err := os.Stat(name); err != nil || target.Mode().IsRegular() {
+	target, err := os.Stat(name)
+	switch {
+	case err != nil || target.Mode().IsRegular():
 		return format.OverwriteRegular(name)
+	case format.MadeByOthers(target): // nobody may read a pipe
+		return nil, errOthersMade
+	}
+	if err := format.CheckLinks(name); err != nil {
+		return nil, err
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY, 0)
 	if err != nil {

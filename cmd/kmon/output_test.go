@@ -22,7 +22,7 @@ func TestWriteOutput(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "report.md")
 	for _, content := range []string{"first", "the second"} { // made, then replaced
-		if err := writeOutput(io.Discard, name, text(content)); err != nil {
+		if err := writeOutput(io.Discard, name, reportMode, text(content)); err != nil {
 			t.Fatal(err)
 		}
 		if got, _ := os.ReadFile(name); string(got) != content {
@@ -30,7 +30,7 @@ func TestWriteOutput(t *testing.T) {
 		}
 	}
 	var stdout bytes.Buffer
-	if err := writeOutput(&stdout, "-", text("shown")); err != nil || stdout.String() != "shown" {
+	if err := writeOutput(&stdout, "-", reportMode, text("shown")); err != nil || stdout.String() != "shown" {
 		t.Errorf("to stdout: got %q, %v; want shown", stdout.String(), err)
 	}
 	checkOnly(t, dir, "report.md")
@@ -44,7 +44,7 @@ func TestWriteOutputFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	broken := errors.New("broken")
-	err := writeOutput(io.Discard, name, func(w io.Writer) error {
+	err := writeOutput(io.Discard, name, reportMode, func(w io.Writer) error {
 		_, _ = w.Write([]byte("half a rep"))
 		return broken
 	})
@@ -69,7 +69,7 @@ func TestWriteOutputInPlace(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := writeOutput(io.Discard, link, text("new")); err != nil {
+	if err := writeOutput(io.Discard, link, reportMode, text("new")); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile(target); string(got) != "new" {
@@ -78,13 +78,13 @@ func TestWriteOutputInPlace(t *testing.T) {
 	if info, err := os.Lstat(link); err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is gone: %v, %v", info, err)
 	}
-	if err := writeOutput(io.Discard, os.DevNull, text("new")); err != nil {
+	if err := writeOutput(io.Discard, os.DevNull, reportMode, text("new")); err != nil {
 		t.Errorf("to %s: %v", os.DevNull, err)
 	}
 	if info, err := os.Lstat(os.DevNull); err != nil || info.Mode().IsRegular() {
 		t.Fatalf("%s was replaced: %v, %v", os.DevNull, info, err)
 	}
-	if err := writeOutput(io.Discard, dir, text("new")); err == nil || !strings.Contains(err.Error(), "is a directory") {
+	if err := writeOutput(io.Discard, dir, reportMode, text("new")); err == nil || !strings.Contains(err.Error(), "is a directory") {
 		t.Errorf("to a directory: got %v", err)
 	}
 }

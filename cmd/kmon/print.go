@@ -38,7 +38,8 @@ kinds as words. ndjson and csv hold every column as it is stored; the README.txt
 inside the capture (unzip -p CAPTURE README.txt) explains them. csv takes one
 table.
 
-The ending of FILE gives the format: .txt, .ndjson, .jsonl or .csv.`,
+The ending of FILE gives the format: .txt, .ndjson, .jsonl or .csv. Like the
+capture it can be read by its owner only.`,
 		Example: `  $ kmon print shop.kmon
   $ kmon print shop.kmon exchanges -n 5
   $ kmon print shop.kmon sockets -o sockets.csv
@@ -82,7 +83,7 @@ func printTable(cmd *cobra.Command, f printFlags, path, table string) error {
 			return err
 		}
 		defer warnProblems(cmd.ErrOrStderr(), c)
-		return writeOutput(cmd.OutOrStdout(), f.output, func(w io.Writer) error {
+		return writeOutput(cmd.OutOrStdout(), f.output, rowsMode, func(w io.Writer) error {
 			return format.Print(cancelled{cmd.Context(), w}, c, table, options)
 		})
 	})

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strings"
+	"unicode"
 	"unsafe"
 
 	"kmon/bpf"
@@ -207,18 +208,32 @@ func chars(c []int8) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(c))), len(c))
 }
 
-// name is the text before the first NUL, as valid UTF-8.
+// name is the text before the first NUL, fit for a row.
 func name(b []byte) string {
 	if end := bytes.IndexByte(b, 0); end >= 0 {
 		b = b[:end]
 	}
-	return strings.ToValidUTF8(string(b), "\uFFFD")
+	return clean(b)
 }
 
-// words takes a list of NUL-ended arguments apart, as valid UTF-8.
-func words(b []byte) []string {
+// words takes a list of NUL-ended arguments apart, each fit for a row.
+func words(b []byte) (all []string) {
 	if b = bytes.TrimRight(b, "\x00"); len(b) == 0 {
 		return nil
 	}
-	return strings.Split(strings.ToValidUTF8(string(b), "\uFFFD"), "\x00")
+	for word := range bytes.SplitSeq(b, []byte{0}) {
+		all = append(all, clean(word))
+	}
+	return all
+}
+
+// clean makes text that a process chose fit for a row: valid UTF-8, no control
+// characters.
+func clean(b []byte) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(string(b), "\uFFFD"))
 }

@@ -110,6 +110,13 @@ func TestDecodeProc(t *testing.T) {
 	if got, _ = d.Control(bytesOf(&in)).(Proc); got.Cmdline != "mysql -p***" || !slices.Equal(got.Args, []string{"mysql", "-phunter2"}) {
 		t.Errorf("a secret: got %+v", got)
 	}
+	setText(in.Comm[:], "a\x1bb\x00")
+	setText(in.Exe[:], "/a\nb\x00")
+	setText(in.Args[:], "sh\x00\x1b[2J\x00")
+	in.ExeLen, in.ArgsLen = 5, 8
+	if got, _ = d.Control(bytesOf(&in)).(Proc); got.Comm != "a b" || got.Exe != "/a b" || got.Cmdline != "sh  [2J" || !slices.Equal(got.Args, []string{"sh", " [2J"}) {
+		t.Errorf("control characters: got %+v", got)
+	}
 }
 
 // The enumerations of the kernel's side and the file's are the same numbers.

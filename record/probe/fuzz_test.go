@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode"
 	"unicode/utf8"
 	"unsafe"
 
@@ -62,7 +63,7 @@ func checkData(t *testing.T, data *Data) {
 		}
 	}
 	for _, r := range data.Intervals {
-		if r.StartNs > r.EndNs || !utf8.ValidString(r.Comm) {
+		if r.StartNs > r.EndNs || !utf8.ValidString(r.Comm) || strings.ContainsFunc(r.Comm, unicode.IsControl) {
 			t.Errorf("interval %+v", r)
 		}
 	}
@@ -84,7 +85,7 @@ func checkControl(t *testing.T, row any) {
 	case format.AcceptQueue:
 		checkAddresses(t, r.Addr)
 	case Proc:
-		if text := r.Comm + r.Exe + r.Cmdline; !utf8.ValidString(text) || strings.Contains(r.Comm+r.Exe, "\x00") {
+		if text := r.Comm + r.Exe + r.Cmdline; !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
 			t.Errorf("process %+v", r)
 		}
 	}

@@ -292,6 +292,24 @@ func TestNothingIsOverwritten(t *testing.T) {
 	}
 }
 
+// The truth is written in no place where another user's link leads.
+func TestTruthStaysHere(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give links to others")
+	}
+	dir := t.TempDir()
+	target, trap := filepath.Join(dir, "target"), filepath.Join(dir, "trap")
+	if err := errors.Join(os.Mkdir(target, 0o700), os.Symlink(target, trap), os.Lchown(trap, 1001, 1001)); err != nil {
+		t.Fatal(err)
+	}
+	if err := writeTruth(filepath.Join(trap, truthName), Truth{}); err == nil || !strings.Contains(err.Error(), "another user made") {
+		t.Errorf("error %v", err)
+	}
+	if left, err := os.ReadDir(target); err != nil || len(left) > 0 {
+		t.Errorf("written are %v, %v", left, err)
+	}
+}
+
 func TestFailureLeavesNothing(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	dir := t.TempDir()

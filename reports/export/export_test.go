@@ -40,6 +40,13 @@ func TestFolded(t *testing.T) {
 	}
 }
 
+// What a hostile capture calls a function does not steer a terminal.
+func TestFoldedNames(t *testing.T) {
+	if got, want := analyze.FoldedPath([]string{"cart;x", "a\x1b[2J\n\u009b1m"}), "cart:x;a [2J  1m"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 func TestPprof(t *testing.T) {
 	for kind, want := range map[Kind]string{
 		OnCPU: "cart: cart [7 70000000]\ncart: main [2 20000000]\ncart: main [4 40000000]\n" +
