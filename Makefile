@@ -99,9 +99,9 @@ $(GOVULNCHECK):
 	mv .tools/govulncheck $@
 
 .PHONY: race
-race: ## run all tests but those of a browser under the race detector; needs a C compiler
+race: ## run all tests but those of a browser under the race detector; RACE_LIVE=REGEXP: of the live ones these; needs a C compiler
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race $(REST)
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race $(LIVE)
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race $(if $(RACE_LIVE),-run '$(RACE_LIVE)') $(LIVE)
 
 .PHONY: golden
 golden: ## write the golden files anew; look at the diff before you commit
