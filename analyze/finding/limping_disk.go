@@ -17,8 +17,8 @@ import (
 //	class of which it has most), at least min_peers others:
 //	  L ≥ ln min_ratio and robust z ≥ min_peer_z, with no more than
 //	  max_peer_load times their IOs
-//	without both: at least min_stall_share of the IOs take stall_ns, and the
-//	median a fifth of that at most
+//	without both, or with a model of fewer than sure_model_windows: at least
+//	min_stall_share of the IOs take stall_ns, and the median a fifth of that at most
 //
 // A device that was always busy and now has more IOs at once, for as many done, is
 // asked for more and not slower. A disk whose IO becomes that of a limping one
@@ -104,7 +104,7 @@ func (s *search) limp(v *diskView, views, before []diskView) *limper {
 		l.run, l.like = run, l.peers > 0 && !peersTell
 	case peersTell:
 		l.run, ok = peerRun, true
-	case l.model == nil && l.peers == 0:
+	case l.peers == 0 && (l.model == nil || float64(l.model.n) < s.rules.of(LimpingDisk, "sure_model_windows")):
 		l.run, ok = s.byStalls(l)
 	}
 	if !ok {

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -59,5 +61,34 @@ func TestTwins(t *testing.T) {
 	}
 	if _, ok := names["apart-healthy"]; !ok {
 		t.Error("path and node have no twin")
+	}
+}
+
+// recorded are the captures of make faults that are kept: each a recording of a
+// real fault, or of its healthy twin.
+const recorded = "testdata"
+
+// In every capture that is kept the fault is found of the right one, and nothing else
+// is blamed; in those of healthy, overloaded and throttled services nothing hidden is
+// found.
+func TestRecorded(t *testing.T) {
+	kept := 0
+	for _, e := range expectations {
+		path := filepath.Join(recorded, e.name)
+		if _, err := os.Stat(path + captureEnding); err != nil {
+			continue
+		}
+		kept++
+		v, err := judge(t.Context(), path, e)
+		if err != nil {
+			t.Fatalf("%s: %v", e.name, err)
+		}
+		if len(v.wrong) > 0 {
+			t.Errorf("%s: %s", e.name, v)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(recorded, "*"+captureEnding))
+	if err != nil || kept == 0 || kept != len(files) {
+		t.Errorf("%d of the %d captures in %s were judged, %v", kept, len(files), recorded, err)
 	}
 }
