@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"net/netip"
-	"strings"
-	"unicode"
 	"unsafe"
 
 	"kmon/bpf"
@@ -213,7 +211,7 @@ func name(b []byte) string {
 	if end := bytes.IndexByte(b, 0); end >= 0 {
 		b = b[:end]
 	}
-	return clean(b)
+	return format.Clean(string(b))
 }
 
 // words takes a list of NUL-ended arguments apart, each fit for a row.
@@ -222,18 +220,7 @@ func words(b []byte) (all []string) {
 		return nil
 	}
 	for word := range bytes.SplitSeq(b, []byte{0}) {
-		all = append(all, clean(word))
+		all = append(all, format.Clean(string(word)))
 	}
 	return all
-}
-
-// clean makes text that a process chose fit for a row: valid UTF-8, no control
-// characters.
-func clean(b []byte) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(string(b), "\uFFFD"))
 }

@@ -5,6 +5,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"kmon/format"
 )
 
 // hierarchy is the cgroup hierarchy whose inodes are cgroup ids: v2, or the v1
@@ -110,7 +112,7 @@ func (h hierarchy) parseCgroup(text string) []string {
 		if len(parts) < 3 {
 			continue
 		}
-		p := strings.Clone(clean(parts[2])) // a part would keep the whole text in memory
+		p := strings.Clone(format.Clean(parts[2])) // a part would keep the whole text in memory
 		if h.name == hierarchyV2 && parts[0] == "0" || h.name != hierarchyV2 && slices.Contains(strings.Split(parts[1], ","), h.name) {
 			if paths[0] = h.absolute(p); paths[0] == "" && above(p) {
 				paths = append(paths, p) // its last parts still name container and unit

@@ -13,6 +13,7 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
+	"kmon/format"
 	"kmon/record/spelling"
 )
 
@@ -118,7 +119,7 @@ func (c *Config) compile() *configError {
 	for i := range c.Rules {
 		r := &c.Rules[i]
 		at := fmt.Sprintf("$.rules[%d]", i)
-		if clean(strings.TrimSpace(r.Service)) != r.Service || r.Service == "" {
+		if format.Clean(strings.TrimSpace(r.Service)) != r.Service || r.Service == "" {
 			return &configError{at, fmt.Errorf("a rule needs a service name without control characters and outer spaces, not %q", r.Service)}
 		}
 		if err := r.Match.compile(); err != nil {

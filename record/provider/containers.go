@@ -92,7 +92,7 @@ func newContainers(f *files) *containers {
 }
 
 // label makes text of a state file fit for a row.
-func label(s string) string { return clean(s[:min(len(s), maxName)]) }
+func label(s string) string { return format.Clean(s[:min(len(s), maxName)]) }
 
 // find returns the container a process is in, by the cgroup path's references:
 // the innermost one that a file names, else the innermost one; nil without

@@ -97,7 +97,7 @@ func readDisk(f *files, dir, name string) (format.Disk, bool) {
 		return format.Disk{}, false
 	}
 	disk := format.Disk{
-		DeviceID: id, Name: clean(name), Kind: "disk",
+		DeviceID: id, Name: format.Clean(name), Kind: "disk",
 		Model:      f.line(dir + "/device/model"),
 		Rotational: -1,
 		SizeBytes:  diskSize(f, dir),
@@ -133,7 +133,7 @@ func partitions(f *files, dir string, disk format.Disk) []format.Disk {
 		}
 		row := disk
 		row.DeviceID, row.ParentID = deviceID(f.line(part+"/dev")), disk.DeviceID
-		row.Name, row.Kind, row.SizeBytes = clean(name), "partition", diskSize(f, part)
+		row.Name, row.Kind, row.SizeBytes = format.Clean(name), "partition", diskSize(f, part)
 		if row.DeviceID != 0 {
 			rows = append(rows, row)
 		}

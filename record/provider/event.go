@@ -61,7 +61,7 @@ func (p *Provider) fork(parent *process, proc format.Proc) *process {
 	e.ticks = p.ticks(proc.StartNs)
 	e.row.PID, e.row.ParentPID, e.row.StartNs = proc.PID, proc.ParentPID, p.startNs(e.ticks)
 	if proc.Comm != "" { // the name of the thread that forked
-		e.row.Comm = clean(proc.Comm)
+		e.row.Comm = format.Clean(proc.Comm)
 	}
 	return &e
 }
@@ -95,10 +95,10 @@ func (p *Provider) fromEvent(e *process, proc format.Proc, args []string) *proce
 		next = p.fork(parent, proc)
 	}
 	r := next.row
-	r.PID, r.ParentPID, r.Comm, r.StartNs = proc.PID, proc.ParentPID, clean(proc.Comm), p.startNs(next.ticks)
+	r.PID, r.ParentPID, r.Comm, r.StartNs = proc.PID, proc.ParentPID, format.Clean(proc.Comm), p.startNs(next.ticks)
 	if proc.Event == format.ProcExec {
-		r.Exe, r.Cmdline = clean(proc.Exe), clean(proc.Cmdline)
-		next.line = clean(strings.Join(args, " "))
+		r.Exe, r.Cmdline = format.Clean(proc.Exe), format.Clean(proc.Cmdline)
+		next.line = format.Clean(strings.Join(args, " "))
 		next.kernel, next.sockets = false, nil
 	}
 	if p := p.cgroups.paths[proc.CgroupID]; p != "" && p != r.Cgroup {

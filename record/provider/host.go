@@ -73,7 +73,7 @@ func osName(f *files) string {
 		}
 		for line := range strings.Lines(string(text)) {
 			if name, ok := strings.CutPrefix(line, "PRETTY_NAME="); ok {
-				return clean(strings.Trim(strings.TrimSpace(name), `"'`))
+				return format.Clean(strings.Trim(strings.TrimSpace(name), `"'`))
 			}
 		}
 	}

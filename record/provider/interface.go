@@ -153,7 +153,7 @@ func readDevices(f *files, s space) []string {
 	var names []string
 	s.lines(f, "dev", maxTrie, func(fields []string) {
 		if name, _, ok := strings.Cut(fields[0], ":"); ok && name != "" { // the heading has none
-			names = append(names, clean(name))
+			names = append(names, format.Clean(name))
 		}
 	})
 	slices.Sort(names)
@@ -173,7 +173,7 @@ func readIPv6(f *files, s space, links map[string]*link, addresses map[string][]
 		if err != nil || err2 != nil || err3 != nil || !ok {
 			return
 		}
-		name := clean(fields[5])
+		name := format.Clean(fields[5])
 		if l := links[name]; l != nil {
 			l.index = int32(index)
 		}
@@ -234,7 +234,7 @@ func readConnected(f *files, s space) []connected {
 			}
 		}
 		if bits > 0 {
-			routes = append(routes, connected{clean(fields[0]), netip.PrefixFrom(to, bits).Masked()})
+			routes = append(routes, connected{format.Clean(fields[0]), netip.PrefixFrom(to, bits).Masked()})
 		}
 	})
 	return routes

@@ -94,7 +94,7 @@ func parseMounts(text string, namespace int64) []format.Mount {
 		}
 		rows = append(rows, format.Mount{
 			MntnsID: namespace, DeviceID: deviceID(fields[2]), Point: unescape(fields[4]),
-			Type: strings.Clone(clean(kind[0])), Source: unescape(kind[1]),
+			Type: strings.Clone(format.Clean(kind[0])), Source: unescape(kind[1]),
 		})
 	}
 	return rows
@@ -116,7 +116,7 @@ func unescape(s string) string {
 		}
 		b.WriteByte(s[i])
 	}
-	return clean(b.String())
+	return format.Clean(b.String())
 }
 
 // deviceOf is the device of the file system a path lies on; 0 when it has none

@@ -115,7 +115,7 @@ func (p *Provider) read(e *process, pid int32, stat procStat) bool {
 	r.Cmdline = cutLine(line, args, stored)
 	e.kernel = stat.flags&kernelThread != 0
 	if !e.kernel {
-		r.Exe = clean(p.files.link(dir + "/exe"))
+		r.Exe = format.Clean(p.files.link(dir + "/exe"))
 		r.PidnsID = p.files.namespace(dir, "pid")
 		r.NetnsID = p.files.namespace(dir, "net")
 		r.MntnsID = p.files.namespace(dir, "mnt")

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"kmon/format"
 )
 
 const (
@@ -66,7 +68,7 @@ func parseStat(text []byte) (procStat, error) {
 		return procStat{}, errStat
 	}
 	return procStat{
-		comm:       clean(string(text[open+1 : end])),
+		comm:       format.Clean(string(text[open+1 : end])),
 		state:      fields[0][0],
 		parent:     int32(parent),
 		flags:      number(9),
@@ -75,24 +77,6 @@ func parseStat(text []byte) (procStat, error) {
 		image:    number(26)*31 + number(48),
 		rssPages: int64(number(24)),
 	}, nil
-}
-
-// clean makes text of the kernel or of a file fit for a row: valid UTF-8, no
-// control characters.
-func clean(s string) string {
-	ok := true
-	for i := 0; i < len(s) && ok; i++ {
-		ok = s[i] >= ' ' && s[i] < 0x7f
-	}
-	if ok {
-		return s
-	}
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, string(utf8.RuneError)))
 }
 
 // commandLine turns the NUL-separated text of /proc/PID/cmdline into its
@@ -113,7 +97,7 @@ func commandLine(text []byte) (args []string, line string) {
 		return nil, ""
 	}
 	for arg := range strings.SplitSeq(string(text), "\x00") {
-		args = append(args, clean(arg))
+		args = append(args, format.Clean(arg))
 	}
 	line = strings.TrimRight(strings.Join(args, " "), " ")
 	if cut {
@@ -168,7 +152,7 @@ func (f *files) line(name string) string {
 		return ""
 	}
 	first, _, _ := strings.Cut(string(text), "\n")
-	return clean(strings.TrimSpace(first))
+	return format.Clean(strings.TrimSpace(first))
 }
 
 // link returns the target of a symbolic link; "" when it cannot be read.

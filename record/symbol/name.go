@@ -1,26 +1,21 @@
 package symbol
 
 import (
-	"strings"
 	"unicode/utf8"
 
 	"github.com/ianlancetaylor/demangle"
+
+	"kmon/format"
 )
 
 // maxName bounds a stored name, in bytes; names of C++ templates may be longer
 // than anyone reads.
 const maxName = 512
 
-// clean makes a name from anyone's file fit for a row: valid UTF-8, no control
-// characters, at most maxName bytes.
+// clean makes a name from anyone's file fit for a row: format.Clean, at most maxName
+// bytes.
 func clean(name []byte) string {
-	s := strings.ToValidUTF8(string(name), string(utf8.RuneError))
-	s = strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return ' '
-		}
-		return r
-	}, s)
+	s := format.Clean(string(name))
 	if len(s) <= maxName {
 		return s
 	}
