@@ -62,6 +62,8 @@ type Finding struct {
 	lagNs float64
 	// lost is the share of the packets that were lost, of a retransmission.
 	lost float64
+	// services are those that ask each other again and again, of a retry amplification.
+	services []string
 }
 
 // Subject is what a finding is about.

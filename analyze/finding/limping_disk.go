@@ -213,10 +213,10 @@ func modelFrom(v *diskView, slower series, use func(float64) bool, least int) *m
 func (s *search) byPeers(l *limper, views []diskView) (hold, more []bool) {
 	v := l.view
 	hold, more = make([]bool, len(v.ok)), make([]bool, len(v.ok))
-	var peers []*diskView
+	peers, work := []*diskView{}, v.main()
 	for i := range views {
 		o := &views[i]
-		if o.Disk != v.Disk && o.Kind == v.Kind && o.Rotational == v.Rotational && len(o.Below) == 0 && len(v.Below) == 0 && o.does(v.main()) {
+		if o.Disk != v.Disk && o.Kind == v.Kind && o.Rotational == v.Rotational && len(o.Below) == 0 && len(v.Below) == 0 && o.does(work) {
 			peers = append(peers, o)
 		}
 	}

@@ -93,10 +93,6 @@ func (s *search) instancesOf(f *Finding) []int {
 	if u.Type == "edge" {
 		list = s.endsOf(f)
 	}
-	var asking []string
-	if f.Kind == RetryAmplification {
-		asking = strings.Split(u.Name, chainArrow)
-	}
 	for i := range s.in.Instances {
 		in := &s.in.Instances[i]
 		host := s.in.Nodes[in.Node].Name
@@ -113,7 +109,7 @@ func (s *search) instancesOf(f *Finding) []int {
 		case "listener":
 			is = host == u.Host && in.Service == u.Service && u.Service != ""
 		case "edge":
-			is = slices.Contains(asking, in.Service)
+			is = slices.Contains(f.services, in.Service)
 		}
 		if is {
 			list = append(list, i)

@@ -158,9 +158,9 @@ func connected(list []*storm) (group, rest []*storm) {
 	return group, rest
 }
 
-// chain writes the services of storms in the order in which they ask, the way of
+// chain gives the services of storms in the order in which they ask, the way of
 // the most requests; a cycle ends where it began.
-func chain(group []*storm) string {
+func chain(group []*storm) []string {
 	client := group[0].client
 	for _, g := range group {
 		if !slices.ContainsFunc(group, func(o *storm) bool { return o.server == g.client }) {
@@ -186,11 +186,8 @@ func chain(group []*storm) string {
 		}
 		seen[client] = true
 	}
-	return strings.Join(names, chainArrow)
+	return names
 }
-
-// chainArrow stands between the services of a chain.
-const chainArrow = " → "
 
 // maxRoutes is how many routes of a finding have evidence of their own.
 const maxRoutes = 5
@@ -204,7 +201,9 @@ func (s *search) stormFinding(group []*storm) Finding {
 		s.repeated = append(s.repeated, g.server)
 	}
 	run := worst.run
-	f := s.finding(RetryAmplification, Subject{Type: "edge", Name: chain(group), Service: worst.server}, run)
+	services := chain(group)
+	f := s.finding(RetryAmplification, Subject{Type: "edge", Name: strings.Join(services, " → "), Service: worst.server}, run)
+	f.services = services
 	f.Reference, f.Coverage = worst.repeatedRef.Source, 1
 	for i, g := range group {
 		if i < maxRoutes {
