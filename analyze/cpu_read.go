@@ -54,7 +54,9 @@ func (r *cpuReader) read(ctx context.Context) error {
 	}
 	err = eachRow(ctx, r.capture, "syscalls", func(row *format.Syscall) {
 		if row.PID != 0 {
-			r.total.AddSyscall(r.from, r.who(row.PID, row.StartNs, row.EndNs), row)
+			who := r.who(row.PID, row.StartNs, row.EndNs)
+			r.total.AddSyscall(r.from, who, row)
+			r.run.gather.cpu.AddSyscall(r.from, who.Party, row)
 		}
 	})
 	if err != nil {

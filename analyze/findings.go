@@ -43,7 +43,10 @@ type gather struct {
 
 // newGather needs the windows of requests to be final.
 func (r *run) newGather() *gather {
-	w := findingWindows(r.windows(), r.start, r.end)
+	w := r.windows()
+	if !r.options.windowed {
+		w = findingWindows(w, r.start, r.end)
+	}
 	return &gather{
 		windows: w, cpu: cpu.NewSteps(cpu.Frame{Windows: w}, len(r.captures)),
 		stacks: make([]*cpu.Stacks, len(r.captures)),

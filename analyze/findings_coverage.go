@@ -10,13 +10,14 @@ import (
 
 // inputTables says which captures recorded what the rules look at.
 type inputTables struct {
-	exchanges, intervals, offCPU, onCPU, ios, netEvents, acceptQueues, limits, faults, drops map[int32]bool
+	exchanges, intervals, offCPU, onCPU, ios, netEvents, acceptQueues, limits, faults, drops, syscalls map[int32]bool
 }
 
 func (r *run) inputTables() inputTables {
 	t := inputTables{
 		exchanges: r.recorded("exchanges", "tcp"), intervals: r.recorded("intervals", "cpu"), offCPU: r.recorded("offcpu", "cpu"),
 		onCPU: r.recorded("oncpu", "cpu"), ios: r.recorded("ios", "block"), limits: r.limitsRecorded(),
+		syscalls: r.recorded("syscalls", "syscall"),
 	}
 	events := r.recorded("netevents", collectorDrop)
 	t.netEvents, t.drops = events, r.recordedIndicators(events, indicatorDrop)
@@ -49,7 +50,7 @@ func (t inputTables) of(captures []int32) finding.Coverage {
 	}
 	return finding.Coverage{
 		Exchanges: any(t.exchanges), Intervals: any(t.intervals), OffCPU: any(t.offCPU), OnCPU: any(t.onCPU),
-		IOs: any(t.ios), NetEvents: any(t.netEvents), AcceptQueues: any(t.acceptQueues), Limits: any(t.limits),
+		IOs: any(t.ios), Syscalls: any(t.syscalls), NetEvents: any(t.netEvents), AcceptQueues: any(t.acceptQueues), Limits: any(t.limits),
 	}
 }
 
@@ -141,6 +142,7 @@ func (b *inputBuilder) covered() []coveredTable {
 		{"offcpu", b.tables.offCPU, func(c int32) []int64 { return b.gather.cpu.Captures[c].OffCPU }, func(c *finding.Coverage) *float64 { return &c.OffCPU }},
 		{"oncpu", b.tables.onCPU, func(c int32) []int64 { return b.gather.cpu.Captures[c].OnCPU }, func(c *finding.Coverage) *float64 { return &c.OnCPU }},
 		{"ios", b.tables.ios, func(c int32) []int64 { return b.gather.disks[c].Rows }, func(c *finding.Coverage) *float64 { return &c.IOs }},
+		{"syscalls", b.tables.syscalls, func(c int32) []int64 { return b.gather.cpu.Captures[c].Syscalls }, func(c *finding.Coverage) *float64 { return &c.Syscalls }},
 		{"netevents", b.tables.netEvents, func(c int32) []int64 { return b.gather.network[c].Events }, func(c *finding.Coverage) *float64 { return &c.NetEvents }},
 		{"acceptqueues", b.tables.acceptQueues, func(c int32) []int64 { return b.gather.network[c].QueueRows }, func(c *finding.Coverage) *float64 { return &c.AcceptQueues }},
 		{"limits", b.tables.limits, func(c int32) []int64 { return b.gather.limits[c].rows }, func(c *finding.Coverage) *float64 { return &c.Limits }},

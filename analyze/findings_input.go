@@ -324,8 +324,11 @@ func notRecorded(w *finding.InstanceWindow, has finding.Coverage) {
 	if has.OnCPU < 0 {
 		w.OnCPUSamples, w.YieldSamples, w.LockSamples = none, none, none
 	}
+	if has.Syscalls < 0 {
+		w.Syscalls = none
+	}
 	if has.IOs < 0 {
-		w.DiskReadBytes, w.DiskWriteBytes = none, none
+		w.DiskReadBytes, w.DiskWriteBytes, w.DiskIOs = none, none, none
 	}
 }
 

@@ -61,6 +61,9 @@ func (b *inputBuilder) addSteps(at int, capture int32, steps *cpu.PartySteps) {
 		w.Voluntary += s.Voluntary
 		w.Involuntary += s.Involuntary
 	}
+	for _, s := range steps.Calls {
+		windows[s.Index].Syscalls += s.Count
+	}
 	for _, s := range steps.Waits {
 		wait := waitsOf(&windows[s.Index].Waits)[s.Class]
 		wait.Count += s.Count
@@ -194,6 +197,7 @@ func (b *inputBuilder) addDisk(capture int, id int64) {
 				w := &b.in.Instances[in].Windows[index]
 				w.DiskReadBytes += u.ReadBytes
 				w.DiskWriteBytes += u.WriteBytes
+				w.DiskIOs += u.IOs
 			}
 		}
 	}

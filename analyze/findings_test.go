@@ -140,7 +140,7 @@ func TestInputOfANode(t *testing.T) {
 	if node.Name != "node" || node.CPUs != 2 || node.Windows[0].OnCPUNs != 1_500_100_000 || node.Windows[1].OnCPUNs != 3_500*ms || node.Windows[0].Drops != finding.NotRecorded {
 		t.Errorf("the node is %+v", node)
 	}
-	if c, want := node.Windows[0].Coverage, (finding.Coverage{Exchanges: 1, Intervals: 1, OffCPU: 1, OnCPU: 1, IOs: -1, NetEvents: -1, AcceptQueues: -1, Limits: -1}); c != want {
+	if c, want := node.Windows[0].Coverage, (finding.Coverage{Exchanges: 1, Intervals: 1, OffCPU: 1, OnCPU: 1, Syscalls: 1, IOs: -1, NetEvents: -1, AcceptQueues: -1, Limits: -1}); c != want {
 		t.Errorf("coverage %+v, want %+v", c, want)
 	}
 }

@@ -72,6 +72,10 @@ func (r *run) findRange() (err error) {
 // setWindows divides the range into at most maxWindows windows of equal
 // width, aligned to multiples of it since the Unix epoch.
 func (r *run) setWindows() {
+	if r.options.windowed {
+		r.setCompared()
+		return
+	}
 	width := r.options.WindowNs
 	if width <= 0 {
 		width = DefaultWindowNs
@@ -89,6 +93,10 @@ func (r *run) setWindows() {
 		base, n = windows(r.start, r.end, width)
 	}
 	r.frame.BaseNs, r.frame.WidthNs, r.frame.Windows = base, width, int32(n)
+	r.setMaxWords()
+}
+
+func (r *run) setMaxWords() {
 	r.frame.MaxWords = maxWindowWords
 	if r.options.maxWords > 0 {
 		r.frame.MaxWords = r.options.maxWords

@@ -36,6 +36,8 @@ type Options struct {
 	// recording are one capture.
 	Baseline []string
 
+	// windowed: for Windowed.
+	windowed bool
 	// shiftNs is by host what is added to the times of its captures: see clockShifts.
 	shiftNs map[string]int64
 	// For tests: rows of sockets and segments of exchanges in a part, and

@@ -35,17 +35,24 @@ type SampleStep struct {
 	N     [Locking + 1]int64 // by Busy
 }
 
+// CallStep is the system calls of one window.
+type CallStep struct {
+	Index int32
+	Count int64
+}
+
 // PartySteps is what a party did, window by window. The lists are in the order of
 // the rows, and may have several steps of one window: they add up.
 type PartySteps struct {
 	CPU     []Step
 	Waits   []WaitStep
 	Samples []SampleStep
+	Calls   []CallStep
 	Threads int // that ran
 }
 
 // None says that the party did nothing.
-func (p *PartySteps) None() bool { return len(p.CPU)+len(p.Waits)+len(p.Samples) == 0 }
+func (p *PartySteps) None() bool { return len(p.CPU)+len(p.Waits)+len(p.Samples)+len(p.Calls) == 0 }
 
 // ThreadSteps is what one thread did, as PartySteps.
 type ThreadSteps struct {
@@ -58,8 +65,8 @@ type ThreadSteps struct {
 // CaptureSteps is what a capture has by window.
 type CaptureSteps struct {
 	// Rows of the tables, in the window of the middle of their interval.
-	Intervals, OffCPU, OnCPU []int64
-	SoftirqNs                []int64 // of the ksoftirqd threads
+	Intervals, OffCPU, OnCPU, Syscalls []int64
+	SoftirqNs                          []int64 // of the ksoftirqd threads
 	// Rest is what parties did for whom there was no more room.
 	Rest PartySteps
 }
@@ -84,7 +91,7 @@ func NewSteps(f Frame, captures int) *Steps {
 	st := &Steps{Frame: f, Captures: make([]CaptureSteps, captures), Threads: map[ThreadKey]*ThreadSteps{}, names: map[string]string{}}
 	for i := range st.Captures {
 		c := &st.Captures[i]
-		for _, list := range []*[]int64{&c.Intervals, &c.OffCPU, &c.OnCPU, &c.SoftirqNs} {
+		for _, list := range []*[]int64{&c.Intervals, &c.OffCPU, &c.OnCPU, &c.Syscalls, &c.SoftirqNs} {
 			*list = make([]int64, f.Count)
 		}
 	}
@@ -236,6 +243,35 @@ func (p *PartySteps) addWait(w WaitStep) int {
 		}
 	}
 	p.Waits = append(p.Waits, w)
+	return 1
+}
+
+// AddSyscall counts a row of table syscalls, if it is of a system call.
+func (st *Steps) AddSyscall(from Source, party int32, row *format.Syscall) {
+	s, ok := st.Frame.span(row.StartNs+from.OffsetNs, row.EndNs+from.OffsetNs)
+	if !ok {
+		return
+	}
+	st.Captures[from.Capture].Syscalls[st.middle(s)]++
+	if row.Kind != format.CounterSyscall {
+		return
+	}
+	p := st.party(party, from.Capture)
+	st.Frame.spread(s, [5]int64{row.Count}, func(index int32, v [5]int64) {
+		st.used += p.addCalls(CallStep{index, v[0]})
+	})
+}
+
+// addCalls adds to the step of a window and gives 1 if it is a new one.
+func (p *PartySteps) addCalls(c CallStep) int {
+	n := len(p.Calls)
+	for i := n - 1; i >= max(n-2, 0); i-- {
+		if step := &p.Calls[i]; step.Index == c.Index {
+			add(&step.Count, c.Count)
+			return 0
+		}
+	}
+	p.Calls = append(p.Calls, c)
 	return 1
 }
 

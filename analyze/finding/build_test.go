@@ -244,7 +244,7 @@ func (in *Input) between(client, server string) *Edge {
 
 // covered sets the coverage of a node's window.
 func (in *Input) covered(node, window int, share float64) {
-	in.Nodes[node].Windows[window].Coverage = Coverage{share, share, share, share, share, share, share, share}
+	in.Nodes[node].Windows[window].Coverage = Coverage{share, share, share, share, share, share, share, share, share}
 }
 
 // of are the findings of a kind.

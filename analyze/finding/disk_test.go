@@ -39,7 +39,7 @@ func diskInput(seed uint64, windows int, noise float64, nodes ...[]diskSpec) *In
 	for n, disks := range nodes {
 		node := Node{Name: "node-" + string(rune('a'+n)), CPUs: 4, Windows: make([]NodeWindow, windows)}
 		for i := range node.Windows {
-			node.Windows[i].Coverage = Coverage{1, 1, 1, 1, 1, 1, 1, 1}
+			node.Windows[i].Coverage = Coverage{1, 1, 1, 1, 1, 1, 1, 1, 1}
 		}
 		for _, spec := range disks {
 			d := Disk{Node: n, Name: spec.name, Kind: "disk", Below: spec.below}

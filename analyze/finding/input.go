@@ -27,7 +27,7 @@ type Window struct {
 // Coverage is by table the share of a window's events that was recorded: seen /
 // (seen + lost). NotRecorded: nobody recorded them.
 type Coverage struct {
-	Exchanges, Intervals, OffCPU, OnCPU, IOs, NetEvents, AcceptQueues, Limits float64
+	Exchanges, Intervals, OffCPU, OnCPU, Syscalls, IOs, NetEvents, AcceptQueues, Limits float64
 }
 
 // NotRecorded stands for a coverage of which nothing is known, and for sums that
@@ -81,6 +81,9 @@ type InstanceWindow struct {
 	OnCPUSamples, YieldSamples, LockSamples int64
 
 	DiskReadBytes, DiskWriteBytes int64
+	DiskIOs                       int64
+	// Syscalls are the system calls that were counted: all, or those asked for.
+	Syscalls int64
 	// ThrottledNs is how long its cgroup's threads were kept from running by a
 	// CPU quota, over all CPUs.
 	ThrottledNs int64

@@ -60,7 +60,7 @@ func (m mesh) build(seed uint64) *Input {
 	for i := range m.nodes {
 		n := Node{Name: fmt.Sprintf("n%d", i+1), CPUs: 4}
 		for range m.windows {
-			n.Windows = append(n.Windows, NodeWindow{Coverage: Coverage{1, 1, 1, 1, 1, 1, 1, 1}})
+			n.Windows = append(n.Windows, NodeWindow{Coverage: Coverage{1, 1, 1, 1, 1, 1, 1, 1, 1}})
 		}
 		r.in.Nodes = append(r.in.Nodes, n)
 	}
