@@ -27,6 +27,9 @@ type Analysis struct {
 	Baseline     []string  `json:"baseline,omitempty"`
 	Services     []Service `json:"services"`
 	Edges        []Edge    `json:"edges"`
+	// Series is of all requests that the Services served. A request for which a
+	// service asked another counts for both.
+	Series []Point `json:"series"`
 	// NotRecorded is what of the analyzed time no capture recorded, by time:
 	// rates leave it out, and series have no points there. Absent: it was
 	// recorded throughout.
@@ -70,6 +73,16 @@ func (a *Analysis) RecordedNs() int64 {
 		ns -= s.EndNs - s.StartNs
 	}
 	return ns
+}
+
+// RecordedWithin is how much of [from, to) was analyzed and recorded.
+func (a *Analysis) RecordedWithin(from, to int64) int64 {
+	from, to = max(from, a.StartNs), min(to, a.EndNs)
+	ns := max(to-from, 0)
+	for _, s := range a.NotRecorded {
+		ns -= max(min(s.EndNs, to)-max(s.StartNs, from), 0)
+	}
+	return max(ns, 0)
 }
 
 // Span is a time.
@@ -261,6 +274,16 @@ type Point struct {
 	Max      int64 `json:"max"`
 	Count    int64 `json:"latency_count"`
 	Lost     int64 `json:"lost"` // exchanges known lost in this window, all services
+	// Classes are the latencies of the window, for the HTML report, which adds
+	// windows up. nil: none, or not among the series with the most requests.
+	Classes []ClassCount `json:"-"`
+}
+
+// ClassCount is how many latencies were of one class: see stat.ClassOf. Lists
+// are sorted by class.
+type ClassCount struct {
+	Class int32
+	Count int64
 }
 
 // Loss is a period with known missing events.

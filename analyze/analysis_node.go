@@ -169,6 +169,8 @@ type DiskPoint struct {
 	Max        int64 `json:"max"`
 	Count      int64 `json:"latency_count"`  // 0: P50, P99 and Max are not known
 	Lost       int64 `json:"lost,omitempty"` // IOs known lost or left out in this window, all disks
+	// Classes are the latencies of the window; nil: as of a Point.
+	Classes []ClassCount `json:"-"`
 }
 
 // Drop is packets dropped for one reason at one service.

@@ -66,18 +66,24 @@ func (r *run) assemble() *Analysis {
 	services := r.sumServices(edges)
 	lost := r.lostPerWindow("exchanges")
 	a.Edges = []Edge{}
-	for _, e := range edges {
+	detailed := mostOf(len(edges), maxClassed, func(i int) int64 { return edges[i].primary().Requests })
+	for i, e := range edges {
 		if r.wanted(e.edgeKey.client, e.edgeKey.server) {
-			a.Edges = append(a.Edges, r.edge(e, c, lost))
+			a.Edges = append(a.Edges, r.edge(e, c, lost, detailed[i]))
 		}
 	}
 	a.HeatMaps = r.latencyMaps(edges)
 	a.Services = []Service{}
-	for _, s := range services {
+	var all request.Stats
+	detailed = mostOf(len(services), maxClassed, func(i int) int64 { stats, _ := services[i].counted(); return stats.Requests })
+	for i, s := range services {
 		if r.wanted(s.Name) {
-			a.Services = append(a.Services, r.service(s, c, lost))
+			a.Services = append(a.Services, r.service(s, c, lost, detailed[i]))
+			stats, _ := s.counted()
+			all.Merge(stats)
 		}
 	}
+	a.Series = r.series(&all, lost, nil, true)
 	return a
 }
 

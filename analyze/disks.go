@@ -51,8 +51,15 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		if a.Disks == nil {
 			a.Disks = []Disk{}
 		}
-		for _, id := range diskIDs(total, trees[i], i) {
-			d := r.disk(total.Disk(blockio.Key{Capture: i, Device: id}), trees[i], i, id, lost)
+		ids := diskIDs(total, trees[i], i)
+		sums := make([]*blockio.Disk, len(ids))
+		for j, id := range ids {
+			sums[j] = total.Disk(blockio.Key{Capture: i, Device: id})
+		}
+		detailed := mostOf(len(ids), maxClassed, func(j int) int64 { return sums[j].IOs })
+		for j, id := range ids {
+			d := r.disk(sums[j], trees[i], id)
+			d.Series = r.diskSeries(sums[j], i, lost, detailed[j])
 			d.Capture, d.Coverage = r.label(c), ofTable(cover[i], "ios")
 			a.Disks = append(a.Disks, d)
 		}
@@ -112,7 +119,7 @@ func diskIDs(total *blockio.Partial, tree *blockio.Tree, capture int) []int64 {
 }
 
 // disk makes a Disk of its sums.
-func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64, lost []int64) Disk {
+func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
 	d := Disk{
 		Name: tree.Name(id), Mounts: append([]string{}, tree.Mounts(id)...), Below: []string{},
 		IOs: s.IOs, RatePerS: r.rate(s.IOs),
@@ -120,7 +127,7 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, capture int, id int64, l
 		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
 		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges, Open: s.Open,
 		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
-		Operations: diskOperations(s), Users: diskUsers(s), Series: r.diskSeries(s, capture, lost),
+		Operations: diskOperations(s), Users: diskUsers(s),
 	}
 	d.MeanInFlight = r.rate(1) / 1e9 * float64(d.Latency.Mean) * float64(d.Latency.Count)
 	for _, below := range tree.Below(id) {
@@ -174,7 +181,7 @@ func diskUsers(s *blockio.Disk) []DiskUser {
 
 // diskSeries gives a point for each window that was recorded; none for a disk
 // that did nothing.
-func (r *run) diskSeries(s *blockio.Disk, capture int, lost []int64) []DiskPoint {
+func (r *run) diskSeries(s *blockio.Disk, capture int, lost []int64, detailed bool) []DiskPoint {
 	if s.IOs == 0 {
 		return []DiskPoint{}
 	}
@@ -188,6 +195,9 @@ func (r *run) diskSeries(s *blockio.Disk, capture int, lost []int64) []DiskPoint
 			p.IOs, p.ReadBytes, p.WriteBytes = w.IOs, w.ReadBytes, w.WriteBytes
 			p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
 			p.P50, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.99)
+			if detailed {
+				p.Classes = classesOf(&w.Latency)
+			}
 		}
 	}
 	return withoutDark(points, windows, func(p *DiskPoint) bool { return p.IOs == 0 && p.Lost == 0 })

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"testing"
 
+	"kmon/analyze/stat"
 	"kmon/format"
 )
 
@@ -212,7 +213,14 @@ func TestDiskSeries(t *testing.T) {
 				t.Errorf("window 2: p50 %d, p99 %d", p.P50, p.P99)
 			}
 		}
-		if p != want {
+		latencies := []int64{3 * ms}
+		if i == 2 {
+			latencies = append(latencies, 5*ms, 8*ms)
+		}
+		for _, ns := range latencies {
+			want.Classes = append(want.Classes, ClassCount{stat.ClassOf(ns), 1})
+		}
+		if !reflect.DeepEqual(p, want) {
 			t.Errorf("window %d: %+v, want %+v", i, p, want)
 		}
 		sum += p.IOs

@@ -22,13 +22,19 @@ func (r *run) rate(n int64) float64 {
 	return float64(n) * 1e9 / float64(ns)
 }
 
-// service makes a Service of its sums. What was recorded on the service's own
-// end counts; a service seen from outside has the numbers of its clients.
-func (r *run) service(s *serviceSum, c coverages, lost []int64) Service {
-	stats, ends := &s.served, "server"
+// counted gives the requests of a service and on which end they were counted:
+// what was recorded on its own end counts; a service seen from outside has the
+// numbers of its clients.
+func (s *serviceSum) counted() (stats *request.Stats, ends string) {
 	if s.served.Rows == 0 && (s.seen.Rows > 0 || s.External) {
-		stats, ends = &s.seen, "client"
+		return &s.seen, "client"
 	}
+	return &s.served, "server"
+}
+
+// service makes a Service of its sums.
+func (r *run) service(s *serviceSum, c coverages, lost []int64, detailed bool) Service {
+	stats, ends := s.counted()
 	latency := stats.Latency()
 	out := Service{
 		Name: s.Name, Source: s.Source, External: s.External, Ends: ends,
@@ -39,7 +45,7 @@ func (r *run) service(s *serviceSum, c coverages, lost []int64) Service {
 		BytesIn: s.in, BytesOut: s.out,
 		Unanswered: stats.Unanswered, InFlight: stats.InFlight, Untimed: stats.Untimed,
 		Resets: s.resets, Streams: r.streams(stats, s.streams),
-		Coverage: c.of("exchanges", s.captures), Series: r.series(stats, lost, s.captures),
+		Coverage: c.of("exchanges", s.captures), Series: r.series(stats, lost, s.captures, detailed),
 	}
 	if ends == "client" {
 		out.BytesIn += stats.RequestBytes
@@ -64,7 +70,7 @@ func (r *run) streams(stats *request.Stats, connections int64) Streams {
 }
 
 // edge makes an Edge of its sums.
-func (r *run) edge(e *edgeSum, c coverages, lost []int64) Edge {
+func (r *run) edge(e *edgeSum, c coverages, lost []int64, detailed bool) Edge {
 	stats := e.primary()
 	server, client := e.server.Latency(), e.client.Latency()
 	out := Edge{
@@ -78,7 +84,7 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64) Edge {
 		Retransmits: e.sockets.Retransmits, Resets: e.sockets.Resets,
 		Unanswered: stats.Unanswered, Untimed: stats.Untimed,
 		Streams:  r.streams(stats, e.streams()),
-		Coverage: c.of("exchanges", e.captures), Series: r.series(stats, lost, e.captures),
+		Coverage: c.of("exchanges", e.captures), Series: r.series(stats, lost, e.captures, detailed),
 	}
 	out.Kind = kindOf(&out)
 	return out
@@ -122,8 +128,9 @@ func (r *run) windows() replay.Windows {
 	}
 }
 
-// series gives a point for each window that was recorded by some captures.
-func (r *run) series(stats *request.Stats, lost []int64, captures map[int32]bool) []Point {
+// series gives a point for each window that was recorded by some captures, nil:
+// by any; detailed ones with classes.
+func (r *run) series(stats *request.Stats, lost []int64, captures map[int32]bool, detailed bool) []Point {
 	windows := r.seriesWindows(captures)
 	points := make([]Point, len(windows))
 	for i, w := range windows {
@@ -135,6 +142,9 @@ func (r *run) series(stats *request.Stats, lost []int64, captures map[int32]bool
 		p.Requests, p.Errors = w.Requests, w.Errors
 		p.Count, p.Max = w.Latency.Count(), w.Latency.Max()
 		p.P50, p.P95, p.P99 = w.Latency.Quantile(0.50), w.Latency.Quantile(0.95), w.Latency.Quantile(0.99)
+		if detailed {
+			p.Classes = classesOf(&w.Latency)
+		}
 	}
 	return withoutDark(points, windows, func(p *Point) bool { return p.Requests == 0 && p.Lost == 0 })
 }

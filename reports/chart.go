@@ -6,18 +6,18 @@ import (
 	"kmon/analyze"
 )
 
-// Sizes of a chart, in pixels: latency above, rate below, time at the foot.
-const (
-	chartWidth    = 600.0
-	chartLeft     = 62.0
-	chartRight    = 556.0
-	latencyTop    = 12.0
-	latencyBottom = 132.0
-	rateTop       = 152.0
-	rateBottom    = 196.0
-	chartHeight   = 218.0
-	chartLimit    = 24 // charts in a report
-)
+// chartLimit is how many charts of a kind are in a report.
+const chartLimit = 24
+
+// area is where a chart draws, in pixels: latency above, rate below, time at the
+// foot.
+type area struct {
+	width, height, left, right, latencyTop, latencyBottom, rateTop, rateBottom float64
+	ticks                                                                      int // of time, at most
+}
+
+// chartArea is that of every chart but the timeline.
+var chartArea = area{width: 600, height: 218, left: 62, right: 556, latencyTop: 12, latencyBottom: 132, rateTop: 152, rateBottom: 196, ticks: 6}
 
 // chartView is the latency and rate of one service over time.
 type chartView struct {
@@ -42,6 +42,7 @@ type chartKey struct{ Class, Text string }
 // chart is the state while drawing one.
 type chart struct {
 	chartView
+	area
 	p         period
 	points    []analyze.Point
 	quantiles []quantileLine
@@ -101,7 +102,7 @@ func (p period) stillNote(counts string) string {
 
 // drawChart draws one service, whose series is thinned.
 func drawChart(a *analyze.Analysis, s *analyze.Service, p period, index int) chartView {
-	c := chart{p: p, points: s.Series, quantiles: serviceQuantiles, noun: "request"}
+	c := chart{area: chartArea, p: p, points: s.Series, quantiles: serviceQuantiles, noun: "request"}
 	c.Name = cut(nameText(s.Name), nameHTML)
 	c.About = "Latency percentiles and request rate of " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(s.Requests) + plural(int(s.Requests), " request") + " · p50 " +
@@ -121,7 +122,7 @@ func (v *chartView) list(numbers table, index int) {
 
 // draw draws the points, and marks over them.
 func (c *chart) draw(marks []analyze.Mark) {
-	c.Width, c.Height = px(chartWidth), px(chartHeight)
+	c.Width, c.Height = px(c.width), px(c.height)
 	c.Shades, c.Grid, c.Axis, c.Bars = []rect{}, []stroke{}, []label{}, []rect{}
 	c.Lines, c.Marks, c.Hovers = []stroke{}, []stroke{}, []rect{}
 	c.scales()
@@ -137,23 +138,23 @@ func (c *chart) draw(marks []analyze.Mark) {
 
 // x is the place of a time.
 func (c *chart) x(ns int64) float64 {
-	return chartLeft + (chartRight-chartLeft)*float64(ns-c.p.start)/float64(c.p.end-c.p.start)
+	return c.left + (c.right-c.left)*float64(ns-c.p.start)/float64(c.p.end-c.p.start)
 }
 
 // wide is the width of a window.
 func (c *chart) wide() float64 {
-	return (chartRight - chartLeft) * float64(c.p.window) / float64(c.p.end-c.p.start)
+	return (c.right - c.left) * float64(c.p.window) / float64(c.p.end-c.p.start)
 }
 
 // latencyY is the place of a latency on the logarithmic axis.
 func (c *chart) latencyY(ns float64) float64 {
 	share := math.Log(max(ns, c.low)/c.low) / math.Log(c.high/c.low)
-	return latencyBottom - (latencyBottom-latencyTop)*share
+	return c.latencyBottom - (c.latencyBottom-c.latencyTop)*share
 }
 
 // rateY is the place of a rate.
 func (c *chart) rateY(perS float64) float64 {
-	return rateBottom - (rateBottom-rateTop)*perS/c.busiest
+	return c.rateBottom - (c.rateBottom-c.rateTop)*perS/c.busiest
 }
 
 // perS is a count of a window as a rate.
@@ -197,12 +198,12 @@ func (c *chart) lossNoun() string {
 func (c *chart) shade() {
 	for _, w := range c.points {
 		x := c.x(w.StartNs)
-		wide := min(c.wide(), chartRight-x)
+		wide := min(c.wide(), c.right-x)
 		if w.Partial {
-			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "partial", "partial window"))
+			c.Shades = append(c.Shades, box(x, c.latencyTop, wide, c.rateBottom-c.latencyTop, "partial", "partial window"))
 		}
 		if w.Lost > 0 {
-			c.Shades = append(c.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, "lossy", CountText(w.Lost)+" "+c.lossNoun()+" lost"))
+			c.Shades = append(c.Shades, box(x, c.latencyTop, wide, c.rateBottom-c.latencyTop, "lossy", CountText(w.Lost)+" "+c.lossNoun()+" lost"))
 		}
 	}
 }
@@ -211,8 +212,8 @@ func (c *chart) shade() {
 func (c *chart) latencyAxis() {
 	for _, tick := range logTicks(c.low, c.high) {
 		y := c.latencyY(tick)
-		c.Grid = append(c.Grid, stroke{D: "M" + px(chartLeft) + "," + px(y) + " H" + px(chartRight), Class: "grid"})
-		c.Axis = append(c.Axis, label{px(chartLeft - 6), px(y + 3.5), "tick", "end", roundText(int64(math.Round(tick)))})
+		c.Grid = append(c.Grid, stroke{D: "M" + px(c.left) + "," + px(y) + " H" + px(c.right), Class: "grid"})
+		c.Axis = append(c.Axis, label{px(c.left - 6), px(y + 3.5), "tick", "end", roundText(int64(math.Round(tick)))})
 	}
 }
 
@@ -234,23 +235,23 @@ func roundText(ns int64) string {
 func (c *chart) rateAxis() {
 	for _, rate := range []float64{0, c.busiest} {
 		y := c.rateY(rate)
-		c.Grid = append(c.Grid, stroke{D: "M" + px(chartLeft) + "," + px(y) + " H" + px(chartRight), Class: "grid"})
+		c.Grid = append(c.Grid, stroke{D: "M" + px(c.left) + "," + px(y) + " H" + px(c.right), Class: "grid"})
 	}
 	top := rateText(c.busiest)
 	if c.busiest >= 1 {
 		top = CountText(int64(math.Round(c.busiest))) + "/s"
 	}
 	c.Axis = append(c.Axis,
-		label{px(chartLeft - 6), px(c.rateY(c.busiest) + 3.5), "tick", "end", top},
-		label{px(chartLeft - 6), px(c.rateY(0) + 3.5), "tick", "end", "0"})
+		label{px(c.left - 6), px(c.rateY(c.busiest) + 3.5), "tick", "end", top},
+		label{px(c.left - 6), px(c.rateY(0) + 3.5), "tick", "end", "0"})
 }
 
 // timeAxis draws round UTC times.
 func (c *chart) timeAxis() {
-	for _, t := range timeTicks(c.p.start, c.p.end, 6) {
+	for _, t := range timeTicks(c.p.start, c.p.end, c.ticks) {
 		x := c.x(t)
-		c.Grid = append(c.Grid, stroke{D: "M" + px(x) + "," + px(rateBottom) + " v4", Class: "axis"})
-		c.Axis = append(c.Axis, label{px(x), px(chartHeight - 6), "tick", "middle", clockText(t)})
+		c.Grid = append(c.Grid, stroke{D: "M" + px(x) + "," + px(c.rateBottom) + " v4", Class: "axis"})
+		c.Axis = append(c.Axis, label{px(x), px(c.height - 6), "tick", "middle", clockText(t)})
 	}
 }
 
@@ -265,8 +266,8 @@ func (c *chart) bars() {
 			least float64 // height of the smallest bar, so that one error shows
 		}{{w.Requests, "requests", 1}, {w.Errors, "errors", 5}} {
 			if b.n > 0 {
-				y := min(c.rateY(c.perS(b.n)), rateBottom-b.least)
-				c.Bars = append(c.Bars, box(x, y, wide, rateBottom-y, b.class, ""))
+				y := min(c.rateY(c.perS(b.n)), c.rateBottom-b.least)
+				c.Bars = append(c.Bars, box(x, y, wide, c.rateBottom-y, b.class, ""))
 			}
 		}
 	}
@@ -283,7 +284,7 @@ func (c *chart) lines() {
 		c.Lines = append(c.Lines, stroke{D: d, Class: q.name})
 		y := min(end, below-11) // higher percentiles stand above lower ones
 		below = y
-		c.Axis = append(c.Axis, label{px(chartRight + 5), px(y + 3.5), "end " + q.name, "start", q.name})
+		c.Axis = append(c.Axis, label{px(c.right + 5), px(y + 3.5), "end " + q.name, "start", q.name})
 	}
 }
 
@@ -320,7 +321,7 @@ func (c *chart) marks(marks []analyze.Mark) {
 			continue
 		}
 		c.Marks = append(c.Marks, stroke{
-			D:     "M" + px(c.x(m.TsNs)) + "," + px(latencyTop-6) + " V" + px(rateBottom),
+			D:     "M" + px(c.x(m.TsNs)) + "," + px(c.latencyTop-6) + " V" + px(c.rateBottom),
 			Class: "mark", Title: clockText(m.TsNs) + " " + visible(m.Kind) + ": " + visible(m.Text),
 		})
 	}
@@ -345,6 +346,6 @@ func (c *chart) hovers() {
 			title += " · partial window"
 		}
 		x := c.x(w.StartNs)
-		c.Hovers = append(c.Hovers, box(x, latencyTop, min(c.wide(), chartRight-x), rateBottom-latencyTop, "hover", title))
+		c.Hovers = append(c.Hovers, box(x, c.latencyTop, min(c.wide(), c.right-x), c.rateBottom-c.latencyTop, "hover", title))
 	}
 }

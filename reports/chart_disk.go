@@ -36,7 +36,7 @@ func diskCharts(a *analyze.Analysis, first int) (views []chartView, live []liveC
 
 // drawDisk draws one disk, whose series is thinned.
 func drawDisk(a *analyze.Analysis, d *analyze.Disk, p period, index int) chartView {
-	c := chart{p: p, points: asPoints(d.Series), quantiles: diskQuantiles, noun: diskNoun}
+	c := chart{area: chartArea, p: p, points: asPoints(d.Series), quantiles: diskQuantiles, noun: diskNoun}
 	c.Name = cut(nameText(d.Name), nameHTML)
 	c.About = "Latency percentiles and IOs a second of disk " + c.Name + " over time; the numbers are in the table below"
 	c.Caption = CountText(d.IOs) + plural(int(d.IOs), " IO") + " · read " + BytesText(d.ReadBytes) + " · written " + BytesText(d.WriteBytes) +
@@ -64,7 +64,7 @@ func diskSeriesTable(points []analyze.DiskPoint, window int64) table {
 			return cell{Text: quantileText(analyze.Distribution{Count: w.Count}, of(w))}
 		})
 	}
-	return build("", "Numbers", points, []spec[analyze.DiskPoint]{
+	return withTimes(build("", "Numbers", points, []spec[analyze.DiskPoint]{
 		{column{Head: "UTC"}, func(w *analyze.DiskPoint) cell { return word(clockText(w.StartNs)) }},
 		number("IOs", "", 0, func(w *analyze.DiskPoint) cell { return counted(w.IOs) }),
 		number("Rate", "", 0, func(w *analyze.DiskPoint) cell { return cell{Text: rateText(float64(w.IOs) / seconds)} }),
@@ -75,5 +75,5 @@ func diskSeriesTable(points []analyze.DiskPoint, window int64) table {
 		latency("max", func(w *analyze.DiskPoint) int64 { return w.Max }),
 		odd("Lost", "IOs lost or left out in this window, all disks", 0, func(w *analyze.DiskPoint) cell { return alarmed(w.Lost, toneBad) }),
 		windowColumn(func(w *analyze.DiskPoint) bool { return w.Partial }),
-	})
+	}), points, func(w *analyze.DiskPoint) (int64, int64) { return w.StartNs, w.StartNs + window })
 }

@@ -50,9 +50,9 @@ func (c *lineChart) live() liveChart {
 
 // view draws the chart, with its numbers; index is its place among all charts.
 func (c *lineChart) view(marks []analyze.Mark, index int) chartView {
-	d := chart{p: c.p}
+	d := chart{area: chartArea, p: c.p}
 	d.Name, d.Caption, d.About = c.name, c.caption, c.about
-	d.Width, d.Height = px(chartWidth), px(chartHeight)
+	d.Width, d.Height = px(d.width), px(d.height)
 	d.Shades, d.Grid, d.Axis, d.Bars = []rect{}, []stroke{}, []label{}, []rect{}
 	d.Lines, d.Marks, d.Hovers, d.Keys = []stroke{}, []stroke{}, []rect{}, []chartKey{}
 	c.axis(&d)
@@ -90,29 +90,29 @@ func (c *lineChart) axis(d *chart) {
 	}
 	for i, start := range c.starts {
 		x := d.x(start)
-		wide := min(d.wide(), chartRight-x)
+		wide := min(d.wide(), d.right-x)
 		for _, s := range []struct {
 			flag         int64
 			class, title string
 		}{{1, "partial", "partial window"}, {2, "lossy", "rows lost"}} {
 			if c.flags[i]&s.flag != 0 {
-				d.Shades = append(d.Shades, box(x, latencyTop, wide, rateBottom-latencyTop, s.class, s.title))
+				d.Shades = append(d.Shades, box(x, d.latencyTop, wide, d.rateBottom-d.latencyTop, s.class, s.title))
 			}
 		}
 	}
 	for part := range 5 {
 		v := d.busiest * float64(part) / 4
 		y := c.y(d, v)
-		d.Grid = append(d.Grid, stroke{D: "M" + px(chartLeft) + "," + px(y) + " H" + px(chartRight), Class: "grid"})
+		d.Grid = append(d.Grid, stroke{D: "M" + px(d.left) + "," + px(y) + " H" + px(d.right), Class: "grid"})
 		if part%2 == 0 {
-			d.Axis = append(d.Axis, label{px(chartLeft - 6), px(y + 3.5), "tick", "end", c.text(v)})
+			d.Axis = append(d.Axis, label{px(d.left - 6), px(y + 3.5), "tick", "end", c.text(v)})
 		}
 	}
 }
 
 // y is the place of a value.
 func (c *lineChart) y(d *chart, v float64) float64 {
-	return rateBottom - (rateBottom-latencyTop)*v/d.busiest
+	return d.rateBottom - (d.rateBottom-d.latencyTop)*v/d.busiest
 }
 
 // path draws a line as steps, a window each, broken where windows are missing.
@@ -128,7 +128,7 @@ func (c *lineChart) path(d *chart, l line) string {
 		} else {
 			text += "V" + y
 		}
-		text += "H" + px(min(d.x(start)+d.wide(), chartRight))
+		text += "H" + px(min(d.x(start)+d.wide(), d.right))
 		last = start
 	}
 	return text
@@ -144,7 +144,7 @@ func (c *lineChart) hovers(d *chart) {
 			}
 		}
 		x := d.x(start)
-		d.Hovers = append(d.Hovers, box(x, latencyTop, min(d.wide(), chartRight-x), rateBottom-latencyTop, "hover", title))
+		d.Hovers = append(d.Hovers, box(x, d.latencyTop, min(d.wide(), d.right-x), d.rateBottom-d.latencyTop, "hover", title))
 	}
 }
 
@@ -169,7 +169,7 @@ func (c *lineChart) table() table {
 			return cell{Text: c.text(c.scaled(l.values[*i]))}
 		}))
 	}
-	return build("", "Numbers", points, specs)
+	return withTimes(build("", "Numbers", points, specs), c.starts, func(ns *int64) (int64, int64) { return *ns, *ns + c.p.window })
 }
 
 // cpuCharts draws the CPUs in use and the threads that waited for one, of all

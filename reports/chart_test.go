@@ -101,7 +101,7 @@ func TestThin(t *testing.T) {
 		got.Requests, got.Errors, got.Lost, got.Count = got.Requests+w.Requests, got.Errors+w.Errors, got.Lost+w.Lost, got.Count+w.Count
 		got.P99 = max(got.P99, w.P99)
 	}
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("thinned: %+v, want %+v", got, want)
 	}
 	if v := drawChart(&analyze.Analysis{}, &analyze.Service{Requests: 1, Series: points}, p, 0); !strings.Contains(v.Note, "5 windows") {

@@ -23,6 +23,7 @@ type findingView struct {
 	Severity string
 	Title    string
 	Facts    string // kind, subject, time, confidence, coverage, reference
+	Time     string // see timeAttribute; "": it has none
 	Evidence table  // for and against
 	More     []definition
 	CausedBy []findingLink
@@ -61,6 +62,9 @@ func findingViews(a *analyze.Analysis) []findingView {
 			Number: place, Tone: severityTone(f), Severity: nameText(string(f.Severity)), Title: nameText(f.Title),
 			Facts: strings.Join(findingFacts(f), " · "), Evidence: evidenceTable(place, f), More: findingMore(f),
 			CausedBy: links(f.CausedBy), Causes: links(f.Causes),
+		}
+		if f.EndNs > f.StartNs {
+			views[i].Time = timeAttribute(f.StartNs, f.EndNs)
 		}
 	}
 	return views
@@ -260,7 +264,7 @@ func furtherTable(a *analyze.Analysis, from int) table {
 	for i := from; i < len(a.Findings); i++ {
 		rest = append(rest, numbered{&a.Findings[i], i + 1})
 	}
-	return build("further", "Further findings", rest, []spec[numbered]{
+	return withTimes(build("further", "Further findings", rest, []spec[numbered]{
 		{column{Head: "Finding", Kind: kindNumber}, func(n *numbered) cell { return counted(int64(n.number)) }},
 		{column{Head: "Severity", Kind: kindName}, func(n *numbered) cell {
 			c := word(string(n.Severity))
@@ -270,7 +274,7 @@ func furtherTable(a *analyze.Analysis, from int) table {
 		{column{Head: "Title", Kind: kindText}, func(n *numbered) cell { return named(n.Title) }},
 		number("Confidence", "", 0, func(n *numbered) cell { return cell{Text: confidenceText(n.Confidence)} }),
 		{column{Head: "From (UTC)", Rank: 1}, func(n *numbered) cell { return word(timeText(n.StartNs)) }},
-	})
+	}), rest, func(n *numbered) (int64, int64) { return n.StartNs, n.EndNs })
 }
 
 // silence says what it means that there is no finding; "" when there is one.

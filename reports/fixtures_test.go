@@ -103,6 +103,7 @@ func shop() *analyze.Analysis {
 	postgres := shopService("postgres", 122, 640*microsecond)
 	postgres.Source, postgres.Ends = "systemd", "client"
 	a.Services = []analyze.Service{client, cart, shopService("checkout", 40, 48*millisecond), shopService("frontend", 160, 21*millisecond), postgres, redis}
+	a.Series = served(a.Services)
 	dead := shopEdge("checkout", "10.0.9.9", 9092, 0, 0)
 	dead.Kind, dead.Ends, dead.Failed, dead.Connections, dead.Matched = "connect-only", "client", 18, 0, 0
 	slow := shopEdge("frontend", "cart", 8081, 240, 1900*microsecond)
@@ -116,6 +117,21 @@ func shop() *analyze.Analysis {
 		shopEdge("cart", "postgres", 5432, 42, 700*microsecond), slow, shopEdge("frontend", "checkout", 8082, 40, 48*millisecond),
 	}
 	return a
+}
+
+// served adds the series of services up; of percentiles the worst stands, which is
+// near enough for a drawing.
+func served(services []analyze.Service) []analyze.Point {
+	var all []analyze.Point
+	for _, s := range services {
+		for i, w := range s.Series {
+			if i == len(all) {
+				all = append(all, analyze.Point{StartNs: w.StartNs})
+			}
+			servicePoints.add(&all[i], &w)
+		}
+	}
+	return all
 }
 
 // empty is a recording in which nothing happened.

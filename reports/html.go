@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 
 	"kmon/analyze"
 )
@@ -20,11 +21,11 @@ type page struct {
 	Tone         tone
 	State        string // of the recording, in words
 	Title        string // of the window
-	Verdict      string
 	Summary      string
 	Narrowed     string
 	Warnings     []string
 	MoreWarnings []string // folded
+	Glance       glancePart
 	Findings     findingsPart
 	Before       []htmlTable // captures, problems, losses
 	Topology     topologyView
@@ -112,8 +113,8 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	p := &page{
 		Style: template.CSS(style),
 		Tone:  alarm(a), State: recordingState(a),
-		Title:   cut(visible(a.Verdict), nameHTML),
-		Verdict: cut(visible(a.Verdict), proseHTML), Summary: summary(a), Narrowed: cut(narrowed(a.Filter), proseHTML),
+		Title:  cut(visible(a.Verdict), nameHTML),
+		Glance: newGlance(a), Summary: summary(a), Narrowed: cut(narrowed(a.Filter), proseHTML),
 		Warnings: []string{}, MoreWarnings: []string{},
 		Findings: newFindingsPart(a),
 		Topology: drawTopology(a),
@@ -145,7 +146,11 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p, p.addScripts(series)
+	windows, err := packWindows(a)
+	if err != nil {
+		return nil, err
+	}
+	return p, p.addScripts(series, windows)
 }
 
 // addSections adds what the collectors beside tcp told, and gives the live
@@ -175,10 +180,10 @@ func (p *page) addSections(a *analyze.Analysis, live []liveChart) []liveChart {
 
 // addScripts adds the data, the scripts that read it, and the policy that
 // allows them.
-func (p *page) addScripts(series string) (err error) {
+func (p *page) addScripts(series, windows string) (err error) {
 	p.Data = []dataBlock{}
 	for _, d := range []dataBlock{
-		{"data-series", template.HTML(series)}, {"data-profile", template.HTML(p.Flame.profile)}, {"data-heats", template.HTML(p.Flame.heats)},
+		{"data-windows", template.HTML(windows)}, {"data-series", template.HTML(series)}, {"data-profile", template.HTML(p.Flame.profile)}, {"data-heats", template.HTML(p.Flame.heats)},
 	} {
 		if d.Packed != "" {
 			p.Data = append(p.Data, d)
@@ -191,7 +196,8 @@ func (p *page) addScripts(series string) (err error) {
 		}
 		p.Style = template.CSS(chartStyle) + "\n" + p.Style
 	}
-	p.Scripts, err = scripts(p.Flame.Live, series != "")
+	p.Glance.Live = windows != ""
+	p.Scripts, err = scripts(p.Flame.Live, series != "", windows != "")
 	p.CSP = contentPolicy(p.Style, p.Scripts)
 	return err
 }
@@ -223,6 +229,8 @@ type htmlTable struct {
 	Rows      []htmlRow
 	More      []htmlRow
 	MoreText  string
+	// Narrow says that scripts narrow it to the picked range.
+	Narrow bool
 }
 
 // htmlColumn heads a column.
@@ -234,6 +242,7 @@ type htmlColumn struct {
 type htmlRow struct {
 	Head  htmlCell
 	Cells []htmlCell
+	Time  string // see timeAttribute; "": it is of the whole recording
 }
 
 // htmlCell is one value; Title is its whole text where it was cut.
@@ -255,12 +264,15 @@ func filledTables(tables ...table) []htmlTable {
 
 // forHTML prepares t with so many rows open.
 func forHTML(t table, open int) htmlTable {
-	h := htmlTable{ID: t.ID, Title: t.Title, Note: t.Note, Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
+	h := htmlTable{ID: t.ID, Title: t.Title, Note: t.Note, Narrow: t.Times != nil || slices.Contains(windowTables, t.ID), Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
 	for _, c := range t.Columns {
 		h.Columns = append(h.Columns, htmlColumn{c.Head, c.Hint, kindClass(c.Kind)})
 	}
 	for i, row := range t.Rows {
 		r := htmlRow{Cells: []htmlCell{}}
+		if t.Times != nil {
+			r.Time = timeAttribute(t.Times[i].StartNs, t.Times[i].EndNs)
+		}
 		for j, c := range row {
 			v := htmlCell{Text: cut(c.Text, nameHTML), Class: kindClass(t.Columns[j].Kind), Name: t.Columns[j].Kind == kindName}
 			if k := t.Columns[j].Kind; k == kindProse || k == kindText {

@@ -27,20 +27,22 @@ var (
 	}
 	chartAssets = []asset{{"vendor/uPlot.iife.min.js", []string{"vendor/uPlot.LICENSE"}}}
 	ownAssets   = []asset{
-		{file: "number.js"}, {file: "data.js"}, {file: "profile.js"}, {file: "heat.js"},
+		{file: "view.js"}, {file: "number.js"}, {file: "data.js"}, {file: "window.js"}, {file: "timeline.js"}, {file: "copy.js"}, {file: "profile.js"}, {file: "heat.js"},
 		{file: "flame.js"}, {file: "top.js"}, {file: "charts.js"}, {file: "page.js"},
 	}
 )
 
 // scripts gives the scripts a page needs: none when it has nothing to act on.
-// A page of stacks has charts, too.
-func scripts(flames, charts bool) ([]template.JS, error) {
+// A page of stacks has charts, too; every one with a time can be narrowed to a part.
+func scripts(flames, charts, times bool) ([]template.JS, error) {
 	wanted := []asset{}
 	if flames {
 		wanted = append(wanted, flameAssets...)
 	}
 	if flames || charts {
 		wanted = append(wanted, chartAssets...)
+	}
+	if flames || charts || times {
 		wanted = append(wanted, ownAssets...)
 	}
 	list := make([]template.JS, len(wanted))

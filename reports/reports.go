@@ -89,6 +89,7 @@ func normal(a *analyze.Analysis) *analyze.Analysis {
 			s.Instances[j].PIDs = present(s.Instances[j].PIDs)
 		}
 	}
+	n.Series = present(a.Series)
 	n.Edges = copied(a.Edges)
 	for i := range n.Edges {
 		n.Edges[i].Series = present(n.Edges[i].Series)

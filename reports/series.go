@@ -35,6 +35,7 @@ var (
 			to.Count += w.Count
 			to.P50, to.P95 = max(to.P50, w.P50), max(to.P95, w.P95)
 			to.P99, to.Max = max(to.P99, w.P99), max(to.Max, w.Max)
+			to.Classes = mergedClasses(to.Classes, w.Classes)
 		},
 	}
 	cpuPoints = points[analyze.CPUPoint]{
@@ -58,6 +59,7 @@ var (
 			to.Lost += w.Lost
 			to.Count += w.Count
 			to.P50, to.P99, to.Max = max(to.P50, w.P50), max(to.P99, w.P99), max(to.Max, w.Max)
+			to.Classes = mergedClasses(to.Classes, w.Classes)
 		},
 	}
 	faultPoints = points[analyze.NetworkPoint]{
@@ -160,7 +162,7 @@ func (p period) seriesTable(points []analyze.Point) table {
 			return cell{Text: quantileText(analyze.Distribution{Count: w.Count}, of(w))}
 		})
 	}
-	return build("", "Numbers", points, []spec[analyze.Point]{
+	return withTimes(build("", "Numbers", points, []spec[analyze.Point]{
 		{column{Head: "UTC"}, func(w *analyze.Point) cell { return word(clockText(w.StartNs)) }},
 		number("Requests", "", 0, func(w *analyze.Point) cell { return counted(w.Requests) }),
 		number("Rate", "", 0, func(w *analyze.Point) cell { return cell{Text: rateText(float64(w.Requests) / seconds)} }),
@@ -171,5 +173,5 @@ func (p period) seriesTable(points []analyze.Point) table {
 		quantile("max", func(w *analyze.Point) int64 { return w.Max }),
 		odd("Lost", "exchanges lost in this window, all services", 0, func(w *analyze.Point) cell { return alarmed(w.Lost, toneBad) }),
 		windowColumn(func(w *analyze.Point) bool { return w.Partial }),
-	})
+	}), points, func(w *analyze.Point) (int64, int64) { return w.StartNs, w.StartNs + p.window })
 }

@@ -2,9 +2,11 @@ package reports
 
 import (
 	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"kmon/analyze"
@@ -37,6 +39,46 @@ func TestShots(t *testing.T) {
 	}
 }
 
+// TestShotsOf writes pictures of pages that exist, KMON_PAGES, to the folder
+// KMON_SHOTS: the first screen and the whole, light, dark, on a phone and on paper,
+// each as it opens and with the fragment KMON_FRAGMENT.
+func TestShotsOf(t *testing.T) {
+	dir, pages := os.Getenv("KMON_SHOTS"), strings.Fields(os.Getenv("KMON_PAGES"))
+	if dir == "" || len(pages) == 0 {
+		t.Skip("KMON_SHOTS and KMON_PAGES are not set")
+	}
+	for _, path := range pages {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		name := filepath.Join(dir, strings.TrimSuffix(filepath.Base(path), ".html"))
+		for _, c := range []struct {
+			name, scheme  string
+			width, height int
+		}{{"light", "light", 1280, 800}, {"dark", "dark", 1280, 800}, {"phone", "light", 390, 844}} {
+			b := show(t, text, c.width, c.height)
+			b.ready()
+			b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
+			run[bool](b, `(() => { location.hash = "`+os.Getenv("KMON_FRAGMENT")+`"; return true })()`)
+			run[int](b, "new Promise(done => setTimeout(() => done(1), 500))")
+			b.picture(name+"-"+c.name+"-first.png", map[string]float64{"x": 0, "y": 0, "width": float64(c.width), "height": float64(c.height), "scale": 1})
+			high := run[float64](b, "document.documentElement.scrollHeight")
+			for i := 0; i < 8 && float64(i)*2400 < high; i++ {
+				b.picture(fmt.Sprintf("%s-%s-%d.png", name, c.name, i), map[string]float64{"x": 0, "y": float64(i) * 2400, "width": float64(c.width), "height": min(2400, high-float64(i)*2400), "scale": 1})
+			}
+			var pdf struct{ Data string }
+			b.ask("Page.printToPDF", map[string]any{"printBackground": true, "preferCSSPageSize": true}, &pdf)
+			if content, err := base64.StdEncoding.DecodeString(pdf.Data); err != nil {
+				t.Error(err)
+			} else if err := os.WriteFile(name+"-"+c.name+".pdf", content, 0o600); err != nil {
+				t.Error(err)
+			}
+			b.quiet()
+		}
+	}
+}
+
 // shots is a busy shop with all that a node can tell.
 func shots() *analyze.Analysis {
 	a, busy := limping(), busyShop()
@@ -54,6 +96,12 @@ func (b *tab) shoot(path, part string) {
 	b.t.Helper()
 	clip := run[map[string]float64](b, `(() => { const r = document.getElementById("`+part+`").getBoundingClientRect();
 		return {x: 0, y: r.top + scrollY, width: innerWidth, height: Math.min(r.height, 2400), scale: 1}; })()`)
+	b.picture(path, clip)
+}
+
+// picture writes a picture of a part of the page.
+func (b *tab) picture(path string, clip map[string]float64) {
+	b.t.Helper()
 	var shot struct{ Data string }
 	b.ask("Page.captureScreenshot", map[string]any{"captureBeyondViewport": true, "clip": clip}, &shot)
 	png, err := base64.StdEncoding.DecodeString(shot.Data)

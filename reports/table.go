@@ -1,5 +1,7 @@
 package reports
 
+import "kmon/analyze"
+
 // kind says what the cells of a column are.
 type kind int
 
@@ -47,6 +49,18 @@ type table struct {
 	Note    string // a line below the title; may be ""
 	Columns []column
 	Rows    [][]cell
+	// Times are those of the rows, Unix ns: a reader may narrow the table to some.
+	// nil: it is of the whole recording.
+	Times []analyze.Span
+}
+
+// withTimes is t with the times of its rows.
+func withTimes[T any](t table, items []T, of func(*T) (from, to int64)) table {
+	t.Times = make([]analyze.Span, len(items))
+	for i := range items {
+		t.Times[i].StartNs, t.Times[i].EndNs = of(&items[i])
+	}
+	return t
 }
 
 // spec is a column and how its cell is read from a T.

@@ -165,7 +165,7 @@ func lossesTable(a *analyze.Analysis) table {
 	slices.SortStableFunc(losses, func(a, b analyze.Loss) int {
 		return cmp.Or(cmp.Compare(a.StartNs, b.StartNs), cmp.Compare(a.EndNs, b.EndNs))
 	})
-	return build("losses", "Losses", losses, []spec[analyze.Loss]{
+	return withTimes(build("losses", "Losses", losses, []spec[analyze.Loss]{
 		{column{Head: "From (UTC)"}, func(l *analyze.Loss) cell { return word(timeText(l.StartNs)) }},
 		number("For", "the events were lost within this time", 0, func(l *analyze.Loss) cell { return cell{Text: DurationText(l.EndNs - l.StartNs)} }),
 		{column{Head: "Collector", Kind: kindName, Rank: 1}, func(l *analyze.Loss) cell { return named(l.Collector) }},
@@ -173,7 +173,7 @@ func lossesTable(a *analyze.Analysis) table {
 		{column{Head: "Cause", Kind: kindName}, func(l *analyze.Loss) cell { return named(l.Cause) }},
 		number("Lost", "", 0, func(l *analyze.Loss) cell { return alarmed(l.Count, toneBad) }),
 		{column{Head: "File", Kind: kindName, Rank: 2}, func(l *analyze.Loss) cell { return named(l.Capture) }},
-	})
+	}), losses, func(l *analyze.Loss) (int64, int64) { return l.StartNs, l.EndNs })
 }
 
 // leftOutTable lists what was left out on purpose, in time order.
@@ -182,7 +182,7 @@ func leftOutTable(a *analyze.Analysis) table {
 	slices.SortStableFunc(all, func(a, b analyze.LeftOut) int {
 		return cmp.Or(cmp.Compare(a.StartNs, b.StartNs), cmp.Compare(a.EndNs, b.EndNs))
 	})
-	t := build("not-recorded", "Not recorded because of --max-overhead", all, []spec[analyze.LeftOut]{
+	t := withTimes(build("not-recorded", "Not recorded because of --max-overhead", all, []spec[analyze.LeftOut]{
 		{column{Head: "What", Kind: kindName}, func(g *analyze.LeftOut) cell { return named(g.What) }},
 		{column{Head: "From (UTC)"}, func(g *analyze.LeftOut) cell { return word(timeText(g.StartNs)) }},
 		{column{Head: "To (UTC)"}, func(g *analyze.LeftOut) cell { return word(timeText(g.EndNs)) }},
@@ -195,7 +195,7 @@ func leftOutTable(a *analyze.Analysis) table {
 		}),
 		{column{Head: "Collector", Kind: kindName, Rank: 2}, func(g *analyze.LeftOut) cell { return named(g.Collector) }},
 		{column{Head: "File", Kind: kindName, Rank: 2}, func(g *analyze.LeftOut) cell { return named(g.Capture) }},
-	})
+	}), all, func(g *analyze.LeftOut) (int64, int64) { return g.StartNs, g.EndNs })
 	t.Note = "Above its budget the recorder leaves out parts, and takes them back later. What they would have shown in these times is not known: it is not nothing."
 	return t
 }
@@ -252,12 +252,12 @@ func problemsTable(a *analyze.Analysis) table {
 
 // marksTable lists the moments that were marked.
 func marksTable(a *analyze.Analysis) table {
-	return build("marks", "Marks", a.Marks, []spec[analyze.Mark]{
+	return withTimes(build("marks", "Marks", a.Marks, []spec[analyze.Mark]{
 		{column{Head: "Time (UTC)"}, func(m *analyze.Mark) cell { return word(timeText(m.TsNs)) }},
 		{column{Head: "Kind", Kind: kindName}, func(m *analyze.Mark) cell { return named(m.Kind) }},
 		{column{Head: "Mark", Kind: kindProse}, func(m *analyze.Mark) cell { return named(m.Text) }},
 		{column{Head: "File", Kind: kindName, Rank: 1}, func(m *analyze.Mark) cell { return named(m.Capture) }},
-	})
+	}), a.Marks, func(m *analyze.Mark) (int64, int64) { return m.TsNs, m.TsNs })
 }
 
 // hashed is a file of a capture.

@@ -122,6 +122,28 @@ const kmonCharts = (() => {
     return Array.from(values.keys()).filter((i) => values[i] != null && values[i - 1] == null && values[i + 1] == null);
   }
 
+  // pick makes what was dragged over the range of the page.
+  function pick(u) {
+    const { left, width } = u.select;
+    if (width < 3) return;
+    u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    kmonView.pick(u.posToVal(left, "x") * 1e3, u.posToVal(left + width, "x") * 1e3);
+  }
+
+  // narrow shows the picked range, or all, and at least a window.
+  function narrow(plot, chart, range) {
+    const { times, window } = chart;
+    if (!times.length) return;
+    const half = window / 2;
+    const [min, max] = range ? [range.start / 1e3, range.end / 1e3] : [times[0] - half, times[times.length - 1] + half];
+    plot.setScale("x", { min, max: Math.max(max, min + window) });
+  }
+
+  // narrowAll follows the range of the page.
+  function narrowAll(range) {
+    for (const { plot, chart } of charts) narrow(plot, chart, range);
+  }
+
   function options(chart, wide, style) {
     const ink = style.getPropertyValue("--quiet").trim(), line = style.getPropertyValue("--line").trim();
     const units = [...new Set(chart.series.map((s) => s.unit))];
@@ -142,8 +164,8 @@ const kmonCharts = (() => {
     return {
       width: wide, height: 230, scales,
       tzDate: (s) => uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"),
-      cursor: { sync: { key, setSeries: false }, y: false, drag: { x: true, y: false } },
-      hooks: { drawAxes: [(u) => behind(u, chart, style)], draw: [(u) => over(u, chart, style)] },
+      cursor: { sync: { key, setSeries: false }, y: false, drag: { x: true, y: false, setScale: false }, bind: { dblclick: () => () => kmonView.pick() } },
+      hooks: { drawAxes: [(u) => behind(u, chart, style)], draw: [(u) => over(u, chart, style)], setSelect: [pick] },
       axes: [{ stroke: ink, grid: { stroke: line, width: 1 }, ticks: { show: false }, size: 26, space: 72, font: "11px system-ui, sans-serif",
         values: (u, splits) => splits.map((s) => kmonNumber.clock(s * 1e3)) }, ...shown.map(axis)],
       series: [{ label: "UTC", value: (u, s) => (s == null ? "–" : kmonNumber.clock((s - chart.window / 2) * 1e3)) },
@@ -167,12 +189,27 @@ const kmonCharts = (() => {
     if (old >= 0) charts.splice(old, 1)[0].plot.destroy();
     const plot = new uPlot(options(chart, Math.max(300, element.clientWidth), style), withGaps(chart), element);
     charts.push({ element, chart, plot });
+    if (kmonView.range) narrow(plot, chart, kmonView.range);
   }
+
+  // numbers gives the rows of a chart within the picked range, for a spreadsheet:
+  // times in UTC, plain numbers, nothing where there was no sample.
+  function numbers(chart) {
+    const units = { ns: "ns", rate: "1/s", bytes: "bytes/s", cores: "CPUs", threads: "threads", faults: "1/s" }, { range } = kmonView;
+    const head = ["UTC", ...chart.series.map((s) => s.name + " (" + units[s.unit] + ")"), "window"];
+    const flags = ["", "partial", "losses", "partial, losses"];
+    const rows = chart.times.map((t, i) => [new Date(Math.round((t - chart.window / 2) * 1e3)).toISOString(), ...chart.series.map((s) => s.values[i] ?? ""), flags[chart.flags[i] || 0]]);
+    const within = (t) => !range || ((t + chart.window / 2) * 1e3 > range.start && (t - chart.window / 2) * 1e3 < range.end);
+    return kmonCopy.lines([head, ...rows.filter((_, i) => within(chart.times[i]))]);
+  }
+
+  // of gives the chart that an element shows.
+  const of = (element) => charts.find((c) => c.element === element).chart;
 
   // redraw fits all charts to the page anew: another width, light or dark.
   function redraw() {
     for (const { element, chart } of [...charts]) draw(element, chart);
   }
 
-  return { read, draw, redraw };
+  return { read, draw, redraw, narrowAll, numbers, of };
 })();

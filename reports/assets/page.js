@@ -1,6 +1,6 @@
 "use strict";
-// Starts the page: shows what needs scripts in place of what does not, and
-// lets a range of time, picked on a heat map, narrow the flame graph.
+// Starts the page: shows what needs scripts in place of what does not, and lets
+// every panel follow the picked range.
 (() => {
   const mostColumns = 3000; // of a heat map
   const element = (id) => document.getElementById(id);
@@ -31,26 +31,78 @@
       this.latencies = latencies;
       if (latencies.length) this.startLatencies();
       this.listen();
-      this.showHeat();
-      this.showCores();
-      this.showFlame();
+      this.follow();
+      this.showAll();
     }
 
     listen() {
       this.kind.addEventListener("change", () => {
         this.fillServices();
-        this.showHeat();
-        this.showCores();
-        this.showFlame();
+        this.remember();
+        this.showAll();
       });
       this.service.addEventListener("change", () => {
-        this.showHeat();
-        this.showCores();
-        this.showFlame();
+        this.remember();
+        this.showAll();
       });
-      element("flame-search").addEventListener("input", (e) => this.flame.search(e.target.value));
+      element("flame-search").addEventListener("input", (e) => {
+        kmonView.set({ q: e.target.value }, false);
+        this.flame.search(e.target.value);
+      });
       element("flame-reset").addEventListener("click", () => this.flame.reset());
       element("range-reset").addEventListener("click", () => this.pick(null));
+      document.addEventListener("kmon:range", () => this.followRange());
+      document.addEventListener("kmon:view", () => this.followView());
+    }
+
+    showAll() {
+      this.showHeat();
+      this.showCores();
+      this.showFlame();
+    }
+
+    // remember puts what is chosen into the fragment.
+    remember() {
+      kmonView.set({ kind: this.kind.selectedIndex > 0 ? this.kind.value : "", service: this.service.selectedIndex > 0 ? this.service.selectedOptions[0].text : "" });
+    }
+
+    // follow takes the state of the page: the range, and what is chosen.
+    follow() {
+      const choose = (list, text) => {
+        const found = [...list.options].findIndex((o) => o.text === text || o.value === text);
+        list.selectedIndex = Math.max(found, 0);
+      };
+      choose(this.kind, kmonView.get("kind"));
+      this.fillServices();
+      choose(this.service, kmonView.get("service"));
+      if (this.latency) choose(element("latency-edge"), kmonView.get("edge"));
+      element("flame-search").value = kmonView.get("q");
+      this.flame.term = kmonView.get("q").trim().toLowerCase();
+      this.range = this.bucketsOf(kmonView.range);
+    }
+
+    followRange() {
+      this.range = this.bucketsOf(kmonView.range);
+      this.markAll();
+      this.showFlame();
+    }
+
+    // followView shows another state; what this page itself changed is there already.
+    followView() {
+      const shown = () => [this.kind.value, this.service.value, element("latency-edge").value, element("flame-search").value].join();
+      const before = shown();
+      this.follow();
+      if (shown() === before) return;
+      this.showAll();
+      if (this.latency) this.showLatency();
+    }
+
+    // bucketsOf gives the buckets [from, to) of a range; null: all.
+    bucketsOf(range) {
+      if (!range) return null;
+      const { startMs, bucketNs, buckets } = this.profile, within = (n) => Math.min(Math.max(n, 0), buckets);
+      const bucket = (ms) => ((ms - startMs) * 1e6) / bucketNs;
+      return [within(Math.floor(bucket(range.start) + 0.05)), within(Math.ceil(bucket(range.end) - 0.05))];
     }
 
     startLatencies() {
@@ -58,7 +110,10 @@
       this.latency = new kmonHeat.Heat(element("latency-heat"), 160, (range) => this.pickColumns(range));
       const edge = element("latency-edge");
       fill(edge, this.latencies.map((m, i) => [String(i), m.subject]));
-      edge.addEventListener("change", () => this.showLatency());
+      edge.addEventListener("change", () => {
+        kmonView.set({ edge: edge.selectedIndex > 0 ? edge.selectedOptions[0].text : "" });
+        this.showLatency();
+      });
       this.showLatency();
     }
 
@@ -124,12 +179,13 @@
       return [Math.floor(from / step) * step, Math.ceil(to / step) * step];
     }
 
-    // pick narrows the flame graph to buckets [from, to), or to all.
+    // pick narrows the page to buckets [from, to), or to all.
     pick(range) {
-      this.range = range && [Math.max(0, range[0]), Math.min(range[1], this.profile.buckets)];
-      if (this.range && this.range[0] >= this.range[1]) this.range = null;
+      const ms = (bucket) => this.profile.startMs + (bucket * this.profile.bucketNs) / 1e6;
+      const [from, to] = range ? [Math.max(0, range[0]), Math.min(range[1], this.profile.buckets)] : [0, 0];
+      if (from < to) kmonView.pick(ms(from), ms(to));
+      else kmonView.pick();
       this.markAll();
-      this.showFlame();
     }
 
     // pickColumns turns columns of a latency map into buckets.
@@ -230,6 +286,86 @@
     }
   }
 
+  // startRange lets the timeline pick, and the tables and charts follow.
+  async function startRange() {
+    const block = await kmonData.load("data-windows");
+    if (!block) return;
+    const windows = new kmonWindow.Windows(block), shown = element("range-shown"), all = element("range-all");
+    for (const part of [...document.querySelectorAll("#glance [data-live]"), element("range-bar")]) part.hidden = false;
+    const tell = (text) => (shown.textContent = text);
+    const timelines = [...document.querySelectorAll("[data-timeline]")].map((e) => new kmonTimeline.Timeline(e, tell));
+    const { clock } = kmonWindow, length = (ms) => kmonNumber.duration(ms * 1e6);
+    const follow = (range) => {
+      for (const t of timelines) t.mark(range);
+      document.documentElement.classList.toggle("picked", !!range);
+      all.disabled = !range;
+      tell(range ? "Shown: " + clock(range.start) + " to " + clock(range.end) + " UTC, " + length(range.end - range.start) + " of " + length(windows.ns.length * windows.stepMs) : "Shown: the whole recording");
+      kmonWindow.show(windows, range);
+      kmonWindow.narrow(range);
+      kmonCharts.narrowAll(range);
+    };
+    document.addEventListener("kmon:range", (e) => follow(e.detail));
+    all.addEventListener("click", () => kmonView.pick());
+    element("range-link").addEventListener("click", async (e) => {
+      const text = e.target.textContent;
+      e.target.textContent = (await kmonCopy.put(location.href)) ? "Copied" : "Could not copy";
+      setTimeout(() => (e.target.textContent = text), 1500);
+    });
+    for (const time of document.querySelectorAll("[data-pick]")) makePick(time);
+    follow(kmonView.range);
+  }
+
+  // makePick turns the time of a finding into a button that picks it.
+  function makePick(time) {
+    const [start, end] = kmonWindow.times(time.closest("[data-t]")), button = document.createElement("button");
+    button.type = "button";
+    button.className = "pick";
+    button.textContent = time.textContent;
+    button.title = "narrow the page to this time";
+    button.addEventListener("click", () => kmonView.pick(start, end));
+    time.replaceWith(button);
+  }
+
+  // startCopies puts a button to every table and every chart.
+  function startCopies() {
+    for (const panel of document.querySelectorAll(".panel")) {
+      panel.prepend(kmonCopy.button(panel.querySelector("caption"), () => kmonCopy.ofTables(panel)));
+    }
+    for (const plot of document.querySelectorAll("[data-chart]")) {
+      if (plot.hidden) continue;
+      plot.after(kmonCopy.button(plot.parentElement.querySelector("h3"), () => kmonCopy.numbers(kmonCharts.of(plot))));
+    }
+  }
+
+  // startLinks follows links within the page without losing the rest of the view.
+  function startLinks() {
+    const show = () => {
+      const target = element(kmonView.get("at"));
+      if (!target) return;
+      for (let e = target; e; e = e.parentElement) if (e.localName === "details") e.open = true;
+      target.scrollIntoView();
+      for (const old of document.querySelectorAll(".target")) old.classList.remove("target");
+      target.classList.add("target");
+    };
+    document.addEventListener("click", (e) => {
+      const link = e.target.closest("a[href^='#']");
+      if (!link || e.defaultPrevented || e.ctrlKey || e.metaKey || e.shiftKey) return;
+      const to = element(link.getAttribute("href").slice(1));
+      if (!to) return;
+      e.preventDefault();
+      kmonView.set({ at: to.id });
+      show();
+      to.tabIndex = -1;
+      to.focus({ preventScroll: true });
+    });
+    let at = kmonView.get("at");
+    if (at) show();
+    document.addEventListener("kmon:view", () => {
+      if (kmonView.get("at") !== at) show();
+      at = kmonView.get("at");
+    });
+  }
+
   // onChange redraws when the page gets another width, or turns light or dark.
   function onChange(redraw) {
     let wide = document.documentElement.clientWidth, waiting = 0;
@@ -248,8 +384,12 @@
       kmonCharts.redraw();
       if (flames) flames.redraw();
     });
+    kmonView.start();
     await startCharts();
+    await startRange();
     flames = await startFlame();
+    startCopies();
+    startLinks();
     performance.mark("kmon");
     document.documentElement.dataset.ready = "yes";
   }

@@ -1,0 +1,224 @@
+"use strict";
+// What is known of each window of time, as reports/html_window.go wrote it: adds up
+// those of a picked range and shows them in the place of the tables of the whole
+// recording; narrows rows that have a time of their own.
+const kmonWindow = (() => {
+  const busy = 3; // kinds of sums: 0 a count, 1 one that should be 0, 2 bytes, 3 busy time
+  const mostRows = 100, steady = 50; // least latencies that make a p99 worth comparing
+  const absent = "–";
+
+  function readRow(r, t) {
+    const names = t.names.map(() => r.text());
+    let at = 0;
+    const windows = Array.from(r.column(), (gap) => (at += gap));
+    const sums = t.sums.map(() => r.column()), longest = r.column(), sizes = r.column();
+    let all = 0;
+    for (const n of sizes) all += n;
+    const classes = new Int32Array(all), counts = new Float64Array(all), first = [0];
+    for (let i = 0, j = 0; i < sizes.length; i++) {
+      for (let place = 0, end = j + sizes[i]; j < end; j++) {
+        classes[j] = place += r.number();
+        counts[j] = r.number();
+      }
+      first.push(j);
+    }
+    return { names, windows, sums, longest, classes, counts, first };
+  }
+
+  function readTable(r) {
+    const t = { id: r.text(), title: r.text() };
+    t.names = Array.from({ length: r.number() }, () => r.text());
+    t.sums = Array.from({ length: r.number() }, () => ({ head: r.text(), hint: r.text(), kind: r.number() }));
+    t.latency = r.number() === 1;
+    t.rows = Array.from({ length: r.number() }, () => readRow(r, t));
+    return t;
+  }
+
+  // A class of latencies, as analyze/stat/class.go has them: its middle.
+  function middle(c) {
+    if (c < 32) return c;
+    const wide = Math.pow(2, (c >> 4) - 1);
+    return ((c & 15) | 16) * wide + Math.floor(wide / 2);
+  }
+
+  // part is what a row adds up to; quantile reads its latencies.
+  class Part {
+    constructor(row) {
+      Object.assign(this, { ns: 0, sums: row.sums.map((s) => (s.length ? 0 : null)), longest: 0, count: 0, classes: new Float64Array(1024) });
+    }
+
+    add(row, i, ns) {
+      this.ns += ns;
+      row.sums.forEach((s, k) => {
+        if (s.length) this.sums[k] += s[i];
+      });
+      this.longest = Math.max(this.longest, row.longest.length ? row.longest[i] : 0);
+      if (row.first.length === 1) return;
+      for (let j = row.first[i]; j < row.first[i + 1]; j++) {
+        this.classes[row.classes[j]] += row.counts[j];
+        this.count += row.counts[j];
+      }
+    }
+
+    quantile(q) {
+      let seen = 0;
+      const rank = Math.ceil(q * this.count);
+      for (let c = 0; c < this.classes.length; c++) {
+        seen += this.classes[c];
+        if (seen >= rank && seen > 0) return Math.min(middle(c), this.longest - 1);
+      }
+      return 0;
+    }
+  }
+
+  class Windows {
+    constructor(r) {
+      this.startMs = r.number() * 1e3;
+      this.startMs += r.number() / 1e6;
+      this.stepMs = r.number() / 1e6;
+      this.ns = r.column();
+      this.lost = r.column();
+      this.tables = Array.from({ length: r.number() }, () => readTable(r));
+    }
+
+    // places gives the windows [from, to) that have a part of a range.
+    places(range) {
+      const place = (ms) => (ms - this.startMs) / this.stepMs, within = (n) => Math.min(Math.max(n, 0), this.ns.length);
+      return [within(Math.floor(place(range.start) + 1e-6)), within(Math.ceil(place(range.end) - 1e-6))];
+    }
+
+    // split adds the windows [from, to) of a row up, and all others.
+    split(row, from, to) {
+      const inside = new Part(row), outside = new Part(row);
+      row.windows.forEach((w, i) => (w >= from && w < to ? inside : outside).add(row, i, this.ns[w]));
+      return { row, inside, outside };
+    }
+  }
+
+  const worded = [
+    (n) => kmonNumber.count(n), (n) => kmonNumber.count(n), (n) => kmonNumber.bytes(n),
+    (n, part) => (part.ns ? (n / part.ns).toFixed(2) : absent),
+  ];
+
+  // columns of a table: {head, hint, className, text(split), sum}.
+  function columns(t) {
+    const number = (head, hint, text) => ({ head, hint, className: "num", text });
+    const sum = (s, k, of) => (split) => (split[of].sums[k] === null ? absent : worded[s.kind](split[of].sums[k], split[of]));
+    const rate = (of) => (split) => (split[of].ns ? kmonNumber.rate((split[of].sums[0] * 1e9) / split[of].ns) : absent);
+    const quantile = (q, of) => (split) => (split[of].count ? kmonNumber.duration(split[of].quantile(q)) : absent);
+    const list = t.names.map((head, i) => ({ head, hint: "", className: "name", text: (split) => split.row.names[i] }));
+    t.sums.forEach((s, k) => {
+      list.push(number(s.head, s.hint, sum(s, k, "inside")));
+      if (t.latency && k === 0) list.push(number("Rate", "a second of what was recorded of it", rate("inside")), number("Rate outside", "in the rest of the recording", rate("outside")));
+      if (s.kind === busy) list.push(number(s.head + " outside", "in the rest of the recording", sum(s, k, "outside")));
+    });
+    if (!t.latency) return list;
+    for (const q of [50, 95, 99]) list.push(number("p" + q, "of all in this time", quantile(q / 100, "inside")));
+    list.push(number("p99 outside", "in the rest of the recording", quantile(0.99, "outside")));
+    list.push(number("p99 against outside", "where both have " + steady + " latencies or more", ({ inside, outside }) =>
+      inside.count >= steady && outside.count >= steady ? (inside.quantile(0.99) / Math.max(outside.quantile(0.99), 1)).toPrecision(2) + "×" : absent));
+    list.push(number("max", "", ({ inside }) => (inside.longest ? kmonNumber.duration(inside.longest - 1) : absent)));
+    return list;
+  }
+
+  function element(kind, className, text) {
+    const e = document.createElement(kind);
+    if (className) e.className = className;
+    if (text !== undefined) e.textContent = text;
+    return e;
+  }
+
+  // makeTable gives the table of windows [from, to).
+  function makeTable(windows, t, from, to, title) {
+    const all = t.rows.map((row) => windows.split(row, from, to)).sort((a, b) => b.inside.sums[0] - a.inside.sums[0]);
+    const cols = columns(t), table = element("table"), head = element("tr"), body = element("tbody");
+    table.append(element("caption", "", title));
+    for (const c of cols) {
+      const th = element("th", c.className, c.head);
+      th.scope = "col";
+      if (c.hint) th.title = c.hint;
+      head.append(th);
+    }
+    const thead = element("thead");
+    thead.append(head);
+    for (const split of all.slice(0, mostRows)) {
+      const row = element("tr");
+      cols.forEach((c, i) => {
+        const cell = element(i === 0 ? "th" : "td", c.className);
+        if (i === 0) cell.scope = "row";
+        if (c.className === "name") cell.append(element("span", "", c.text(split)));
+        else cell.textContent = c.text(split);
+        row.append(cell);
+      });
+      body.append(row);
+    }
+    table.append(thead, body);
+    return { table, more: all.length - mostRows };
+  }
+
+  const clock = (ms) => kmonNumber.clock(ms, ms % 1000 ? 3 : 0);
+
+  // note says what a table of windows is of, and what it lacks.
+  function note(windows, t, from, to, more) {
+    const texts = [];
+    const ns = windows.ns.slice(from, to).reduce((a, b) => a + b, 0), missing = (to - from) * windows.stepMs * 1e6 - ns;
+    if (t.latency) texts.push("Quantiles are of all latencies of these windows together, within 3.2%; “" + absent + "”: none, or not kept by window, which is for the busiest only.");
+    if (missing > 1e6) texts.push(kmonNumber.duration(missing) + " of it was not recorded; rates leave it out.");
+    const lost = windows.lost.slice(from, to).reduce((a, b) => a + b, 0);
+    if (lost && (t.id === "services" || t.id === "edges")) texts.push(kmonNumber.count(lost) + " exchanges were lost in this time, all services.");
+    if (more > 0) texts.push("And " + kmonNumber.count(more) + " more with less.");
+    texts.push("The table of the whole recording has more columns.");
+    return texts.join(" ");
+  }
+
+  // show puts tables of the range in the place of those of the whole recording.
+  function show(windows, range) {
+    for (const old of document.querySelectorAll(".windowed")) old.remove();
+    for (const panel of document.querySelectorAll(".replaced")) panel.classList.remove("replaced");
+    if (!range) return;
+    const [from, to] = windows.places(range), edge = (place) => clock(windows.startMs + place * windows.stepMs);
+    for (const t of windows.tables) {
+      const panel = document.querySelector('[data-panel="' + t.id + '"]');
+      if (!panel) continue;
+      const title = t.title + ", " + edge(from) + " to " + edge(to) + " UTC";
+      const { table, more } = makeTable(windows, t, from, to, title);
+      const made = element("div", "windowed"), scroll = element("div", "scroll");
+      scroll.tabIndex = 0;
+      scroll.setAttribute("role", "region");
+      scroll.setAttribute("aria-label", title);
+      scroll.append(table);
+      made.append(scroll, element("p", "quiet", note(windows, t, from, to, more)));
+      panel.append(made);
+      panel.classList.add("replaced");
+    }
+  }
+
+  // times reads the attribute of what has a time of its own: Unix ms, base 36.
+  const times = (e) => e.dataset.t.split(" ").map((t) => parseInt(t, 36));
+
+  function overlaps(e, range) {
+    const [from, to] = times(e);
+    return !range || (from === to ? from >= range.start && from < range.end : from < range.end && to > range.start);
+  }
+
+  // narrow hides the rows of tables, and the findings, that have no part in the
+  // range, and says how many are left.
+  function narrow(range) {
+    for (const old of document.querySelectorAll(".narrowed")) old.remove();
+    const hide = (list, into, what) => {
+      let left = 0;
+      for (const e of list) {
+        e.hidden = !overlaps(e, range);
+        left += !e.hidden;
+      }
+      if (range && list.length) into.append(element("p", "quiet narrowed", kmonNumber.count(left) + " of " + kmonNumber.count(list.length) + " " + what + (left === 1 ? " is" : " are") + " within the picked time."));
+    };
+    for (const panel of document.querySelectorAll(".panel[data-narrow]")) hide([...panel.querySelectorAll("tr[data-t]")], panel, "rows");
+    const findings = document.getElementById("findings");
+    const heading = findings.querySelector("h2"), holder = element("div", "narrowed");
+    hide([...findings.querySelectorAll(".finding[data-t]")], holder, "findings");
+    if (holder.firstChild) heading.after(holder);
+  }
+
+  return { Windows, Part, middle, show, narrow, times, clock };
+})();
