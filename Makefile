@@ -31,6 +31,8 @@ PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/.
 # and nothing beside them.
 LIVE := kmon/record kmon/cmd/...
 REST  = $(shell go list ./... | grep -vE '^kmon/(record$$|cmd)')
+# Those of REST in which more than one thing happens at once.
+CONCURRENT = $(shell grep -rlE --include='*.go' --exclude='*_test.go' '^\s+go [a-z]|"sync|errgroup' format analyze record/*/ | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 # kmon is built without cgo everywhere; only the race detector needs it.
 export CGO_ENABLED := 0
@@ -99,8 +101,8 @@ $(GOVULNCHECK):
 	mv .tools/govulncheck $@
 
 .PHONY: race
-race: ## run all tests but those of a browser under the race detector; RACE_LIVE=REGEXP: of the live ones these; needs a C compiler
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race $(REST)
+race: ## run the tests of what is concurrent under the race detector; RACE_LIVE=REGEXP: of the live ones these; needs a C compiler
+	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race $(CONCURRENT)
 	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race $(if $(RACE_LIVE),-run '$(RACE_LIVE)') $(LIVE)
 
 .PHONY: golden
