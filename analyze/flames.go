@@ -29,6 +29,10 @@ func (r *run) addFlames(ctx context.Context, a *Analysis) error {
 	if err != nil || r.inputOnly {
 		return err
 	}
+	if r.options.windowed {
+		a.Profile = r.wholeProfile(result)
+		return nil
+	}
 	a.Flames = []FlameTree{}
 	for _, kind := range []flame.Kind{flame.OnCPU, flame.OffCPU} {
 		if result.Rows[kind] == 0 {
@@ -161,13 +165,19 @@ func Stacks(ctx context.Context, paths []string, o Options) (p *Profile, problem
 	if err != nil {
 		return nil, nil, err
 	}
-	p = profileOf(result.Tree, result)
-	p.StartNs, p.BucketNs = r.start, max(r.end-r.start, 1)
-	p.OnCPU, p.OffCPU = selfCells(result.Self[flame.OnCPU]), selfCells(result.Self[flame.OffCPU])
+	p = r.wholeProfile(result)
 	for _, c := range r.captures {
 		problems = append(problems, c.Problems()...)
 	}
 	return p, problems, nil
+}
+
+// wholeProfile gives every stack, in one bucket.
+func (r *run) wholeProfile(result *flame.Result) *Profile {
+	p := profileOf(result.Tree, result)
+	p.StartNs, p.BucketNs = r.start, max(r.end-r.start, 1)
+	p.OnCPU, p.OffCPU = selfCells(result.Self[flame.OnCPU]), selfCells(result.Self[flame.OffCPU])
+	return p
 }
 
 // selfCells makes the cells of one bucket.

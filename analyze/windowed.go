@@ -19,7 +19,8 @@ const (
 // Windowed analyzes captures without looking for findings, and gives besides what
 // services and edges did window by window, for package compare. The windows begin
 // with the recording, as its intervals do, and are 1 s wide, or 5, 10, 20, … s of a
-// longer one. Options.WindowNs above 0 is the least width instead.
+// longer one. The Profile has every stack, in one bucket, and there are no flame
+// trees. Options.WindowNs above 0 is the least width instead.
 func Windowed(ctx context.Context, paths []string, o Options) (*Analysis, *finding.Input, error) {
 	o.windowed = true
 	r, err := readAligned(ctx, paths, o)

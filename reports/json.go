@@ -21,10 +21,15 @@ func writeJSON(w io.Writer, a *analyze.Analysis) error {
 	if err != nil {
 		return fmt.Errorf("analysis as JSON: %w", err)
 	}
+	return writeIndented(w, text, "analysis")
+}
+
+// writeIndented writes compact JSON of what, indented.
+func writeIndented(w io.Writer, text []byte, what string) error {
 	out := bufio.NewWriter(w)
 	indent(out, text)
 	if err := out.Flush(); err != nil {
-		return fmt.Errorf("analysis as JSON: %w", err)
+		return fmt.Errorf("%s as JSON: %w", what, err)
 	}
 	return nil
 }

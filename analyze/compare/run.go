@@ -36,7 +36,9 @@ func Run(ctx context.Context, base, new []Recording, o Options) (*Result, error)
 	for _, r := range all {
 		r.dropWindows(&o)
 	}
-	return c.result(o.MinEffect != 0), nil
+	r := c.result(o.MinEffect != 0)
+	r.Flames = flameDifferences(&flames[0], &flames[1], o.Services)
+	return r, nil
 }
 
 // check refuses options that make no sense.

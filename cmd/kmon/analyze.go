@@ -163,34 +163,44 @@ func distinct(paths []string) error {
 	return nil
 }
 
-// plan turns -o and --format into the reports to write, so that a mistake in
-// them comes before the work.
+// plan turns -o and --format into the reports to write.
 func (f analyzeFlags) plan() ([]report, error) {
-	format, err := formatNamed(f.format)
+	return planReports(f.outputs, f.format, reports.FormatForPath)
+}
+
+// planReports turns -o and --format into the reports to write, so that a
+// mistake in them comes before the work.
+func planReports(outputs []string, formatName string, forPath func(string) (reports.Format, error)) ([]report, error) {
+	format, err := formatNamed(formatName)
 	if err != nil {
 		return nil, err
 	}
-	if len(f.outputs) == 0 {
+	if len(outputs) == 0 {
 		return []report{{stdoutName, format}}, nil
 	}
 	var planned []report
-	used := f.format == ""
-	for _, name := range f.outputs {
+	used := formatName == ""
+	for _, name := range outputs {
 		r := report{name, format}
 		if name == stdoutName {
 			used = true
-		} else if r.format, err = reports.FormatForPath(name); err != nil {
+		} else if r.format, err = forPath(name); err != nil {
 			return nil, &usageError{err}
 		}
-		if slices.ContainsFunc(planned, func(p report) bool { return filepath.Clean(p.name) == filepath.Clean(name) }) {
+		if isPlanned(planned, name) {
 			return nil, usagef("-o %s is given twice", name)
 		}
 		planned = append(planned, r)
 	}
 	if !used {
-		return nil, usagef("--format %s is for standard output (-o -); a file has the format of its ending", f.format)
+		return nil, usagef("--format %s is for standard output (-o -); a file has the format of its ending", formatName)
 	}
 	return planned, nil
+}
+
+// isPlanned says whether something is written to name already.
+func isPlanned(planned []report, name string) bool {
+	return slices.ContainsFunc(planned, func(p report) bool { return filepath.Clean(p.name) == filepath.Clean(name) })
 }
 
 // formatNamed is the report format a user calls name; "" is text.
@@ -226,6 +236,11 @@ func commandLine(f analyzeFlags, paths []string) string {
 		add("--baseline", b)
 	}
 	add("--rules", f.rules)
+	return shellLine(words)
+}
+
+// shellLine quotes words as a shell wants them.
+func shellLine(words []string) string {
 	for i, w := range words {
 		if strings.ContainsAny(w, " \t\n'\"$&|;<>()*?[]#~`\\") {
 			words[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"

@@ -16,7 +16,7 @@ import (
 // command's own instead, as env and perf do.
 const (
 	codeOK           = 0
-	codeGate         = 1   // a gate failed: a finding that --fail-on names, damage that verify found, something that doctor misses
+	codeGate         = 1   // a gate failed: a regression, a finding that --fail-on names, damage that verify found, something that doctor misses
 	codeError        = 2   // usage, unreadable or internal error
 	codeInconclusive = 3   // too little data, or too much loss, to go by
 	codeInterrupted  = 130 // 128 + SIGINT

@@ -1,0 +1,376 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"kmon/analyze/compare"
+)
+
+// maxThreshold bounds the text of a threshold, in bytes; maxThresholds how many
+// there may be.
+const (
+	maxThreshold  = 600
+	maxThresholds = 200
+)
+
+// thresholdError points at what cannot be read in a threshold.
+type thresholdError struct {
+	text   string
+	at     int // in bytes
+	reason string
+}
+
+func (e *thresholdError) Error() string {
+	place := "at its end"
+	if rest := e.text[min(e.at, len(e.text)):]; rest != "" {
+		place = fmt.Sprintf("at character %d, %q", utf8.RuneCountInString(e.text[:e.at])+1, shortened(rest))
+	}
+	return fmt.Sprintf("--threshold %q: %s: %s", shortened(e.text), place, e.reason)
+}
+
+// shortened keeps a message to a line.
+func shortened(text string) string {
+	const most = 80
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + "…"
+}
+
+// parseThreshold reads a threshold:
+//
+//	p99:+10%                       of every service: at most 10% more than base
+//	p99(service=cart):+5ms         of one service, in the metric's unit
+//	rate(service=cart):-20%        at most 20% less
+//	errors(edge=web->cart):+0.1pp  of an edge, or edge=web→cart; in percentage points
+//	p99(edge=->cart):+10%          of every edge to cart; edge=web-> of every one from web
+//	p99(service=cart):<200ms       whatever base was
+//
+// White space between the parts does not count. A name with a comma, a
+// parenthesis, an arrow or outer white space is written in double quotes.
+func parseThreshold(text string) (compare.Threshold, error) {
+	p := &thresholdParser{text: text, out: compare.Threshold{Text: strings.TrimSpace(text)}}
+	if err := p.parse(); err != nil {
+		return compare.Threshold{}, &thresholdError{text, min(p.begin, len(text)), err.Error()}
+	}
+	return p.out, nil
+}
+
+// parseThresholds reads all of them.
+func parseThresholds(texts []string) ([]compare.Threshold, error) {
+	if len(texts) > maxThresholds {
+		return nil, usagef("--threshold is given %d times, which is more than %d", len(texts), maxThresholds)
+	}
+	var list []compare.Threshold
+	for _, text := range texts {
+		t, err := parseThreshold(text)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		if slices.ContainsFunc(list, func(other compare.Threshold) bool { return other.Text == t.Text }) {
+			return nil, usagef("--threshold %q is given twice", shortened(t.Text))
+		}
+		list = append(list, t)
+	}
+	return list, nil
+}
+
+// thresholdParser reads text from left to right; begin is where its latest word
+// begins.
+type thresholdParser struct {
+	text      string
+	at, begin int
+	unit      metricUnit
+	out       compare.Threshold
+}
+
+func (p *thresholdParser) parse() error {
+	if len(p.text) > maxThreshold || !utf8.ValidString(p.text) {
+		return fmt.Errorf("a threshold is a text of at most %d bytes", maxThreshold)
+	}
+	if err := p.metric(); err != nil {
+		return err
+	}
+	if p.next("(") {
+		if err := p.selector(); err != nil {
+			return err
+		}
+	}
+	if !p.next(":") {
+		return fmt.Errorf("a colon and a limit are missing, as %s:%s", p.out.Metric, p.unit.example)
+	}
+	return p.limit()
+}
+
+// word reads letters, digits and underscores.
+func (p *thresholdParser) word() string {
+	p.space()
+	p.begin = p.at
+	for p.at < len(p.text) {
+		c := p.text[p.at]
+		if letter := c | 0x20; (letter < 'a' || letter > 'z') && (c < '0' || c > '9') && c != '_' {
+			break
+		}
+		p.at++
+	}
+	return p.text[p.begin:p.at]
+}
+
+func (p *thresholdParser) space() {
+	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t') {
+		p.at++
+	}
+}
+
+// next says whether the sign stands here, and steps over it.
+func (p *thresholdParser) next(sign string) bool {
+	p.space()
+	p.begin = p.at
+	if !strings.HasPrefix(p.text[p.at:], sign) {
+		return false
+	}
+	p.at += len(sign)
+	return true
+}
+
+func (p *thresholdParser) metric() error {
+	word := p.word()
+	at := slices.IndexFunc(metricUnits, func(m metricUnit) bool { return string(m.metric) == word })
+	if at < 0 {
+		return unknownWord("metric", word, metricNames())
+	}
+	p.unit = metricUnits[at]
+	p.out.Metric = p.unit.metric
+	return nil
+}
+
+// unknownWord says what there is instead of a word, the nearest first.
+func unknownWord(what, word string, known []string) error {
+	all := strings.Join(known, ", ")
+	if word == "" {
+		return fmt.Errorf("one of these is missing: %s", all)
+	}
+	if near := nearest(word, known); near != "" {
+		return fmt.Errorf("no %s %q, did you mean %s? There are %s", what, word, near, all)
+	}
+	return fmt.Errorf("no %s %q, there are %s", what, word, all)
+}
+
+// selector reads which service or edge it is about.
+func (p *thresholdParser) selector() error {
+	key := p.word()
+	known := []string{"service", "edge"}
+	if !slices.Contains(known, key) {
+		return unknownWord("selector", key, known)
+	}
+	if !p.next("=") {
+		return fmt.Errorf("%s needs a name, as service=cart or edge=web->cart", key)
+	}
+	if key == "edge" && !p.unit.ofEdges {
+		return fmt.Errorf("%s is of services, not of edges", p.out.Metric)
+	}
+	if err := p.names(key); err != nil {
+		return err
+	}
+	if p.next(",") {
+		return errors.New("one service or one edge is enough: give the threshold once for each")
+	}
+	if !p.next(")") {
+		return errors.New("a closing parenthesis is missing here")
+	}
+	return nil
+}
+
+// names reads the name of a service, or those of the ends of an edge.
+func (p *thresholdParser) names(key string) error {
+	first, err := p.name()
+	if err != nil {
+		return err
+	}
+	if key == "service" {
+		if first == "" {
+			return errors.New("the name of a service is missing")
+		}
+		p.out.Service = first
+		return nil
+	}
+	if !p.next("->") && !p.next("→") {
+		return errors.New("an arrow from client to server is missing, as edge=web->cart")
+	}
+	server, err := p.name()
+	if err != nil {
+		return err
+	}
+	if first == "" && server == "" {
+		return errors.New("an edge has at least one name: web->cart, ->cart or web->")
+	}
+	p.out.Client, p.out.Server = first, server
+	return nil
+}
+
+// name reads up to the next comma, parenthesis or arrow, or what is quoted.
+func (p *thresholdParser) name() (string, error) {
+	p.space()
+	p.begin = p.at
+	rest := p.text[p.at:]
+	if strings.HasPrefix(rest, `"`) {
+		quoted, err := strconv.QuotedPrefix(rest)
+		if err != nil {
+			return "", errors.New("the quoted name has no end")
+		}
+		p.at += len(quoted)
+		return strconv.Unquote(quoted)
+	}
+	end := len(rest)
+	for _, stop := range []string{",", ")", "->", "→"} {
+		if at := strings.Index(rest, stop); at >= 0 {
+			end = min(end, at)
+		}
+	}
+	p.at += end
+	return strings.TrimSpace(rest[:end]), nil
+}
+
+// limit reads the bound, and the end.
+func (p *thresholdParser) limit() error {
+	p.space()
+	p.begin = p.at
+	sign, rest := "", strings.TrimSpace(p.text[p.at:])
+	for _, s := range []string{"+", "-", "−", "<"} {
+		if number, ok := strings.CutPrefix(rest, s); ok {
+			sign, rest = s, strings.TrimSpace(number)
+			break
+		}
+	}
+	if rest == "" {
+		return fmt.Errorf("the limit is missing, as %s", p.unit.example)
+	}
+	if sign == "" {
+		return fmt.Errorf("a limit begins with + (at most so much more than base), - (at most so much less) or < (below this, whatever base is), as %s", p.unit.example)
+	}
+	value, relative, err := p.unit.parse(rest, sign == "<")
+	if err != nil {
+		return err
+	}
+	switch {
+	case sign == "<":
+		p.out.Kind = compare.ValueLimit
+	case relative:
+		p.out.Kind = compare.RelativeLimit
+	default:
+		p.out.Kind = compare.AbsoluteLimit
+	}
+	if p.out.Limit = value; sign == "-" || sign == "−" {
+		p.out.Limit = -value
+	}
+	return nil
+}
+
+// metricUnit is how limits of a metric are written.
+type metricUnit struct {
+	metric  compare.Metric
+	unit    string // as compare.Change.Unit
+	ofEdges bool
+	example string
+}
+
+// metricUnits are all metrics, in the order in which errors list them.
+var metricUnits = []metricUnit{
+	{compare.P50, "ns", true, "+10% or +5ms"},
+	{compare.P95, "ns", true, "+10% or +5ms"},
+	{compare.P99, "ns", true, "+10% or +5ms"},
+	{compare.Rate, "per_s", true, "-10% or -50/s"},
+	{compare.Errors, "ratio", true, "+0.1pp"},
+	{compare.Retransmits, "count", true, "+10% or +0.01"},
+	{compare.RequestBytes, "bytes", true, "+10% or +4KiB"},
+	{compare.AnswerBytes, "bytes", true, "+10% or +4KiB"},
+	{compare.CPU, "ns", false, "+10% or +50us"},
+	{compare.RunQueue, "ns", false, "+10% or +50us"},
+	{compare.Voluntary, "count", false, "+10% or +0.5"},
+	{compare.Involuntary, "count", false, "+10% or +0.5"},
+	{compare.Syscalls, "count", false, "+10% or +2"},
+	{compare.IOs, "count", false, "+10% or +0.5"},
+	{compare.DiskBytes, "bytes", false, "+10% or +4KiB"},
+}
+
+// metricNames are the metrics as they are written.
+func metricNames() []string {
+	var names []string
+	for _, m := range metricUnits {
+		names = append(names, string(m.metric))
+	}
+	return names
+}
+
+// parse reads an amount without its sign: a share of base when it ends with a
+// percent sign, unless it is a value.
+func (u metricUnit) parse(text string, value bool) (amount float64, relative bool, err error) {
+	if number, ok := strings.CutSuffix(text, "%"); ok {
+		amount, ok = plainNumber(strings.TrimSpace(number))
+		if value && u.unit != "ratio" {
+			ok = false
+		}
+		if !ok {
+			return 0, false, fmt.Errorf("the limit is %s", u.wanted(value))
+		}
+		return amount / 100, !value, nil
+	}
+	amount, ok := u.amount(text)
+	if !ok {
+		return 0, false, fmt.Errorf("the limit is %s", u.wanted(value))
+	}
+	return amount, false, nil
+}
+
+// amount reads what is not a percentage, in the metric's unit.
+func (u metricUnit) amount(text string) (float64, bool) {
+	switch u.unit {
+	case "ns":
+		d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
+		return float64(d), err == nil && d >= 0
+	case "bytes":
+		var n size
+		err := n.Set(text)
+		return float64(n), err == nil
+	case "per_s":
+		number, ok := strings.CutSuffix(text, "/s")
+		n, plain := plainNumber(strings.TrimSpace(number))
+		return n, ok && plain
+	case "ratio":
+		number, ok := strings.CutSuffix(text, "pp")
+		n, plain := plainNumber(strings.TrimSpace(number))
+		return n / 100, ok && plain
+	}
+	return plainNumber(text)
+}
+
+// wanted says what a limit of this unit looks like.
+func (u metricUnit) wanted(value bool) string {
+	amount := map[string]string{
+		"ns": "a time, as 5ms", "bytes": "a size, as 4KiB", "per_s": "a rate, as 50/s",
+		"ratio": "percentage points, as 0.1pp", "count": "a number, as 0.5",
+	}[u.unit]
+	switch {
+	case value && u.unit == "ratio":
+		return "a share, as 1%"
+	case value:
+		return amount
+	}
+	return "a percentage of base, as 10%, or " + amount
+}
+
+// plainNumber reads a decimal without sign or exponent.
+func plainNumber(text string) (float64, bool) {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || strings.ContainsAny(text, "eExXpP_+-nN") || math.IsInf(n, 0) || n > 1e15 {
+		return 0, false
+	}
+	return n, true
+}
