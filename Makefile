@@ -23,6 +23,7 @@ BENCHTIME ?= 0.3s
 ROUNDS    ?= 9
 STARTS    ?= 500
 SOAK      ?= 1h
+RUNS      ?= 100
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # What runs on every platform; the recorder is for Linux.
 PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/...
@@ -170,6 +171,13 @@ guests:
 findings: ## measure how well the rules find faults, in a thousand sets of synthetic captures, into FINDINGS.md: minutes
 	go build -trimpath -o dist/findings ./cmd/workload/findings
 	dist/findings -write FINDINGS.md -json dist/findings.jsonl
+
+# Nothing else should run meanwhile. Stopped and begun again, it goes on where it was;
+# what was recorded is judged anew by dist/compare-proof -judge dist/compare.
+.PHONY: compare-proof
+compare-proof: build ## record 100 runs of two releases and count what kmon compare says of pairs: RUNS=100; 40 minutes, needs root
+	go build -trimpath -o dist/compare-proof ./cmd/workload/compare
+	dist/compare-proof -runs $(RUNS) -table dist/compare-proof.md
 
 .PHONY: soak
 soak: build ## record a full load for an hour, rotating, and fail if anything grows or is lost: SOAK=1h

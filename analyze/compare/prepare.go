@@ -5,6 +5,19 @@ import (
 	"slices"
 )
 
+// clone gives a run that may be folded and cut; windows are shared, and stay as they
+// are.
+func (g *run) clone() *run {
+	c := *g
+	c.usable = slices.Clone(g.usable)
+	c.subjects = make(map[key]*series, len(g.subjects))
+	for k, s := range g.subjects {
+		kept := *s
+		c.subjects[k] = &kept
+	}
+	return &c
+}
+
 // alike brings recordings to windows of one width and to the same edges.
 func alike(runs []*run) {
 	width := int64(1)

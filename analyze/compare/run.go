@@ -15,30 +15,61 @@ func Run(ctx context.Context, base, new []Recording, o Options) (*Result, error)
 	if err := o.check(base, new); err != nil {
 		return nil, err
 	}
-	c := &comparison{Options: &o}
-	c.Alpha, c.MinEffect = cmp.Or(o.Alpha, DefaultAlpha), cmp.Or(o.MinEffect, DefaultMinEffect)
 	if o.Progress != nil {
 		o.Progress.total.Store(int64(len(base) + len(new) + len(o.Noise)))
 	}
 	var flames [2]flameSums
-	var err error
-	if c.base, err = gatherAll(ctx, base, &o, &flames[0]); err != nil {
-		return nil, fmt.Errorf("base: %w", err)
+	var sides [3][]*Gathered
+	for i, side := range []struct {
+		name   string
+		list   []Recording
+		flames *flameSums
+	}{{"base", base, &flames[0]}, {"new", new, &flames[1]}, {"noise", o.Noise, nil}} {
+		var err error
+		if sides[i], err = gatherAll(ctx, side.list, &o, side.flames); err != nil {
+			return nil, fmt.Errorf("%s: %w", side.name, err)
+		}
 	}
-	if c.new, err = gatherAll(ctx, new, &o, &flames[1]); err != nil {
-		return nil, fmt.Errorf("new: %w", err)
+	r := Compare(sides[0], sides[1], sides[2], o)
+	r.Flames = flameDifferences(&flames[0], &flames[1], o.Services)
+	return r, nil
+}
+
+// Gathered is what comparing needs of one recording. It does not change, and may be
+// compared any number of times.
+type Gathered struct{ run *run }
+
+// Gather analyzes a recording for Compare; of the options it takes WindowNs,
+// Workers and Version.
+func Gather(ctx context.Context, r Recording, o Options) (*Gathered, error) {
+	g, err := gather(ctx, r, &o, nil)
+	if err != nil {
+		return nil, err
 	}
-	if c.noise, err = gatherAll(ctx, o.Noise, &o, nil); err != nil {
-		return nil, fmt.Errorf("noise: %w", err)
-	}
+	return &Gathered{g}, nil
+}
+
+// Compare is Run of recordings that were gathered, but for Result.Flames. Options
+// must make sense; noise takes the place of Options.Noise.
+func Compare(base, new, noise []*Gathered, o Options) *Result {
+	c := &comparison{Options: &o}
+	asked := o.MinEffect != 0
+	c.Alpha, c.MinEffect = cmp.Or(o.Alpha, DefaultAlpha), cmp.Or(o.MinEffect, DefaultMinEffect)
+	c.base, c.new, c.noise = clones(base), clones(new), clones(noise)
 	all := slices.Concat(c.base, c.new, c.noise)
 	alike(all)
 	for _, r := range all {
 		r.dropWindows(&o)
 	}
-	r := c.result(o.MinEffect != 0)
-	r.Flames = flameDifferences(&flames[0], &flames[1], o.Services)
-	return r, nil
+	return c.result(asked)
+}
+
+func clones(list []*Gathered) []*run {
+	var runs []*run
+	for _, g := range list {
+		runs = append(runs, g.run.clone())
+	}
+	return runs
 }
 
 // check refuses options that make no sense.
@@ -71,14 +102,14 @@ func (o *Options) check(base, new []Recording) error {
 }
 
 // gatherAll analyzes recordings one after the other: what is kept of one is small.
-func gatherAll(ctx context.Context, list []Recording, o *Options, flames *flameSums) ([]*run, error) {
-	var runs []*run
+func gatherAll(ctx context.Context, list []Recording, o *Options, flames *flameSums) ([]*Gathered, error) {
+	var runs []*Gathered
 	for _, r := range list {
 		g, err := gather(ctx, r, o, flames)
 		if err != nil {
 			return nil, err
 		}
-		runs = append(runs, g)
+		runs = append(runs, &Gathered{g})
 		if o.Progress != nil {
 			o.Progress.done.Add(1)
 		}

@@ -31,6 +31,7 @@ func roles() map[string]role {
 		"echo-server": echoServer, "echo-client": echoClient,
 		"stream-server": streamServer, "stream-client": streamClient,
 		"fork-worker": forkWorker, "idle-holder": idleHolder,
+		"release-server": releaseServe, "release-client": releaseAsk,
 		"fault-server": faultServe, "fault-client": faultAsker, "fault-burner": faultBurner,
 	}
 }

@@ -15,6 +15,7 @@
 //	workload scan    connections to one port after the other
 //	workload spawn   processes that end as soon as they begin
 //	workload fault   services to which something bad happens in the middle
+//	workload release services of which two are worse in the next release
 //	workload demo    record the shop with kmon and analyze what was recorded
 //
 // All traffic stays on the loopback interface. Every process ends by itself,
@@ -55,6 +56,7 @@ func verbs() []verb {
 		{"scan", "connections to one port after the other", runScan},
 		{"spawn", "processes that end as soon as they begin", runSpawn},
 		{"fault", "services to which something bad happens in the middle", runFault},
+		{"release", "services of which two are worse in the next release", runRelease},
 		{"demo", "record the shop with kmon and analyze what was recorded", runDemo},
 	}
 }
