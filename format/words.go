@@ -169,6 +169,9 @@ func (s ThreadState) String() string { return threadStateWords.text(int64(s)) }
 // String gives the kind as a word.
 func (k CounterKind) String() string { return counterKindWords.text(int64(k)) }
 
+// String gives the flags as words joined by |, "-" for none.
+func (f IOFlags) String() string { return ioFlagWords.text(int64(f)) }
+
 // String gives the operation as a word.
 func (o Operation) String() string { return operationWords.text(int64(o)) }
 

@@ -135,6 +135,26 @@ func (b *Builder) Rows(ctx context.Context, c *replay.Capture,
 	return nil
 }
 
+// Samples calls fn for each sample of a capture that counts, with the node of a
+// tree that its path ends in; what a root stands for is the service. It adds
+// nothing up. The error is that of ctx or fn.
+func (b *Builder) Samples(ctx context.Context, c *replay.Capture, fn func(t *Tree, node int32, row *format.OnCPU) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err := b.read(ctx, c, func(r row) {
+		if r.sample == nil || ctx.Err() != nil {
+			return
+		}
+		if err := fn(b.tree, r.node, r.sample); err != nil {
+			stop(err)
+		}
+	})
+	if err != nil {
+		return context.Cause(ctx)
+	}
+	return nil
+}
+
 // Add adds a capture. The error is that of ctx.
 func (b *Builder) Add(ctx context.Context, c *replay.Capture) error {
 	samples := b.rows[OnCPU]

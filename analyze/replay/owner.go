@@ -109,6 +109,15 @@ func (o *Owners) until(first, pid int32, ns int64) int32 {
 // Get returns an owner that At or During found.
 func (o *Owners) Get(i int32) *Owner { return &o.list[i] }
 
+// Life gives the first owner of the process that owner i is of: the same number for
+// all programs that one process ran.
+func (o *Owners) Life(i int32) int32 {
+	for i > 0 && o.list[i-1].PID == o.list[i].PID && o.list[i-1].exitNs == o.list[i].exitNs {
+		i--
+	}
+	return i
+}
+
 // Len returns the number of owners; indexes are below it.
 func (o *Owners) Len() int { return len(o.list) }
 

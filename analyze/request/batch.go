@@ -41,31 +41,39 @@ func (a *Accumulator) link(b *replay.Batch, s *socket) {
 
 // findPushed labels sockets that are mostly pushed to in this batch.
 func (a *Accumulator) findPushed(b *replay.Batch) {
+	for i, pushed := range Pushed(b.Columns) {
+		if s := &a.sockets[i]; pushed && !s.stream {
+			s.stream = true
+			a.partial.addStream(SocketKey{int32(b.Capture.Index), b.Columns.SocketIDs[i]})
+		}
+	}
+}
+
+// Pushed says, by index of SocketIDs, which sockets are mostly pushed to in a
+// batch, so that nothing on them is a request; nil: none.
+func Pushed(c *format.ExchangeColumns) []bool {
 	var any format.ExchangeFlags
-	for _, flags := range b.Columns.Flags {
+	for _, flags := range c.Flags {
 		any |= flags
 	}
 	if any&format.ExchangeNoRequest == 0 {
-		return
+		return nil
 	}
-	pushes, requests := make([]int32, len(a.sockets)), make([]int32, len(a.sockets))
-	for i, flags := range b.Columns.Flags {
+	pushes, requests := make([]int32, len(c.SocketIDs)), make([]int32, len(c.SocketIDs))
+	for i, flags := range c.Flags {
 		switch {
 		case flags&format.ExchangePartial != 0:
 		case flags&format.ExchangeNoRequest != 0:
-			pushes[b.Columns.Socket[i]]++
+			pushes[c.Socket[i]]++
 		default:
-			requests[b.Columns.Socket[i]]++
+			requests[c.Socket[i]]++
 		}
 	}
-	for i := range a.sockets {
-		s := &a.sockets[i]
-		if s.stream || pushes[i] < PushBursts || pushes[i] <= requests[i] {
-			continue
-		}
-		s.stream = true
-		a.partial.addStream(SocketKey{int32(b.Capture.Index), b.Columns.SocketIDs[i]})
+	pushed := make([]bool, len(c.SocketIDs))
+	for i := range pushed {
+		pushed[i] = pushes[i] >= PushBursts && pushes[i] > requests[i]
 	}
+	return pushed
 }
 
 // enter finds the counter for row i of a socket, written by another process
