@@ -24,6 +24,8 @@ ROUNDS    ?= 9
 STARTS    ?= 500
 SOAK      ?= 1h
 RUNS      ?= 100
+PREFIX    ?= /usr/local
+COMPLETIONS = $(PREFIX)/share
 PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 # What runs on every platform; the recorder is for Linux.
 PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/...
@@ -48,6 +50,15 @@ help: ## list the targets
 build: ## build ./kmon, one static binary, and dist/workload
 	go build -trimpath -ldflags '$(LDFLAGS)' -o kmon ./cmd/kmon
 	go build -trimpath -o dist/workload ./cmd/workload
+
+.PHONY: install
+install: build ## install kmon, its manual pages and completions: PREFIX=/usr/local, DESTDIR=
+	install -D -m 755 kmon $(DESTDIR)$(PREFIX)/bin/kmon
+	./kmon man $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(COMPLETIONS)/bash-completion/completions $(DESTDIR)$(COMPLETIONS)/zsh/site-functions $(DESTDIR)$(COMPLETIONS)/fish/vendor_completions.d
+	./kmon completion bash > $(DESTDIR)$(COMPLETIONS)/bash-completion/completions/kmon
+	./kmon completion zsh > $(DESTDIR)$(COMPLETIONS)/zsh/site-functions/_kmon
+	./kmon completion fish > $(DESTDIR)$(COMPLETIONS)/fish/vendor_completions.d/kmon.fish
 
 .PHONY: demo
 demo: build ## record a small shop for 10 s and analyze it: demo.html, demo.md

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,7 @@ type analyzeFlags struct {
 	since    string
 	until    string
 	services []string
+	table    string
 	findingFlags
 }
 
@@ -49,6 +51,12 @@ Without -o the report is text on standard output. The ending of FILE gives its
 format: .html, .md, .json or .txt. A FILE that exists is replaced once the new
 report is complete; "-" is standard output, in the --format given.
 
+--table NAME gives one table instead, with the values of the JSON report, as csv
+or ndjson: by --format, or the ending of FILE (.csv, .ndjson, .jsonl). Tables are
+the lists of the JSON report (services, edges, findings, threads, disks, …), and
+the lists in their elements (services.series). A cell of csv is empty where
+nothing was measured; a table that was not recorded is an error (exit code 3).
+
 Findings compare with the --baseline, captures of a healthy time of the same
 nodes; else with peers and quiet windows, and then none is more than a warning.
 Their thresholds are printed by --print-rules and changed by --rules. With
@@ -67,7 +75,9 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
   $ kmon analyze long-*.kmon -o report.html
   $ kmon analyze cpu.kmon --baseline shop.kmon
   $ kmon analyze --print-rules > rules.yaml
-  $ kmon analyze shop.kmon -o - --format json | jq .verdict`,
+  $ kmon analyze shop.kmon -o - --format json | jq .verdict
+  $ kmon analyze shop.kmon --table edges -o edges.csv
+  $ kmon analyze shop.kmon --table services.series --format ndjson | jq .p99`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.printRules && len(args) > 0 {
 				return usagef("--print-rules takes no capture %q", args[0])
@@ -82,12 +92,14 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
 	}
 	flags := cmd.Flags()
 	flags.StringArrayVarP(&f.outputs, "output", "o", nil, "write this `FILE`, format by its ending; repeatable")
-	flags.StringVar(&f.format, "format", "", "`FORMAT` of standard output: text, markdown, json or html (default text)")
+	flags.StringVar(&f.format, "format", "", "`FORMAT` of standard output: text, markdown, json or html (default text); of a --table: csv or ndjson (default csv)")
+	flags.StringVar(&f.table, "table", "", "write this table `NAME` instead of a report: services, edges, …")
 	flags.StringVar(&f.since, "since", "", "leave out what came before this `TIME`: 30s from the start, -30s from the end, or RFC 3339")
 	flags.StringVar(&f.until, "until", "", "leave out what came after this `TIME`")
 	flags.StringArrayVar(&f.services, "service", nil, "only the service `NAME` and its edges; repeatable")
-	must(cmd.RegisterFlagCompletionFunc("output", completeEndings("html", "md", "json", "txt")))
-	must(cmd.RegisterFlagCompletionFunc("format", completeWords("text", "markdown", "json", "html")))
+	must(cmd.RegisterFlagCompletionFunc("output", f.complete(completeEndings("html", "md", "json", "txt"), completeEndings("csv", "ndjson", "jsonl"))))
+	must(cmd.RegisterFlagCompletionFunc("format", f.complete(completeWords("text", "markdown", "json", "html"), completeWords("csv", "ndjson"))))
+	must(cmd.RegisterFlagCompletionFunc("table", completeWords(reports.ValueTables()...)))
 	f.register(cmd)
 	for _, name := range []string{"since", "until", "service"} {
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
@@ -136,10 +148,14 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 	stdout := cmd.OutOrStdout()
 	for _, r := range planned {
 		options := reports.Options{Command: commandLine(f, paths)}
-		if columns, ok := terminalWidth(stdout); ok && r.name == stdoutName {
-			options.Width, options.Color = columns, wantsColour(stdout)
+		if r.name == stdoutName {
+			options.Width, _ = terminalWidth(stdout)
+			options.Color = wantsColour(stdout)
 		}
-		err := writeOutput(stdout, r.name, reportMode, func(w io.Writer) error { return reports.Write(w, a, r.format, options) })
+		err := writeOutput(stdout, r.name, reportMode, func(w io.Writer) error { return f.write(w, a, r.format, options) })
+		if errors.Is(err, reports.ErrNotRecorded) {
+			return exit(codeInconclusive, err)
+		}
 		if err != nil {
 			return err
 		}
@@ -165,7 +181,10 @@ func distinct(paths []string) error {
 
 // plan turns -o and --format into the reports to write.
 func (f analyzeFlags) plan() ([]report, error) {
-	return planReports(f.outputs, f.format, reports.FormatForPath)
+	if f.table != "" {
+		return f.planTable()
+	}
+	return planReports(f.outputs, f.format, f.formatForPath)
 }
 
 // planReports turns -o and --format into the reports to write, so that a
@@ -175,10 +194,14 @@ func planReports(outputs []string, formatName string, forPath func(string) (repo
 	if err != nil {
 		return nil, err
 	}
+	return planOutputs(outputs, formatName, format, forPath)
+}
+
+// planOutputs is planReports for a format of standard output that is known.
+func planOutputs(outputs []string, formatName string, format reports.Format, forPath func(string) (reports.Format, error)) (planned []report, err error) {
 	if len(outputs) == 0 {
 		return []report{{stdoutName, format}}, nil
 	}
-	var planned []report
 	used := formatName == ""
 	for _, name := range outputs {
 		r := report{name, format}

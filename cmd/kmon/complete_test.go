@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"kmon/reports"
 )
 
 func TestCompletion(t *testing.T) {
@@ -22,6 +24,10 @@ func TestCompletion(t *testing.T) {
 		{"repair ", "kmon part :8"},
 		{"analyze shop.kmon -o ", "html md json txt :8"},
 		{"analyze shop.kmon --format ", "text markdown json html"},
+		{"analyze shop.kmon --table services --format ", "csv ndjson"},
+		{"analyze shop.kmon --table services -o ", "csv ndjson jsonl :8"},
+		{"export shop.kmon --format ", "folded pprof speedscope perfetto parquet"},
+		{"export shop.kmon --kind ", "on-cpu off-cpu"},
 		{"completion ", "bash zsh fish powershell"},
 		{"record --config ", "yaml yml :8"},
 		{"doctor -o ", "text json"},
@@ -31,6 +37,14 @@ func TestCompletion(t *testing.T) {
 		if got := offered(stdout); got != c.want || code != 0 {
 			t.Errorf("kmon %s<TAB>: got %q (exit code %d), want %q", c.line, got, code, c.want)
 		}
+	}
+}
+
+// Every table is offered, each by its name.
+func TestCompleteAnalysisTables(t *testing.T) {
+	stdout, _, _ := kmon("__complete", "analyze", "shop.kmon", "--table", "")
+	if got, want := offered(stdout), strings.Join(reports.ValueTables(), " "); got != want || !strings.Contains(want, "services.series") {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 

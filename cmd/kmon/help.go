@@ -10,21 +10,29 @@ import (
 
 // showHelp writes what a verb is for and then its usage.
 func showHelp(cmd *cobra.Command, _ []string) {
-	about := cmd.Long
-	if about == "" {
-		about = cmd.Short + "."
-	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n", about)
+	fmt.Fprintf(cmd.OutOrStdout(), "%s\n\n", aboutOf(cmd))
 	writeUsage(cmd.OutOrStdout(), cmd)
+}
+
+// aboutOf says what a verb is for.
+func aboutOf(cmd *cobra.Command) string {
+	if cmd.Long == "" {
+		return cmd.Short + "."
+	}
+	return cmd.Long
+}
+
+// usageOf is how a command is called.
+func usageOf(cmd *cobra.Command) string {
+	if cmd.HasAvailableSubCommands() {
+		return cmd.CommandPath() + " VERB [flags]"
+	}
+	return cmd.UseLine()
 }
 
 // writeUsage writes the parts of a help text that follow from the command.
 func writeUsage(w io.Writer, cmd *cobra.Command) {
-	line := cmd.UseLine()
-	if cmd.HasAvailableSubCommands() {
-		line = cmd.CommandPath() + " VERB [flags]"
-	}
-	fmt.Fprintf(w, "Usage:\n  %s\n", line)
+	fmt.Fprintf(w, "Usage:\n  %s\n", usageOf(cmd))
 	if len(cmd.Aliases) > 0 {
 		fmt.Fprintf(w, "\nAlso called: %s\n", strings.Join(cmd.Aliases, ", "))
 	}

@@ -26,10 +26,17 @@ func terminalWidth(w io.Writer) (columns int, ok bool) {
 	return columns, ok
 }
 
-// wantsColour reports whether text for w may be coloured: w is a terminal that
-// knows the codes, and NO_COLOR is not set (no-color.org).
+// wantsColour reports whether text for w may be coloured: NO_COLOR is not set
+// (no-color.org), and w is a terminal that knows the codes or CLICOLOR_FORCE is set
+// (bixense.com/clicolors), as for less -R or the log of a CI job.
 func wantsColour(w io.Writer) bool {
-	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+	if os.Getenv("NO_COLOR") != "" {
+		return false
+	}
+	if force := os.Getenv("CLICOLOR_FORCE"); force != "" && force != "0" {
+		return true
+	}
+	if os.Getenv("TERM") == "dumb" || os.Getenv("CLICOLOR") == "0" {
 		return false
 	}
 	f, isFile := w.(*os.File)

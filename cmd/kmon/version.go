@@ -7,6 +7,7 @@ import (
 	"io"
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -28,6 +29,8 @@ type build struct {
 	OS            string `json:"os"`
 	Arch          string `json:"arch"`
 	FormatVersion int    `json:"format_version"` // of the captures it writes; it reads all up to it
+
+	date string // of the commit, 2006-01-02; "": not known
 }
 
 // readBuild fills a build from what the linker and the toolchain left.
@@ -39,6 +42,8 @@ func readBuild() build {
 			switch {
 			case s.Key == "vcs.revision" && commit == "":
 				b.Commit = s.Value
+			case s.Key == "vcs.time":
+				b.date, _, _ = strings.Cut(s.Value, "T")
 			case s.Key == "vcs.modified" && s.Value == "true":
 				modified = "+changes"
 			}
