@@ -30,6 +30,13 @@ type Analysis struct {
 	// Series is of all requests that the Services served. A request for which a
 	// service asked another counts for both.
 	Series []Point `json:"series"`
+	// Connections are the busiest and the slowest of each instance, at most 16 of
+	// one and 1500 in all, sorted by server, its instance, then the busiest first.
+	Connections []Connection `json:"connections"`
+	// Examples are requests: of each service the 10 slowest, then up to 5 near its
+	// p99 and its p50, fewer where there are many services (at most 2000 in all),
+	// sorted by server.
+	Examples []ExampleRequest `json:"examples"`
 	// NotRecorded is what of the analyzed time no capture recorded, by time:
 	// rates leave it out, and series have no points there. Absent: it was
 	// recorded throughout.
@@ -221,6 +228,7 @@ type Instance struct {
 	Requests int64        `json:"requests"`
 	RatePerS float64      `json:"rate_per_s"`
 	Latency  Distribution `json:"latency_ns"`
+	Contrast *Contrast    `json:"contrast,omitempty"` // absent: it has no peers, or too few requests
 	CPU      *CPU         `json:"cpu,omitempty"`
 	OffCPU   []Wait       `json:"off_cpu,omitzero"`
 }
@@ -250,15 +258,18 @@ type Edge struct {
 	ClientLatency Distribution `json:"client_latency_ns"` // client's end
 	Network       Distribution `json:"network_ns"`        // client − server per request: network and queues
 	Matched       int64        `json:"matched_requests"`  // requests seen on both ends
-	BytesSent     int64        `json:"bytes_sent"`        // by the client
-	BytesReceived int64        `json:"bytes_received"`    // by the client
-	Retransmits   int64        `json:"retransmits"`
-	Resets        int64        `json:"resets"`
-	Unanswered    int64        `json:"unanswered"`
-	Untimed       int64        `json:"untimed"`
-	Streams       Streams      `json:"streams"`
-	Coverage      float64      `json:"coverage"`
-	Series        []Point      `json:"series"`
+	// Contrast says how slow it was against a reference; absent: there is none, or
+	// it has too few requests.
+	Contrast      *Contrast `json:"contrast,omitempty"`
+	BytesSent     int64     `json:"bytes_sent"`     // by the client
+	BytesReceived int64     `json:"bytes_received"` // by the client
+	Retransmits   int64     `json:"retransmits"`
+	Resets        int64     `json:"resets"`
+	Unanswered    int64     `json:"unanswered"`
+	Untimed       int64     `json:"untimed"`
+	Streams       Streams   `json:"streams"`
+	Coverage      float64   `json:"coverage"`
+	Series        []Point   `json:"series"`
 }
 
 // Point is one window of a series. A window without requests has Requests 0

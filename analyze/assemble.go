@@ -84,6 +84,9 @@ func (r *run) assemble() *Analysis {
 		}
 	}
 	a.Series = r.series(&all, lost, nil, true)
+	r.contrastEdges(a, edges)
+	contrastInstances(a.Services)
+	a.Connections, a.Examples = r.listConnections(), r.listExamples(services)
 	return a
 }
 

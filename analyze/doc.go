@@ -5,7 +5,8 @@
 //  3. Workers read exchange segments of all captures (replay.Each) and count
 //     their rows (request.Accumulator), each into a Partial of its own.
 //  4. The Partials merge exactly; the Graph resolves endpoints to services and
-//     folds what was counted into edges.
+//     folds what was counted into edges. Sockets that go hand over their
+//     connections, of which each instance keeps the busiest and the slowest.
 //  5. Topics read the tables of the other collectors, one after the other, and
 //     fill their parts (addTopics). Processes without connections become
 //     services by the same names (run.serviceOf).

@@ -105,9 +105,11 @@ func (r *run) addFindings(ctx context.Context, a *Analysis) error {
 	if len(r.options.Baseline) > 0 {
 		var err error
 		o := Options{WindowNs: r.options.WindowNs, Workers: r.options.Workers}
-		if baseline, err = inputOf(ctx, r.options.Baseline, o); err != nil {
+		var latencies map[edgeKey]*endLatency
+		if baseline, latencies, err = inputOf(ctx, r.options.Baseline, o); err != nil {
 			return fmt.Errorf("baseline: %w", err)
 		}
+		r.contrastBaseline(a, latencies)
 		for _, path := range r.options.Baseline {
 			a.Baseline = append(a.Baseline, filepath.Base(path))
 		}
@@ -120,18 +122,18 @@ func (r *run) addFindings(ctx context.Context, a *Analysis) error {
 	return nil
 }
 
-// inputOf gives what the rules look at of captures.
-func inputOf(ctx context.Context, paths []string, o Options) (*finding.Input, error) {
+// inputOf gives what the rules look at of captures, and their edges' latencies.
+func inputOf(ctx context.Context, paths []string, o Options) (*finding.Input, map[edgeKey]*endLatency, error) {
 	r, err := readAligned(ctx, paths, o)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer closeAll(r.captures)
 	r.inputOnly = true
 	if err := r.addTopics(ctx, r.assemble()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return r.input(), nil
+	return r.input(), r.latencies, nil
 }
 
 // wantedFindings leaves out what is about other services than asked for, unless it

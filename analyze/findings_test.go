@@ -26,7 +26,7 @@ func inputFrom(t *testing.T, o Options, stories ...*story) *finding.Input {
 
 func inputFromFiles(t *testing.T, o Options, paths ...string) *finding.Input {
 	t.Helper()
-	in, err := inputOf(context.Background(), paths, o)
+	in, _, err := inputOf(context.Background(), paths, o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -135,7 +135,7 @@ func TestGarbageForFindings(t *testing.T) {
 		if seed%4 == 0 {
 			n.manifest.Clock = garbage[format.ClockPair](r)
 		}
-		in, err := inputOf(t.Context(), []string{n.write()}, Options{Workers: 2, partSockets: 7, partSegments: 1})
+		in, _, err := inputOf(t.Context(), []string{n.write()}, Options{Workers: 2, partSockets: 7, partSegments: 1})
 		if err != nil {
 			continue
 		}

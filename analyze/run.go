@@ -110,6 +110,7 @@ func openAndRead(ctx context.Context, paths []string, o Options) (*run, error) {
 func (r *run) readAll(ctx context.Context) error {
 	r.graph = topology.New(r.captures, r.start, r.end)
 	r.graph.Windows = r.windows()
+	r.graph.Gone = r.leave
 	if err := r.watchSockets(); err != nil {
 		return err
 	}
@@ -163,6 +164,9 @@ type run struct {
 	graph      *topology.Graph
 	total      *request.Partial
 	topology   *topology.Topology
+	// connections are those that may be listed, until they are.
+	connections map[connectionGroup]*connectionList
+	latencies   map[edgeKey]*endLatency // of all edges
 
 	// Of the topics; see party.go and faults.go.
 	watch       socketWatch

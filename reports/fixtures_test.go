@@ -85,6 +85,7 @@ func shop() *analyze.Analysis {
 		Verdict:  "5 services answered 52,320 requests in 60 s without a known loss; slowest is checkout (p99 298 ms), and cart left 37 requests unanswered.",
 		Findings: []analyze.Finding{}, Checks: []analyze.Check{},
 		Losses: []analyze.Loss{}, Warnings: []string{},
+		Connections: []analyze.Connection{}, Examples: []analyze.ExampleRequest{},
 		Marks:     []analyze.Mark{{Capture: "kmon-node-1-20260314T025900Z.kmon", TsNs: start + 22*second, Kind: "user", Text: "deploy of cart 1.8.2"}},
 		Quantiles: "DDSketch, 1% relative error",
 	}

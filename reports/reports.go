@@ -94,6 +94,7 @@ func normal(a *analyze.Analysis) *analyze.Analysis {
 	for i := range n.Edges {
 		n.Edges[i].Series = present(n.Edges[i].Series)
 	}
+	n.Connections, n.Examples = present(a.Connections), present(a.Examples)
 	n.Disks = normalDisks(a.Disks)
 	normalNetwork(&n)
 	n.Losses = present(a.Losses)

@@ -32,8 +32,11 @@ type Accumulator struct {
 	at       []int32    // socket index of the capture → index in sockets, -1
 	counters []*counter // by cell; nil: no rows yet
 	active   []*counter // with rows in the batch
-	counted  int64      // rows since the last flush
-	capture  int32      // of the batch
+	timed    []timed    // of the batch: latencies of connections that are told of
+	sorted   []int64    // those of timed, by socket
+	lines    stat.Builder
+	counted  int64 // rows since the last flush
+	capture  int32 // of the batch
 	window   int32
 	until    int64 // end of the window on the batch's clock
 }
@@ -47,13 +50,15 @@ func New(frame Frame, places Places) *Accumulator {
 	return &Accumulator{partial: Partial{Frame: frame}, places: places}
 }
 
-// Drain moves the pairs that wait and the streams found to p, between parts.
+// Drain moves the pairs that wait, the streams found and the connections to p,
+// between parts.
 func (a *Accumulator) Drain(p *Partial) {
 	p.takeWaiting(&a.partial)
 	for key := range a.partial.Streams {
 		p.addStream(key)
 	}
 	a.partial.Streams = nil
+	p.takeConnections(&a.partial)
 }
 
 // Partial gives what was added up so far, and empties the Accumulator.
@@ -75,7 +80,8 @@ type counter struct {
 	bytes    Bytes // of all rows
 	Counts
 	inFlight int64
-	streamed Bytes        // of bytes, on streams
+	streamed Bytes // of bytes, on streams
+	drawing
 	brief    stat.Builder // latencies of one message each way: upload and download are 0
 	latency  stat.Builder // all others, with their parts
 	upload   stat.Builder
@@ -94,6 +100,7 @@ type socket struct {
 	cross   bool  // the other end is in another capture
 	paired  bool  // both ends are recorded
 	waits   bool  // last is not matched yet
+	listed  bool  // its connection is told of at this end
 	alone   int32 // records that were not matched since the last that was
 	peer    int32 // index in sockets of the other end, -1: not in the batch
 	index   int32
@@ -101,6 +108,7 @@ type socket struct {
 	shift   int64
 	pair    SocketKey
 	queue   *queue // pair's, once something waits
+	sums    connectionSums
 }
 
 // Add counts the rows of a batch.
@@ -127,19 +135,28 @@ func (a *Accumulator) Add(b *replay.Batch) {
 		c.Rows++
 		c.bytes.Requests += columns.RequestBytes[i]
 		c.bytes.Answers += columns.AnswerBytes[i]
+		s.sums.bytes.Requests += columns.RequestBytes[i]
+		s.sums.bytes.Answers += columns.AnswerBytes[i]
+		s.sums.last = i
 		switch {
 		case s.stream:
 			c.streamed.Requests += columns.RequestBytes[i]
 			c.streamed.Answers += columns.AnswerBytes[i]
 			c.MessagesIn += int64(columns.RequestMessages[i])
 			c.MessagesOut += int64(columns.AnswerMessages[i])
-		case flags&notPlain == 0 || c.classify(flags, columns.ServerNs[i]):
+		case flags&notPlain == 0 || c.classify(flags, columns.ServerNs[i], &s.sums):
 			c.requests++
 			upload, latency, download := columns.UploadNs[i], columns.ServerNs[i], columns.DownloadNs[i]
 			if upload|download == 0 {
 				c.brief.Add(latency, &a.pool)
 			} else {
 				latency = c.addParts(upload, latency, download, &a.pool)
+			}
+			if c.wants(start, latency) {
+				a.keep(b, s, i)
+			}
+			if s.listed {
+				a.timed = append(a.timed, timed{columns.Socket[i], latency})
 			}
 			if s.paired {
 				a.match(s, span{start + s.shift, start + s.shift + latency})
@@ -176,7 +193,7 @@ func (a *Accumulator) rowsOf(starts []int64, offset int64) (first, last int) {
 }
 
 // classify counts a row that is not plain and says whether it has a latency.
-func (c *counter) classify(flags format.ExchangeFlags, serverNs int64) bool {
+func (c *counter) classify(flags format.ExchangeFlags, serverNs int64, sums *connectionSums) bool {
 	switch {
 	case flags&format.ExchangePartial != 0:
 		return false
@@ -184,34 +201,39 @@ func (c *counter) classify(flags format.ExchangeFlags, serverNs int64) bool {
 		c.OneWay++
 		return false
 	case flags&format.ExchangeNoAnswer != 0:
-		c.unanswered(flags, serverNs)
+		c.unanswered(flags, serverNs, sums)
 		return false
 	}
 	if flags&format.ExchangeReset != 0 {
 		c.errors++
+		sums.errors++
 	}
 	if flags&(format.ExchangeInterleaved|format.ExchangeJoined) != 0 {
 		c.requests++
 		c.Untimed++
+		sums.untimed++
 		return false
 	}
 	return true
 }
 
 // unanswered counts a burst without an answer.
-func (c *counter) unanswered(flags format.ExchangeFlags, waitedNs int64) {
+func (c *counter) unanswered(flags format.ExchangeFlags, waitedNs int64, sums *connectionSums) {
 	closed := flags&format.ExchangeClosed != 0 && flags&format.ExchangeOpen == 0
 	failed := flags&(format.ExchangeReset|format.ExchangeServerClosed) != 0 || waitedNs >= GiveUpNs
 	switch {
 	case !closed:
 		c.requests++
 		c.inFlight++
+		sums.untimed++
 		c.WaitedNs += max(waitedNs, 0)
 	case failed:
 		c.requests++
 		c.Unanswered++
 		c.WaitedNs += max(waitedNs, 0)
 		c.errors++
+		sums.untimed++
+		sums.errors++
 	default:
 		c.OneWay++
 	}

@@ -81,6 +81,7 @@ func Pushed(c *format.ExchangeColumns) []bool {
 func (a *Accumulator) enter(b *replay.Batch, s *socket, i int) {
 	c := b.Columns
 	s.pid, s.end = c.PID[i], c.Flags[i]&format.ExchangeClient
+	s.listed = s.index >= 0 && (!s.paired || s.end == 0)
 	ended := c.StartNs[i] + c.UploadNs[i] + c.ServerNs[i] + c.DownloadNs[i]
 	s.counter = a.counterOf(a.places.Cell(b.Capture.Index, s.index, s.pid, ended, s.end != 0))
 	if !s.counter.active {
@@ -104,6 +105,7 @@ func (a *Accumulator) counterOf(cell int32) *counter {
 func (a *Accumulator) end(b *replay.Batch) {
 	a.closeWindow()
 	a.countUnlinked(b)
+	a.countConnections(b)
 	for i := range a.sockets {
 		s := &a.sockets[i]
 		if s.waits {
@@ -118,6 +120,7 @@ func (a *Accumulator) end(b *replay.Batch) {
 	}
 	a.active = a.active[:0]
 	a.partial.limit()
+	a.partial.limitExamples()
 	a.counted += int64(len(b.Columns.StartNs))
 	if a.pool.Bytes() > maxCounterBytes || len(a.counters) > maxCounters || a.counted > maxCounted {
 		a.flush()

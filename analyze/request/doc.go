@@ -9,7 +9,10 @@
 //  4. When both ends of a connection were recorded, the server's row lies
 //     within the client's: the difference of the two latencies is network and
 //     queue time. Pairs that straddle segments wait in the Partial.
-//  5. Partials merge exactly, in any order; Pair pairs what waits.
+//  5. Of each cell some requests are kept as Examples: the slowest, and some of
+//     each power of two of latency. What each connection adds up to is its
+//     Connection, told at the server's end where both ends were recorded.
+//  6. Partials merge exactly, in any order; Pair pairs what waits.
 //
 // What a goodbye is: the socket closed after a burst that nobody answered,
 // the client's end first, in order and at once. TLS close_notify and

@@ -9,6 +9,9 @@ type Frame struct {
 	// MaxWords bounds the memory of all windows, in 8 bytes: windows become
 	// twice as wide when they need more.
 	MaxWords int
+	// MaxExamples bounds the examples of all cells: each keeps half as many when
+	// there are more; 0: maxExamples.
+	MaxExamples int
 }
 
 // windowWords is what a window needs without its distribution.

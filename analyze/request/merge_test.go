@@ -50,7 +50,7 @@ func batches(seed uint64, n int) []*replay.Batch {
 			c.AnswerBytes = append(c.AnswerBytes, 2)
 			c.RequestMessages = append(c.RequestMessages, 1)
 			c.AnswerMessages = append(c.AnswerMessages, 1)
-			c.PID = append(c.PID, int32(end))
+			c.PID, c.TID = append(c.PID, int32(end)), append(c.TID, int32(connection))
 			c.Flags = append(c.Flags, flags|format.ExchangeFlags(1-end))
 		}
 	}
@@ -69,6 +69,9 @@ func TestMergeInAnyOrder(t *testing.T) {
 		frame := frame
 		if seed > 5 { // so little memory that windows must become wider
 			frame.MaxWords = 1000 + 300*int(seed-6)
+		}
+		if seed%2 == 1 { // and examples fewer
+			frame.MaxExamples = 20 + 30*int(seed)
 		}
 		all := New(frame, fixed{})
 		for _, b := range list {
@@ -90,7 +93,8 @@ func TestMergeInAnyOrder(t *testing.T) {
 				got.Merge(parts[i].Partial())
 			}
 			got.Pair()
-			if !reflect.DeepEqual(got.Cells, want.Cells) || got.Frame != want.Frame || !reflect.DeepEqual(got.Streams, want.Streams) || !sameWaiting(got.waiting, want.waiting) {
+			if !reflect.DeepEqual(got.Cells, want.Cells) || got.Frame != want.Frame || !reflect.DeepEqual(got.Streams, want.Streams) || !sameWaiting(got.waiting, want.waiting) ||
+				!reflect.DeepEqual(got.Connections, want.Connections) {
 				t.Fatalf("seed %d: another order gives another result", seed)
 			}
 		}
@@ -188,7 +192,7 @@ func TestEndsAreMatchedAcrossSegments(t *testing.T) {
 		c.UploadNs, c.DownloadNs = append(c.UploadNs, 0), append(c.DownloadNs, 0)
 		c.RequestBytes, c.AnswerBytes = append(c.RequestBytes, 1), append(c.AnswerBytes, 1)
 		c.RequestMessages, c.AnswerMessages = append(c.RequestMessages, 1), append(c.AnswerMessages, 1)
-		c.PID = append(c.PID, socket)
+		c.PID, c.TID = append(c.PID, socket), append(c.TID, socket)
 		c.Flags = append(c.Flags, format.ExchangeFlags(1-socket))
 	}
 	for i := range requests {

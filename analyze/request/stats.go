@@ -41,6 +41,7 @@ type Stats struct {
 	Download stat.Sketch
 	Network  stat.Sketch // server's end: client's latency − server's
 	Windows  []Window    // sorted by Index, only those with requests or bytes
+	Examples Examples
 }
 
 // Window is the requests of a cell that began within one window.
@@ -95,6 +96,7 @@ func (s *Stats) Merge(o *Stats) {
 	s.Server.Merge(&o.Server)
 	s.Download.Merge(&o.Download)
 	s.Network.Merge(&o.Network)
+	s.Examples.merge(&o.Examples)
 	for i := range o.Windows {
 		s.window(o.Windows[i].Index).merge(&o.Windows[i])
 	}
@@ -159,6 +161,11 @@ type Partial struct {
 	Clocks  map[ClockKey]*ClockBounds
 	waiting map[SocketKey]*queue // by connection
 	words   int                  // size of all windows, about, in 8 bytes
+	// Connections is by socket; those that are counted at their other end are
+	// not in it.
+	Connections map[SocketKey]*Connection
+	// examples counts those of all cells; see limitExamples.
+	examples, scarcity int
 }
 
 // Stats gives the stats of a cell, never nil.
@@ -190,6 +197,10 @@ func (p *Partial) Merge(o *Partial) {
 	}
 	p.Unlinked += o.Unlinked
 	p.takeWaiting(o)
+	p.takeConnections(o)
+	p.scarcity = max(p.scarcity, o.scarcity)
+	p.halveExamples()
+	p.limitExamples()
 	p.measure()
 	p.limit()
 }

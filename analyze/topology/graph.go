@@ -90,6 +90,8 @@ type Graph struct {
 	openings  map[[2]int32][]int64 // what clocks is made of
 	stats     []RouteStats         // by route
 	clients   []map[int32]int32    // endpoint → client address → service
+	// Gone, if set, is called by End for each socket that it drops.
+	Gone func(Leaving)
 
 	// Of the part at hand:
 	base    []int32 // capture → number of its socket 0
@@ -173,6 +175,30 @@ func (g *Graph) Begin() {
 	g.routeAll()
 }
 
+// Leaving is a socket that its capture drops: nothing later refers to it.
+type Leaving struct {
+	Capture *replay.Capture
+	Socket  *replay.Socket
+	// Peer is its connection's other end in PeerCapture; nil: not recorded.
+	Peer        *replay.Socket
+	PeerCapture *replay.Capture
+}
+
+// leaving gives the socket with a number.
+func (g *Graph) leaving(c *replay.Capture, s *replay.Socket, number int32) Leaving {
+	l := Leaving{Capture: c, Socket: s}
+	if peer := g.peerOf[number]; peer >= 0 {
+		l.PeerCapture, l.Peer = g.socket(peer)
+	}
+	return l
+}
+
+// InstanceOf gives the instance and the route of a cell. It must not run
+// concurrently with Cell.
+func (g *Graph) InstanceOf(cell int32) (instance, route int32) {
+	return g.cells[cell].Instance, g.cells[cell].Route
+}
+
 // End counts the sockets that are not needed for a later part and makes the
 // captures drop them: all when last, else those whose end was read in a
 // reading before this one, together with their other end. stream says which
@@ -198,6 +224,9 @@ func (g *Graph) End(last bool, stream func(capture int, id int64) bool) {
 				s := &c.Sockets.List[i]
 				g.countSocket(c, s, &g.stats[g.routeOf[number]], g.peerOf[number], stream(c.Index, s.ID))
 				g.countLine(c, s, number)
+				if g.Gone != nil {
+					g.Gone(g.leaving(c, s, number))
+				}
 			}
 		}
 	}
