@@ -2,8 +2,11 @@ package analyze
 
 import (
 	"context"
+	"errors"
 
 	"kmon/analyze/finding"
+	"kmon/analyze/replay"
+	"kmon/format"
 )
 
 const (
@@ -17,9 +20,8 @@ const (
 )
 
 // Windowed analyzes captures without looking for findings, and gives besides what
-// services and edges did window by window, for package compare. The windows begin
-// with the recording, as its intervals do, and are 1 s wide, or 5, 10, 20, … s of a
-// longer one. The Profile has every stack, in one bucket, and there are no flame
+// services and edges did window by window, for package compare. The windows are
+// as the recorder's intervals, and 1 s wide, or 5, 10, 20, … s of a longer recording. The Profile has every stack, in one bucket, and there are no flame
 // trees. Options.WindowNs above 0 is the least width instead.
 func Windowed(ctx context.Context, paths []string, o Options) (*Analysis, *finding.Input, error) {
 	o.windowed = true
@@ -42,7 +44,8 @@ func Windowed(ctx context.Context, paths []string, o Options) (*Analysis, *findi
 	return a, in, nil
 }
 
-// setCompared divides the range into windows that begin with it.
+// setCompared divides the range into windows that fit the recorder's intervals: what
+// is added up over one is then not of two windows.
 func (r *run) setCompared() {
 	width := r.options.WindowNs
 	if width <= 0 {
@@ -57,7 +60,40 @@ func (r *run) setCompared() {
 	for (r.end-r.start)/width >= maxWindows {
 		width *= 2
 	}
-	r.frame.BaseNs, r.frame.WidthNs = r.start, width
-	r.frame.Windows = int32(max((r.end-r.start+width-1)/width, 1))
+	base := r.firstInterval()
+	base -= (base - r.start + width - 1) / width * width
+	r.frame.BaseNs, r.frame.WidthNs = base, width
+	r.frame.Windows = int32(max((r.end-base+width-1)/width, 1))
 	r.setMaxWords()
+}
+
+// maxAttach is how long the recorder may take to begin its first interval.
+const maxAttach = 60e9
+
+// errEnough ends the reading of a table.
+var errEnough = errors.New("enough was read")
+
+// firstInterval gives when the first interval of the first capture that has any
+// began, in Unix time; else when the range begins.
+func (r *run) firstInterval() int64 {
+	for _, c := range r.captures {
+		if !c.Has("intervals") {
+			continue
+		}
+		var startNs, endNs int64
+		err := replay.Rows(c, "intervals", func(rows []format.Interval) error {
+			for i := range rows {
+				row := &rows[i] // one that ended before may have an earlier start
+				if endNs == 0 || row.EndNs < endNs || row.EndNs == endNs && row.StartNs > startNs {
+					startNs, endNs = row.StartNs, row.EndNs
+				}
+			}
+			return errEnough
+		})
+		at := startNs + c.OffsetNs
+		if errors.Is(err, errEnough) && at >= r.start && at-r.start < maxAttach {
+			return at
+		}
+	}
+	return r.start
 }

@@ -296,6 +296,9 @@ func (c *comparison) addNoise(t *tested, per quantity) {
 // what is assumed, or that alone. false: nothing is known of it.
 func (c *comparison) spread(t *tested, per quantity) (spread, bool) {
 	assumed := spread{t.rule.spread, math.Inf(1), true}
+	if assumed.sd > 0 && !c.byRun {
+		assumed.drift(t)
+	}
 	if len(c.noise) == 0 {
 		return assumed, assumed.sd > 0
 	}
@@ -309,6 +312,49 @@ func (c *comparison) spread(t *tested, per quantity) (spread, bool) {
 	prior := float64(priorFreedom)
 	variance = (prior*assumed.sd*assumed.sd + df*variance) / (prior + df)
 	return spread{math.Sqrt(variance), prior + df, false}, true
+}
+
+// drift takes into account what each recording differs by from itself: its first half
+// from its second. Slow noise, of which two recordings differ, differs by as much over
+// halves, for it has about the same strength on every scale of time.
+func (s *spread) drift(t *tested) {
+	squares, n := 0.0, 0.0
+	for _, windows := range [][]unit{t.base.windows, t.new.windows} {
+		starts := runStarts(windows)
+		for i := range starts[1:] {
+			if d, ok := halves(windows[starts[i]:starts[i+1]], t.rule.quantile > 0); ok {
+				squares += d * d / 2
+				n++
+			}
+		}
+	}
+	const prior = float64(priorFreedom)
+	if mixed := (prior*s.sd*s.sd + squares) / (prior + n); mixed > s.sd*s.sd {
+		s.sd, s.df = math.Sqrt(mixed), prior+n
+	}
+}
+
+// halves gives the logarithm of how the second half of a recording differs from the
+// first.
+func halves(windows []unit, latencies bool) (float64, bool) {
+	first, second := windows[:len(windows)/2], windows[len(windows)/2:]
+	if len(first) < 2 {
+		return 0, false
+	}
+	if !latencies {
+		sumA, perA := totals(first)
+		sumB, perB := totals(second)
+		d := math.Log(sumB / perB / (sumA / perA))
+		return d, !math.IsNaN(d) && !math.IsInf(d, 0)
+	}
+	a, okA := logs(first)
+	b, okB := logs(second)
+	if !okA || !okB {
+		return 0, false
+	}
+	slices.Sort(a)
+	slices.Sort(b)
+	return shift(a, b), true
 }
 
 // agreement counts the pairs of runs that differ in a direction.

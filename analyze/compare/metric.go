@@ -100,7 +100,7 @@ var metrics = []metricRule{
 	{name: P99, title: "p99 latency", unit: "ns", quantile: 0.99, gate: true, service: true, edge: true, least: 20e3, spread: assumedTail},
 	{name: Errors, title: "errors", unit: "ratio", sum: errs, gate: true, count: true, service: true, edge: true, least: 1e-3},
 	{name: Retransmits, title: "retransmits per request", unit: "count", sum: retransmits, table: netEvents, gate: true, count: true, edge: true, least: 1e-3, spread: assumedOther},
-	{name: CPU, title: "CPU time per request", unit: "ns", sum: onCPU, table: intervals, gate: true, byInterval: true, service: true, least: 5e3, spread: assumedCPU},
+	{name: CPU, title: "CPU time per request", unit: "ns", sum: onCPU, table: intervals, gate: true, byInterval: true, service: true, least: 20e3, spread: assumedCPU},
 	{name: IOs, title: "disk IOs per request", unit: "count", sum: ios, table: blockIOs, gate: true, count: true, service: true, least: 1e-2, spread: assumedOther},
 	{name: Rate, title: "requests a second", unit: "per_s", sum: requests, count: true, service: true, edge: true, spread: assumedOther},
 	{name: RequestBytes, title: "request bytes", unit: "bytes", sum: requestBytes, service: true, edge: true, least: 1},
