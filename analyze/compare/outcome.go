@@ -14,6 +14,8 @@ func (c *comparison) conclude(t *tested) {
 		t.Outcome, t.Reason = c.direction(t)
 	case !t.estimate.known:
 		t.Outcome, t.Reason = t.ofNothing()
+	case t.rule.quantile > 0 && !c.load.Same:
+		t.Outcome, t.Reason = Inconclusive, "the load is not the same, which may hide a change"
 	case t.Interval.Low > -t.limit && t.Interval.High < t.limit && *t.Detectable <= t.limit:
 		t.Outcome = NoChange
 	default:

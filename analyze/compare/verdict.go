@@ -46,6 +46,9 @@ func (r *Result) limits(list []tested) []string {
 	if r.Load.BaseRatePerS == nil || r.Load.NewRatePerS == nil {
 		reasons = append(reasons, "no requests were recorded of "+lacking(r.Load.BaseRatePerS, r.Load.NewRatePerS))
 	}
+	if base, new := nodes(r.Base.Runs), nodes(r.New.Runs); base != new {
+		reasons = append(reasons, fmt.Sprintf("base was recorded on %s, new on %s", counted(base, "node"), counted(new, "node")))
+	}
 	if gone := services(r.Gone); gone != "" {
 		reasons = append(reasons, "new lacks "+gone)
 	}
@@ -59,7 +62,7 @@ func (r *Result) limits(list []tested) []string {
 			}
 		}
 	}
-	if r.Load.Relative != nil && !r.Load.Same && len(undecided) > 0 {
+	if r.Load.Relative != nil && !r.Load.Same {
 		reasons = append(reasons, fmt.Sprintf("the load is not the same (%s requests entering)", signed(*r.Load.Relative)))
 	}
 	for _, t := range undecided {
@@ -69,6 +72,16 @@ func (r *Result) limits(list []tested) []string {
 		reasons = append(reasons, "nothing that was asked from outside could be compared")
 	}
 	return reasons
+}
+
+// nodes gives on how many nodes the runs were recorded, of the run with the fewest.
+func nodes(runs []RunInfo) int {
+	least := math.MaxInt
+	for _, r := range runs {
+		hosts := slices.Sorted(slices.Values(r.Hosts))
+		least = min(least, len(slices.Compact(hosts)))
+	}
+	return least
 }
 
 func firstProblem(runs []RunInfo) string {
