@@ -69,6 +69,10 @@ test: ## run all tests (some 6 minutes on 2 cores)
 	go test $(REST)
 	go test -p 1 $(LIVE)
 
+.PHONY: web-tools
+web-tools: ## install what tests of the HTML report check its pages with, by npm: axe-core, html-validate
+	npm ci --prefix .ci/web --ignore-scripts --no-audit --no-fund
+
 .PHONY: generate
 generate: clang ## compile the BPF programs; needs clang-19, llvm-19, libbpf-dev
 	go generate ./bpf/...

@@ -21,10 +21,10 @@ type glancePart struct {
 	None      string // why there is no finding; "" when there is one
 	Unknown   []definition
 	Timelines []timelineView
-	Note      string // what the timeline adds up
+	Keys      []chartKey // of what is on the timeline beside requests
+	Note      string     // what the timeline adds up
 	Numbers   []htmlTable
-	From      string // when what was analyzed began, and ended
-	Live      bool
+	Live      bool // a range can be picked
 }
 
 // glanceFinding is a finding in two lines.
@@ -49,7 +49,7 @@ func newGlance(a *analyze.Analysis) glancePart {
 	}
 	if len(g.Timelines) > 0 {
 		p := timelinePeriod(a)
-		g.Note = timelineNote(p)
+		g.Keys, g.Note = timelineKeys(a), timelineNote(p)
 		numbers := p.seriesTable(servicePoints.thin(p, a.Series))
 		numbers.ID, numbers.Title = "timeline-numbers", "Numbers of the timeline, all requests served"
 		if len(numbers.Rows) > 0 {
@@ -80,6 +80,26 @@ func glance(f *finding, number int) glanceFinding {
 		g.Time, g.Clock = timeAttribute(f.StartNs, f.EndNs), clockText(f.StartNs)+" to "+clockText(f.EndNs)+" UTC"
 	}
 	return g
+}
+
+// timelineKeys name what the timeline has beside requests.
+func timelineKeys(a *analyze.Analysis) []chartKey {
+	keys := []chartKey{}
+	for _, k := range []struct {
+		there bool
+		key   chartKey
+	}{
+		{slices.ContainsFunc(a.Series, func(p analyze.Point) bool { return p.Partial }), chartKey{"partial", "partial window"}},
+		{len(a.Marks) > 0, chartKey{"mark", "mark"}},
+		{len(a.Losses) > 0, chartKey{"lossy", "losses"}},
+		{len(a.NotRecorded) > 0, chartKey{"dark", "not recorded"}},
+		{len(a.LeftOut) > 0, chartKey{"left-out", "left out to stay within the budget"}},
+	} {
+		if k.there {
+			keys = append(keys, k.key)
+		}
+	}
+	return keys
 }
 
 // timelineNote says what the timeline shows.

@@ -40,7 +40,26 @@ const kmonFlame = (() => {
       this.selection = d3.select(this.element).datum(tree);
       this.selection.call(this.chart);
       this.search(this.term);
+      this.restore();
       this.tellTotal();
+    }
+
+    // place names a frame by its path, shortly.
+    place(d) {
+      let hash = 0;
+      for (const at of d.ancestors().reverse().slice(1)) {
+        for (const c of at.data.name + "\0") hash = (Math.imul(hash, 31) + c.codePointAt(0)) | 0;
+      }
+      return (hash >>> 0).toString(36);
+    }
+
+    // restore zooms to the frame that the page's view names, if it is drawn.
+    restore() {
+      const zoom = kmonView.get("zoom"), zoomed = this.zoomed && this.zoomed.parent ? this.place(this.zoomed) : "";
+      if (!this.tree || !this.tree.value || zoom === zoomed) return;
+      const found = zoom && this.drawn().find((d) => d.parent && this.place(d) === zoom);
+      if (found) this.chart.zoomTo(found);
+      else if (zoomed) this.chart.resetZoom();
     }
 
     makeChart() {
@@ -96,9 +115,22 @@ const kmonFlame = (() => {
     afterZoom(d) {
       this.zoomed = d;
       this.element.dataset.zoomed = d.parent ? d.data.name : "";
+      kmonView.set({ zoom: d.parent ? this.place(d) : "" });
       if (this.cursor) this.cursor = d;
       this.tellTotal();
       this.outline();
+    }
+
+    // numbers gives the tree, as folded stacks: a path and what ended in it.
+    numbers() {
+      const rows = [];
+      const walk = (n, path) => {
+        const own = n.children.reduce((rest, c) => rest - c.value, n.value), here = [...path, n.name];
+        if (own > 0) rows.push([here.slice(1).join(";") || n.name, own]);
+        n.children.forEach((c) => walk(c, here));
+      };
+      if (this.tree) walk(this.tree, []);
+      return kmonCopy.lines([["path", "value"], ...rows]);
     }
 
     // drawn are the frames on the screen.

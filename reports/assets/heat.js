@@ -57,6 +57,18 @@ const kmonHeat = (() => {
       this.drawAxes(g, style);
     }
 
+    // numbers gives the cells that are not empty, within the picked range.
+    numbers() {
+      const { model, range } = this, rows = [["cell", "count"]];
+      for (let c = 0; c < model.columns; c++) {
+        for (let r = 0; r < model.rows; r++) {
+          const place = model.whole ? c : c * model.rows + r;
+          if (model.count(c, r) && (!range || (place >= range[0] && place < range[1]))) rows.push([model.cellText(c, r).replace(/: [^:]*$/, ""), model.count(c, r)]);
+        }
+      }
+      return kmonCopy.lines(rows);
+    }
+
     // y is the upper edge of a row; row 0 lies lowest.
     y(row) {
       return this.height - foot - (row + 1) * this.cellHeight;

@@ -3,6 +3,7 @@
 // every panel follow the picked range.
 (() => {
   const mostColumns = 3000; // of a heat map
+  const mostPrinted = 60; // rows of what is unfolded on paper
   const element = (id) => document.getElementById(id);
 
   // reveal shows the parts for scripts in a section and hides the others.
@@ -92,7 +93,7 @@
       const shown = () => [this.kind.value, this.service.value, element("latency-edge").value, element("flame-search").value].join();
       const before = shown();
       this.follow();
-      if (shown() === before) return;
+      if (shown() === before) return this.flame.restore();
       this.showAll();
       if (this.latency) this.showLatency();
     }
@@ -333,8 +334,17 @@
     }
     for (const plot of document.querySelectorAll("[data-chart]")) {
       if (plot.hidden) continue;
-      plot.after(kmonCopy.button(plot.parentElement.querySelector("h3"), () => kmonCopy.numbers(kmonCharts.of(plot))));
+      plot.after(kmonCopy.button(plot.parentElement.querySelector("h3"), () => kmonCharts.numbers(kmonCharts.of(plot))));
     }
+  }
+
+  // startFlameCopies puts them to what the flame page draws.
+  function startFlameCopies(flames) {
+    const after = (id, label, text) => element(id).after(kmonCopy.button(label, text));
+    after("flame-cores", "CPUs in use", () => kmonCharts.numbers(kmonCharts.of(element("flame-cores"))));
+    after("flame-heat", "heat map of time", () => flames.heat.numbers());
+    after("flame-graph", "flame graph, a path a line", () => flames.flame.numbers());
+    if (flames.latency) after("latency-heat", "heat map of latency", () => flames.latency.numbers());
   }
 
   // startLinks follows links within the page without losing the rest of the view.
@@ -376,6 +386,19 @@
       waiting = setTimeout(redraw, 150);
     });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    // Paper: light colours, and what is folded open, but for long lists of numbers.
+    let opened = [];
+    addEventListener("beforeprint", () => {
+      document.documentElement.classList.add("paper");
+      opened = [...document.querySelectorAll("details:not([open])")].filter((d) => d.querySelectorAll("tr").length <= mostPrinted);
+      for (const d of opened) d.open = true;
+      redraw();
+    });
+    addEventListener("afterprint", () => {
+      document.documentElement.classList.remove("paper");
+      for (const d of opened) d.open = false;
+      redraw();
+    });
   }
 
   async function start() {
@@ -389,6 +412,7 @@
     await startRange();
     flames = await startFlame();
     startCopies();
+    if (flames) startFlameCopies(flames);
     startLinks();
     performance.mark("kmon");
     document.documentElement.dataset.ready = "yes";
