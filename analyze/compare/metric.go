@@ -85,7 +85,8 @@ type metricRule struct {
 	spread float64
 }
 
-// What is assumed of single recordings: see the table in README of compare-proof.
+// What is assumed that single recordings of an unchanged system differ by; make
+// compare-proof measures it.
 const (
 	assumedLatency = 0.02
 	assumedTail    = 0.02

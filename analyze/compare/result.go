@@ -60,7 +60,7 @@ type Settings struct {
 	// MinEffect is the least relative change that counts; Change.MinEffect is what
 	// became of it for each metric.
 	MinEffect float64 `json:"min_effect"`
-	// MinEffectAsked: the user gave it, so that no change is said only within it.
+	// MinEffectAsked: the user gave it.
 	MinEffectAsked bool     `json:"min_effect_asked"`
 	MinDelta       float64  `json:"min_cliffs_delta"`
 	MinCoverage    float64  `json:"min_coverage"`
@@ -172,11 +172,13 @@ type Change struct {
 	Pairs    int `json:"pairs,omitempty"`
 	Agreeing int `json:"pairs_agreeing,omitempty"`
 	// MinEffect is the least relative change that counts as one here: the largest of
-	// what was asked for, of twice NoiseSpread, and of what the metric's least
-	// absolute change is of base.
+	// what was asked for (or a threshold says), of twice NoiseSpread, and of what the
+	// metric's least absolute change (20 µs of a latency) is of base. No change takes
+	// an Interval and a Detectable within it, NoiseSpread left aside.
 	MinEffect float64 `json:"min_effect"`
-	// NoiseSpread is what identical runs differ by: measured with Result.Noise, else
-	// assumed of single recordings; absent: none enters.
+	// NoiseSpread is what identical recordings, as many as here, differ by (standard
+	// deviation): measured with Result.Noise, else assumed of single recordings, more
+	// where their halves differ; absent: none enters.
 	NoiseSpread  *float64 `json:"noise_spread,omitempty"`
 	NoiseAssumed bool     `json:"noise_assumed,omitempty"`
 	// Detectable is the smallest relative change that this much data would have

@@ -42,7 +42,7 @@ func releaseServers(slower, harder float64) []releaseServer {
 	return []releaseServer{
 		{Name: "steady", Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms)},
 		{Name: "tail", Sleep: time.Duration(4 * ms), Slow: time.Duration(20 * ms * slower)},
-		{Name: "worker", Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms), Rounds: int(roundsPerMs * harder)},
+		{Name: "worker", Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms), Rounds: int(2 * roundsPerMs * harder)},
 	}
 }
 

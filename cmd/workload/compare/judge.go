@@ -170,7 +170,7 @@ func judge(r releases) (text string, good bool) {
 	var b strings.Builder
 	good = true
 	fmt.Fprintf(&b, "# How often kmon compare is right\n\n%d recordings of a release and %d of the next, in turn, in which the slow requests of `tail` take %s times as long\n"+
-		"(its p99, not its p50) and `worker` computes %s times as much. `make compare-proof` records and judges them.\n\n", len(r.base), len(r.next), tailTimes, workTimes)
+		"(its p99, not its p50) and `worker` computes %s times as much (some 10%% more CPU time per request). `make compare-proof` records and judges them.\n\n", len(r.base), len(r.next), tailTimes, workTimes)
 	b.WriteString("| compared | identical pairs | with a regression | outcomes | changed pairs | p99 found | CPU found | with another regression |\n|---|---:|---:|---|---:|---:|---:|---:|\n")
 	var blamed []string
 	for _, w := range ways {

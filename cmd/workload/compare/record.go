@@ -13,10 +13,12 @@ import (
 	"time"
 )
 
-// The next release is that much worse.
+// The next release is that much worse. A tenth of what worker needs for a request is
+// not its work but the kernel's, for reading, sleeping and writing: with 1.11 times
+// the work its CPU time grows by 10%.
 const (
 	tailTimes = "1.15"
-	workTimes = "1.10"
+	workTimes = "1.11"
 )
 
 // Names of the releases, and of the services that are recorded.
