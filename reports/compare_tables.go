@@ -94,7 +94,7 @@ func openTable(id, title string, list []change) table {
 	))
 }
 
-// unjudged are changes that could not be judged for one reason.
+// unjudged are changes that could not be judged, for reasons that are alike.
 type unjudged struct {
 	reason string
 	list   []change
@@ -105,9 +105,19 @@ func (g *unjudged) what() string {
 	x := &g.list[0]
 	text := metricTitle(x) + " of " + visible(x.Subject.Name)
 	if n := len(g.list) - 1; n > 0 {
-		text += " and " + CountText(int64(n)) + " more"
+		text += ", and " + CountText(int64(n)) + " more for a like reason"
 	}
 	return text
+}
+
+// withoutNumbers makes reasons that differ in their numbers the same.
+func withoutNumbers(reason string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= '0' && r <= '9' || r == '.' {
+			return -1
+		}
+		return r
+	}, reason)
 }
 
 // unjudgedTable counts those on which the outcome does not rest, by reason.
@@ -116,10 +126,11 @@ func unjudgedTable(c *compare.Result) table {
 	byReason := map[string]*unjudged{}
 	groups := []*unjudged{}
 	for _, x := range others {
-		g := byReason[x.Reason]
+		alike := withoutNumbers(x.Reason)
+		g := byReason[alike]
 		if g == nil {
 			g = &unjudged{reason: x.Reason}
-			byReason[x.Reason] = g
+			byReason[alike] = g
 			groups = append(groups, g)
 		}
 		g.list = append(g.list, x)
@@ -211,7 +222,7 @@ func runsOf(c *compare.Result) []sideRun {
 func runsTable(c *compare.Result) table {
 	return build("runs", "Recordings of BASE and NEW", runsOf(c), []spec[sideRun]{
 		{column{Head: "Side"}, func(r *sideRun) cell { return word(r.side) }},
-		{column{Head: "Files", Kind: kindName}, func(r *sideRun) cell { return named(strings.Join(r.Files, " ")) }},
+		{column{Head: "Recording", Kind: kindName}, func(r *sideRun) cell { return named(runName(&r.RunInfo)) }},
 		{column{Head: "Hosts", Kind: kindName, Rank: 5}, func(r *sideRun) cell { return named(strings.Join(r.Hosts, " ")) }},
 		{column{Head: "Start (UTC)", Kind: kindNumber, Rank: 6}, func(r *sideRun) cell { return word(timeText(r.StartNs)) }},
 		number("Duration", "", 0, func(r *sideRun) cell { return cell{Text: DurationText(r.DurationNs)} }),

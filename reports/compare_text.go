@@ -66,7 +66,7 @@ func (t textWriter) answers(x table, most int) {
 	for _, row := range rows {
 		words := []string{}
 		for i, c := range row[:len(row)-1] {
-			if c.Text == absent {
+			if c.Text == absent || x.Columns[i].Rank > 0 {
 				continue
 			}
 			if x.Columns[i].Kind == kindNumber {

@@ -11,15 +11,34 @@ type change = compare.Change
 
 // sideName names a side by its files.
 func sideName(s *compare.Side) string {
-	if len(s.Runs) == 0 || len(s.Runs[0].Files) == 0 {
+	if len(s.Runs) == 0 {
 		return absent
 	}
-	first := &s.Runs[0]
-	name := nameText(first.Files[0])
-	if n := len(s.Runs); n > 1 {
-		return strconv.Itoa(n) + " runs, the first " + name
+	names := []string{}
+	for i := range s.Runs {
+		if i == 3 {
+			names = append(names, "…")
+			break
+		}
+		names = append(names, runName(&s.Runs[i]))
 	}
-	if n := len(first.Files); n > 1 {
+	text := strings.Join(names, ", ")
+	if n := len(s.Runs); n > 1 {
+		text = strconv.Itoa(n) + " runs (" + text + ")"
+	}
+	return text
+}
+
+// runName is what the user called a run, or its first file.
+func runName(r *compare.RunInfo) string {
+	if r.Name != "" {
+		return visible(r.Name)
+	}
+	if len(r.Files) == 0 {
+		return absent
+	}
+	name := nameText(r.Files[0])
+	if n := len(r.Files); n > 1 {
 		name += " and " + strconv.Itoa(n-1) + plural(n-1, " more file")
 	}
 	return name
@@ -149,8 +168,11 @@ func settingsText(c *compare.Result) string {
 
 // noiseText says what identical runs differ by.
 func noiseText(c *compare.Result) string {
-	if c.Noise == nil {
-		return "Noise: no runs of an unchanged system were given (--noise-from); what two recordings of the same differ by was assumed."
+	switch {
+	case c.Noise == nil && c.Settings.Unit == "run":
+		return "Noise: what the runs of each side differ by among themselves."
+	case c.Noise == nil:
+		return "Noise: assumed (--noise-from measures it)."
 	}
 	n := c.Noise
 	return "Noise: measured with " + strconv.Itoa(len(n.Runs)) + plural(len(n.Runs), " run") + " of an unchanged system; of their " +
@@ -185,10 +207,17 @@ func decisive(c *compare.Result) (rests, others []change) {
 // comparisonNotes is what to know before trusting the numbers: why nothing can
 // be said, then the warnings.
 func comparisonNotes(c *compare.Result) []string {
+	told := map[string]bool{}
+	rests, _ := decisive(c)
+	for i := range rests { // each has a row that says so
+		told[rests[i].Title+" of "+rests[i].Subject.Name+": "+rests[i].Reason] = true
+	}
 	list := []string{}
 	for _, texts := range [][]string{c.Reasons, c.Warnings} {
 		for _, t := range texts {
-			list = append(list, visible(t))
+			if !told[t] && !strings.Contains(c.Verdict, t) {
+				list = append(list, visible(t))
+			}
 		}
 	}
 	return list

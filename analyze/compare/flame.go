@@ -15,7 +15,8 @@ const (
 	maxFlameNodes     = 400   // of a tree; smaller ones are added up
 	flameNodeShare    = 0.001 // of the larger side; smaller nodes are added up
 	maxFlameFunctions = 20    // of a service
-	flameFunctionSee  = 0.005 // of the larger side: smaller differences are not listed
+	flameFunctionSee  = 0.005 // of the larger side: smaller differences on the CPU are not listed
+	flameWaitSee      = 0.05  // likewise off the CPU, where nobody knows how much is chance
 	// flameSigmas is how many standard deviations of sampling a function must
 	// differ by to be listed: with some thousand functions looked at, three
 	// would list a few that are chance.
@@ -39,7 +40,10 @@ type FlameSide struct {
 
 // flameSums gathers the stacks of a side, recording by recording. Those without
 // any are left out, with what was asked of them.
-type flameSums struct{ FlameSide }
+type flameSums struct {
+	FlameSide
+	lossy bool // too few of the requests are known to divide by
+}
 
 // add adds a recording.
 func (f *flameSums) add(a *analyze.Analysis) {
@@ -51,6 +55,11 @@ func (f *flameSums) add(a *analyze.Analysis) {
 	}
 	f.Profiles = append(f.Profiles, a.Profile)
 	f.RecordedNs += a.RecordedNs()
+	for i := range a.Captures {
+		for _, t := range a.Captures[i].Coverage {
+			f.lossy = f.lossy || t.Table == "exchanges" && t.Ratio < minCoverage
+		}
+	}
 	for i := range a.Services {
 		f.Requests[a.Services[i].Name] += a.Services[i].Requests
 	}
@@ -61,6 +70,9 @@ func (f *flameSums) add(a *analyze.Analysis) {
 func flameDifferences(base, new *flameSums, services []string) []FlameDifference {
 	if base.Profiles == nil || new.Profiles == nil {
 		return nil
+	}
+	if base.lossy || new.lossy {
+		base.Requests, new.Requests = nil, nil
 	}
 	return slices.DeleteFunc(Flames(base.FlameSide, new.FlameSide), func(f FlameDifference) bool {
 		return len(services) > 0 && !slices.Contains(services, f.Service)
@@ -330,10 +342,13 @@ type sum struct {
 func (v *view) functions(root int32, whole float64) ([]FlameFunction, int) {
 	sums := map[int32]*sum{}
 	v.walk(root, sums)
-	list, unsure := []FlameFunction{}, 0
+	list, unsure, see := []FlameFunction{}, 0, flameFunctionSee
+	if v.kind != 0 {
+		see = flameWaitSee
+	}
 	for frame, s := range sums {
 		f := v.frames[frame]
-		if f.Kind != "user" && f.Kind != "kernel" || math.Abs(s.self[newSide]-s.self[baseSide]) < flameFunctionSee*whole {
+		if f.Kind != "user" && f.Kind != "kernel" || math.Abs(s.self[newSide]-s.self[baseSide]) < see*whole {
 			continue
 		}
 		if v.kind == 0 && !v.sure(s) {

@@ -42,6 +42,7 @@ func gather(ctx context.Context, r Recording, o *Options, flames *flameSums) (*r
 	}
 	g := &run{subjects: map[key]*series{}}
 	g.describe(a)
+	g.info.Name = r.Name
 	g.addGrid(in)
 	external := map[string]bool{}
 	for _, s := range a.Services {
@@ -65,9 +66,7 @@ func (g *run) describe(a *analyze.Analysis) {
 		g.info.Kernels = append(g.info.Kernels, c.Kernel)
 		g.info.Versions = append(g.info.Versions, c.KmonVersion)
 		g.info.Synthetic = g.info.Synthetic || c.Synthetic != ""
-		for _, p := range c.Problems {
-			g.info.Problems = append(g.info.Problems, c.File+": "+p)
-		}
+		g.info.Problems = append(g.info.Problems, c.Problems...) // they name the file
 		if c.StopReason == "" {
 			g.info.Problems = append(g.info.Problems, c.File+": it ends before its recording did")
 		}

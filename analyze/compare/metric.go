@@ -122,6 +122,23 @@ func (m Metric) rule() (metricRule, bool) {
 	return metrics[i], true
 }
 
+// MetricInfo is what a reader of a threshold must know of a metric.
+type MetricInfo struct {
+	Name     Metric
+	Unit     string // as Change.Unit
+	Services bool   // services have it
+	Edges    bool   // edges have it
+}
+
+// Metrics lists all metrics, in the order of reports.
+func Metrics() []MetricInfo {
+	list := []MetricInfo{}
+	for _, r := range metrics {
+		list = append(list, MetricInfo{r.name, r.unit, r.service, r.edge})
+	}
+	return list
+}
+
 // MetricUnit gives the unit of a metric, as Change.Unit; false: there is no such
 // metric.
 func MetricUnit(m Metric) (string, bool) {

@@ -4,7 +4,10 @@ import "sync/atomic"
 
 // Recording is one run of a system: the captures of its nodes, or of its one node.
 // Parts of a rotated recording count as one capture.
-type Recording struct{ Paths []string }
+type Recording struct {
+	Name  string // what the user calls it: a file, a directory; "": its files
+	Paths []string
+}
 
 // Options say how to compare. The zero value is what is documented as default.
 type Options struct {

@@ -83,6 +83,7 @@ type Side struct {
 
 // RunInfo is one recording of a side, of one node or several at once.
 type RunInfo struct {
+	Name       string   `json:"name,omitempty"` // as Recording.Name
 	Files      []string `json:"files"`
 	SHA256     []string `json:"sha256"` // by file
 	Hosts      []string `json:"hosts"`

@@ -87,7 +87,7 @@ func nodes(runs []RunInfo) int {
 func firstProblem(runs []RunInfo) string {
 	for _, r := range runs {
 		if len(r.Problems) > 0 {
-			return r.Problems[0]
+			return strings.TrimSuffix(r.Problems[0], ".")
 		}
 	}
 	return "see its problems"

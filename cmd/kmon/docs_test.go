@@ -47,6 +47,9 @@ func TestExamples(t *testing.T) {
 			for _, host := range []string{"node-a", "node-b"} {
 				writeCapture(t, host+".kmon", sample{host: host, exchanges: 10})
 			}
+			if verb.Name() == "compare" {
+				writeComparable(t)
+			}
 			examples := exampleCommands(verb)
 			if len(examples) < 2 {
 				t.Errorf("examples of %s: got %d, want at least 2", verb.Name(), len(examples))

@@ -61,6 +61,7 @@ func conclude(stderr io.Writer, cmd *cobra.Command, err error) int {
 		if e.err == nil {
 			return code
 		}
+		err = e.err // which may be several
 	}
 	complain(stderr, err)
 	if e := (*usageError)(nil); errors.As(err, &e) {

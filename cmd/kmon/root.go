@@ -18,13 +18,14 @@ func newRoot() *cobra.Command {
 		Long: `kmon records on a Linux node, with eBPF, which services talked to which and how
 fast each answered, into one capture file; it analyzes captures on any system.
 
-Exit codes: 0 ok; 1 a gate failed (analyze --fail-on found a fault, verify damage,
-doctor that something is missing); 2 usage, unreadable or internal error; 3 inconclusive (too little
-data, or too much loss, to go by).
+Exit codes: 0 ok; 1 a gate failed (compare found a regression, analyze --fail-on a
+fault, verify damage, doctor that something is missing); 2 usage, unreadable or
+internal error; 3 inconclusive (too little data, or too much loss, to go by).
 record with a command after -- exits with the command's own code.`,
 		Example: `  $ kmon record -o shop.kmon -d 60s
   $ kmon analyze shop.kmon
-  $ kmon analyze shop.kmon -o report.html -o report.md`,
+  $ kmon analyze shop.kmon -o report.html -o report.md
+  $ kmon compare before.kmon after.kmon`,
 		Version:       readBuild().Version,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true,
@@ -43,7 +44,7 @@ record with a command after -- exits with the command's own code.`,
 		writeUsage(cmd.ErrOrStderr(), cmd)
 		return nil
 	})
-	root.AddCommand(newRecord(), newMark(), newDump(), newAnalyze(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newMerge(), newGen(), newDoctor(), newVersion(), newCompletion(), newMan())
+	root.AddCommand(newRecord(), newMark(), newDump(), newAnalyze(), newCompare(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newMerge(), newGen(), newDoctor(), newVersion(), newCompletion(), newMan())
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true // newCompletion is ours
 	return root

@@ -134,6 +134,9 @@ func TestSessions(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Chdir(writeSamples(t))
+			if strings.Contains(string(text), "$ kmon compare before.kmon") {
+				writeComparable(t)
+			}
 			var got strings.Builder
 			for _, s := range parseSession(string(text)) {
 				have := play(t, s.command)

@@ -102,9 +102,11 @@ func (p *thresholdParser) parse() error {
 		if err := p.selector(); err != nil {
 			return err
 		}
+	} else if !p.unit.Services {
+		return fmt.Errorf("%s is of edges, which are missing: %s(edge=->cart)", p.out.Metric, p.out.Metric)
 	}
 	if !p.next(":") {
-		return fmt.Errorf("a colon and a limit are missing, as %s:%s", p.out.Metric, p.unit.example)
+		return fmt.Errorf("a colon and a limit are missing, as %s:%s", p.out.Metric, p.unit.example())
 	}
 	return p.limit()
 }
@@ -142,12 +144,12 @@ func (p *thresholdParser) next(sign string) bool {
 
 func (p *thresholdParser) metric() error {
 	word := p.word()
-	at := slices.IndexFunc(metricUnits, func(m metricUnit) bool { return string(m.metric) == word })
+	at := slices.Index(metricNames(), word)
 	if at < 0 {
 		return unknownWord("metric", word, metricNames())
 	}
-	p.unit = metricUnits[at]
-	p.out.Metric = p.unit.metric
+	p.unit = metricUnit{compare.Metrics()[at]}
+	p.out.Metric = p.unit.Name
 	return nil
 }
 
@@ -173,8 +175,11 @@ func (p *thresholdParser) selector() error {
 	if !p.next("=") {
 		return fmt.Errorf("%s needs a name, as service=cart or edge=web->cart", key)
 	}
-	if key == "edge" && !p.unit.ofEdges {
+	switch {
+	case key == "edge" && !p.unit.Edges:
 		return fmt.Errorf("%s is of services, not of edges", p.out.Metric)
+	case key == "service" && !p.unit.Services:
+		return fmt.Errorf("%s is of edges, not of services: edge=->cart", p.out.Metric)
 	}
 	if err := p.names(key); err != nil {
 		return err
@@ -250,10 +255,10 @@ func (p *thresholdParser) limit() error {
 		}
 	}
 	if rest == "" {
-		return fmt.Errorf("the limit is missing, as %s", p.unit.example)
+		return fmt.Errorf("the limit is missing, as %s", p.unit.example())
 	}
 	if sign == "" {
-		return fmt.Errorf("a limit begins with + (at most so much more than base), - (at most so much less) or < (below this, whatever base is), as %s", p.unit.example)
+		return fmt.Errorf("a limit begins with + (at most so much more than base), - (at most so much less) or < (below this, whatever base is), as %s", p.unit.example())
 	}
 	value, relative, err := p.unit.parse(rest, sign == "<")
 	if err != nil {
@@ -274,37 +279,28 @@ func (p *thresholdParser) limit() error {
 }
 
 // metricUnit is how limits of a metric are written.
-type metricUnit struct {
-	metric  compare.Metric
-	unit    string // as compare.Change.Unit
-	ofEdges bool
-	example string
-}
+type metricUnit struct{ compare.MetricInfo }
 
-// metricUnits are all metrics, in the order in which errors list them.
-var metricUnits = []metricUnit{
-	{compare.P50, "ns", true, "+10% or +5ms"},
-	{compare.P95, "ns", true, "+10% or +5ms"},
-	{compare.P99, "ns", true, "+10% or +5ms"},
-	{compare.Rate, "per_s", true, "-10% or -50/s"},
-	{compare.Errors, "ratio", true, "+0.1pp"},
-	{compare.Retransmits, "count", true, "+10% or +0.01"},
-	{compare.RequestBytes, "bytes", true, "+10% or +4KiB"},
-	{compare.AnswerBytes, "bytes", true, "+10% or +4KiB"},
-	{compare.CPU, "ns", false, "+10% or +50us"},
-	{compare.RunQueue, "ns", false, "+10% or +50us"},
-	{compare.Voluntary, "count", false, "+10% or +0.5"},
-	{compare.Involuntary, "count", false, "+10% or +0.5"},
-	{compare.Syscalls, "count", false, "+10% or +2"},
-	{compare.IOs, "count", false, "+10% or +0.5"},
-	{compare.DiskBytes, "bytes", false, "+10% or +4KiB"},
+// example is a limit of the metric.
+func (u metricUnit) example() string {
+	switch {
+	case u.Name == compare.Rate:
+		return "-10% or -50/s"
+	case u.Unit == "ns":
+		return "+10% or +5ms"
+	case u.Unit == "ratio":
+		return "+0.1pp"
+	case u.Unit == "bytes":
+		return "+10% or +4KiB"
+	}
+	return "+10% or +0.5"
 }
 
 // metricNames are the metrics as they are written.
 func metricNames() []string {
 	var names []string
-	for _, m := range metricUnits {
-		names = append(names, string(m.metric))
+	for _, m := range compare.Metrics() {
+		names = append(names, string(m.Name))
 	}
 	return names
 }
@@ -314,7 +310,7 @@ func metricNames() []string {
 func (u metricUnit) parse(text string, value bool) (amount float64, relative bool, err error) {
 	if number, ok := strings.CutSuffix(text, "%"); ok {
 		amount, ok = plainNumber(strings.TrimSpace(number))
-		if value && u.unit != "ratio" {
+		if value && u.Unit != "ratio" {
 			ok = false
 		}
 		if !ok {
@@ -331,7 +327,7 @@ func (u metricUnit) parse(text string, value bool) (amount float64, relative boo
 
 // amount reads what is not a percentage, in the metric's unit.
 func (u metricUnit) amount(text string) (float64, bool) {
-	switch u.unit {
+	switch u.Unit {
 	case "ns":
 		d, err := time.ParseDuration(strings.ReplaceAll(text, " ", ""))
 		return float64(d), err == nil && d >= 0
@@ -356,9 +352,9 @@ func (u metricUnit) wanted(value bool) string {
 	amount := map[string]string{
 		"ns": "a time, as 5ms", "bytes": "a size, as 4KiB", "per_s": "a rate, as 50/s",
 		"ratio": "percentage points, as 0.1pp", "count": "a number, as 0.5",
-	}[u.unit]
+	}[u.Unit]
 	switch {
-	case value && u.unit == "ratio":
+	case value && u.Unit == "ratio":
 		return "a share, as 1%"
 	case value:
 		return amount

@@ -70,6 +70,8 @@ func TestParseThresholdErrors(t *testing.T) {
 		{"p99(edge=web):+1%", 12, "an arrow from client to server is missing, as edge=web->cart"},
 		{"p99(edge=->):+1%", 11, "an edge has at least one name: web->cart, ->cart or web->"},
 		{"cpu(edge=web->cart):+1%", 8, "cpu is of services, not of edges"},
+		{"retransmits:+10%", 11, "retransmits is of edges, which are missing: retransmits(edge=->cart)"},
+		{"retransmits(service=cart):+10%", 19, "retransmits is of edges, not of services: edge=->cart"},
 		{"p99:", 4, "the limit is missing, as +10% or +5ms"},
 		{"p99:+", 4, "the limit is missing, as +10% or +5ms"},
 		{"p99:10%", 4, "a limit begins with + (at most so much more than base), - (at most so much less) or < (below this, whatever base is), as +10% or +5ms"},
