@@ -29,7 +29,7 @@ func made(t *testing.T, s synthetic.Scenario) Recording {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Recording{r.Paths}
+	return Recording{Paths: r.Paths}
 }
 
 func compared(t *testing.T, base, new []Recording, o Options) *Result {
@@ -137,7 +137,7 @@ func TestRuns(t *testing.T) {
 func TestNeverNoChange(t *testing.T) {
 	whole := made(t, synthetic.Scenario{Seed: 1})
 	wide := Options{MinEffect: 0.5} // with it whole recordings are no change
-	one := func(paths ...string) []Recording { return []Recording{{paths}} }
+	one := func(paths ...string) []Recording { return []Recording{{Paths: paths}} }
 	if r := compared(t, one(whole.Paths...), one(whole.Paths...), wide); r.Outcome != NoChange || len(r.Warnings) == 0 {
 		t.Fatalf("whole: %s", reasons(r))
 	}
@@ -180,7 +180,7 @@ func TestRealAgainstThemselves(t *testing.T) {
 		t.Fatal("there are no captures")
 	}
 	for _, path := range paths {
-		side := []Recording{{[]string{path}}}
+		side := []Recording{{Paths: []string{path}}}
 		r := compared(t, side, side, Options{})
 		if r.Outcome != NoChange && r.Outcome != Inconclusive || r.Counts.Changed > 0 {
 			t.Errorf("%s: %s: %s", path, r.Outcome, reasons(r))
@@ -191,7 +191,7 @@ func TestRealAgainstThemselves(t *testing.T) {
 
 // Options that make no sense, and files that are no captures, are refused.
 func TestRefused(t *testing.T) {
-	some := []Recording{{[]string{"nothing.kmon"}}}
+	some := []Recording{{Paths: []string{"nothing.kmon"}}}
 	for _, test := range []struct {
 		base, new []Recording
 		o         Options
