@@ -182,6 +182,7 @@ var units = []struct {
 }{
 	{"_bytes_per_s", throughputText},
 	{"_per_s", rateText},
+	{"_ns_per_work", func(v float64) string { return DurationText(whole(v)) }},
 	{"_ns", func(v float64) string { return DurationText(whole(v)) }},
 	{"_bytes", func(v float64) string { return BytesText(whole(v)) }},
 	{"_share", percentText},

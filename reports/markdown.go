@@ -20,22 +20,27 @@ const rowsShown = 10
 type detail struct {
 	findings int // in full
 	rows     int // of a table, folded ones included
+	tail     int // of a table behind the others, which are for looking up; 0: these are left out
 	nodes    int // of the topology
 	edges    int // of the topology
 	name     int // columns of a name
 	prose    int // columns of a verdict or warning
 }
 
-// details are tried in turn until the report fits.
+// details are tried in turn until the report fits: what is least important goes
+// first.
 var details = []detail{
-	{findings: 20, rows: 2000, nodes: 40, edges: 60, name: 100, prose: 4000},
-	{findings: 15, rows: 250, nodes: 40, edges: 60, name: 60, prose: 2000},
-	{findings: 12, rows: 100, nodes: 30, edges: 45, name: 60, prose: 2000},
-	{findings: 10, rows: 50, nodes: 25, edges: 35, name: 60, prose: 1000},
-	{findings: 8, rows: 25, nodes: 25, edges: 35, name: 48, prose: 1000},
-	{findings: 5, rows: 10, nodes: 15, edges: 20, name: 40, prose: 500},
-	{findings: 3, rows: 5, nodes: 10, edges: 10, name: 24, prose: 300},
-	{findings: 1, rows: 2, nodes: 5, edges: 5, name: 12, prose: 200},
+	{findings: 20, rows: 2000, tail: 2000, nodes: 40, edges: 60, name: 100, prose: 4000},
+	{findings: 20, rows: 2000, tail: 100, nodes: 40, edges: 60, name: 100, prose: 4000},
+	{findings: 20, rows: 1000, tail: 20, nodes: 40, edges: 60, name: 100, prose: 2000},
+	{findings: 20, rows: 500, tail: 0, nodes: 40, edges: 60, name: 60, prose: 2000},
+	{findings: 15, rows: 250, tail: 0, nodes: 40, edges: 60, name: 60, prose: 2000},
+	{findings: 12, rows: 100, tail: 0, nodes: 30, edges: 45, name: 60, prose: 2000},
+	{findings: 10, rows: 50, tail: 0, nodes: 25, edges: 35, name: 60, prose: 1000},
+	{findings: 8, rows: 25, tail: 0, nodes: 25, edges: 35, name: 48, prose: 1000},
+	{findings: 5, rows: 10, tail: 0, nodes: 15, edges: 20, name: 40, prose: 500},
+	{findings: 3, rows: 5, tail: 0, nodes: 10, edges: 10, name: 24, prose: 300},
+	{findings: 1, rows: 2, tail: 0, nodes: 5, edges: 5, name: 12, prose: 200},
 }
 
 // writeMarkdown writes a report that fits a ticket.
@@ -64,6 +69,7 @@ type markdown struct {
 // render gives the whole report.
 func (m *markdown) render() string {
 	m.head()
+	m.short()
 	m.findings()
 	m.warnings()
 	m.table(lossesTable(m.a))
@@ -74,18 +80,39 @@ func (m *markdown) render() string {
 	m.table(edgesTable(m.a))
 	m.table(streamsTable(m.a))
 	for _, t := range nodeTables(m.a) {
-		m.table(t)
+		if slices.Contains(lookedUp, t.ID) {
+			m.folded(t)
+		} else {
+			m.table(t)
+		}
 	}
 	m.table(marksTable(m.a))
 	m.table(problemsTable(m.a))
 	m.table(capturesTable(m.a))
-	for _, t := range slices.Concat([]table{partsTable(m.a), instancesTable(m.a), connectionsTable(m.a)}, nodeDetails(m.a), timeTables(m.a),
-		[]table{coverageTable(m.a), machinesTable(m.a), hooksTable(m.a), hashesTable(m.a)}) {
-		m.folded(t)
-	}
+	m.tail()
 	m.reading()
 	m.foot()
 	return m.String()
+}
+
+// lookedUp are tables that tell nothing to who does not look for something: they
+// are folded.
+var lookedUp = []string{"functions-on-cpu", "functions-off-cpu", "waits"}
+
+// tail writes the tables for looking up, folded.
+func (m *markdown) tail() {
+	dropped := []string{}
+	for _, t := range slices.Concat([]table{partsTable(m.a), instancesTable(m.a), connectionsTable(m.a)}, nodeDetails(m.a), timeTables(m.a),
+		[]table{coverageTable(m.a), machinesTable(m.a), hooksTable(m.a), hashesTable(m.a)}) {
+		if m.d.tail == 0 && len(t.Rows) > 0 {
+			dropped = append(dropped, "“"+t.Title+"”")
+			continue
+		}
+		m.foldedTo(m.d.tail, t)
+	}
+	if len(dropped) > 0 {
+		m.left = append(m.left, "the tables "+strings.Join(dropped, ", "))
+	}
 }
 
 // head writes the verdict and what was analyzed.
@@ -99,9 +126,6 @@ func (m *markdown) head() {
 	m.line(summary(m.a) + "\n")
 	if n := narrowed(m.a.Filter); n != "" {
 		m.line("Only: " + m.code(n, m.d.prose) + "\n")
-	}
-	if n := notRecorded(m.a); n != "" {
-		m.line(n + "\n")
 	}
 }
 
@@ -133,12 +157,15 @@ func (m *markdown) warnings() {
 }
 
 // bound is how many of n things are written, and remembers the rest.
-func (m *markdown) bound(n int, what string) int {
-	if n <= m.d.rows {
+func (m *markdown) bound(n int, what string) int { return m.boundTo(m.d.rows, n, what) }
+
+// boundTo is bound for another bound than that of most tables.
+func (m *markdown) boundTo(most, n int, what string) int {
+	if n <= most {
 		return n
 	}
-	m.left = append(m.left, CountText(int64(n-m.d.rows))+" "+what)
-	return m.d.rows
+	m.left = append(m.left, CountText(int64(n-most))+" "+what)
+	return most
 }
 
 // table writes a table under a heading: ten rows open, the rest folded.
@@ -167,11 +194,14 @@ func (m *markdown) note(t table) {
 }
 
 // folded writes a whole table behind its title.
-func (m *markdown) folded(t table) {
+func (m *markdown) folded(t table) { m.foldedTo(m.d.rows, t) }
+
+// foldedTo is folded for another bound than that of most tables.
+func (m *markdown) foldedTo(most int, t table) {
 	if len(t.Rows) == 0 {
 		return
 	}
-	shown := m.bound(len(t.Rows), "rows of “"+t.Title+"”")
+	shown := m.boundTo(most, len(t.Rows), "rows of “"+t.Title+"”")
 	m.line("<details><summary>" + t.Title + "</summary>\n")
 	m.note(t)
 	m.rows(t, t.Rows[:shown])

@@ -18,8 +18,35 @@ func markdownCode(s string) string {
 
 // markdownText gives prose in which names may stand: words that Markdown,
 // HTML or a tracker could read as more than words (emphasis, links, tags,
-// mentions, issue numbers) go into code spans, neighbours into one.
+// mentions, issue numbers) go into code spans, neighbours into one. What the
+// prose has between backticks, a command, is one code span.
 func markdownText(s string) string {
+	parts := strings.Split(s, "`")
+	if len(parts)%2 == 0 { // one has no partner
+		return markdownWords(s)
+	}
+	var out strings.Builder
+	ended := byte(' ')
+	for i, part := range parts {
+		text := markdownWords(part)
+		if i%2 == 1 && text != "" {
+			text = markdownCode(part)
+		}
+		if text == "" {
+			continue
+		}
+		set := i > 0 && strings.HasSuffix(parts[i-1], " ") || strings.HasPrefix(part, " ") || ended == '`' && text[0] == '`'
+		if out.Len() > 0 && set {
+			out.WriteByte(' ')
+		}
+		out.WriteString(text)
+		ended = text[len(text)-1]
+	}
+	return out.String()
+}
+
+// markdownWords is markdownText for prose without commands.
+func markdownWords(s string) string {
 	var out, code []string
 	flush := func() {
 		if len(code) > 0 {
@@ -33,7 +60,14 @@ func markdownText(s string) string {
 			out = append(out, w)
 			continue
 		}
-		code = append(code, w)
+		name := strings.TrimRight(w, ",;:") // the sentence's, not the name's
+		if name == "" || name == w {
+			code = append(code, w)
+			continue
+		}
+		code = append(code, name)
+		flush()
+		out[len(out)-1] += w[len(name):]
 	}
 	flush()
 	return strings.Join(out, " ")

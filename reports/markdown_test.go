@@ -138,7 +138,8 @@ func TestMarkdownText(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"p99 of cart is 12.3 ms (87.5%).", "p99 of cart is 12.3 ms (87.5%)."},
 		{"ask @ops now", "ask `@ops` now"}, {"see #12 or GH-12", "see `#12` or `GH-12`"},
-		{"<b>x</b> y", "`<b>x</b>` y"}, {"a|b", "`a\\x7cb`"}, {"a`b", "`a\\x60b`"},
+		{"run `top -H`, then `ss -ti` (retrans)", "run `top -H`, then `ss -ti` (retrans)"}, {"`a``<b>` x|y`z`", "`a` `<b>` `x\\x7cy` `z`"}, {"`` @x", "`@x`"}, {"@ops`x", "`@ops\\x60x`"},
+		{"see`#1`2", "see`#1`2"}, {"of node-1, GH-2: x", "of `node-1`, `GH-2`: x"}, {"<b>x</b> y", "`<b>x</b>` y"}, {"a|b", "`a\\x7cb`"}, {"a`b", "`a\\x60b`"},
 		{"https://x.example/a_b", "`https://x.example/a_b`"}, {"(www.x.example)", "`(www.x.example)`"},
 		{"2026-03-14 was", "2026-03-14 was"}, {"my_svc *b*", "`my_svc *b*`"}, {"- item", "`-` item"}, {"", ""},
 		{"x//y", "`x//y`"}, {"a/b 1/s", "a/b 1/s"},
@@ -151,10 +152,46 @@ func TestMarkdownText(t *testing.T) {
 
 func TestMermaidLabel(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
-		{"cart", "cart"}, {`"]; click`, "#34;#93;#59; click"}, {"#quot;", "#35;quot#59;"}, {"a`b", "a#96;b"}, {"1/s · µs", "1/s · µs"},
+		{"cart", "cart"}, {`"]; click`, "#34;#93;#59; click"}, {"#quot;", "#35;quot#59;"}, {"a`b", "a#96;b"}, {"1/s · µs", "1/s · µs"}, {"1. cart", "1#46; cart"}, {"- cart", "#45; cart"}, {"10.0.0.1", "10.0.0.1"},
 	} {
 		if got := mermaidLabel(c.in); got != c.want {
 			t.Errorf("mermaidLabel(%q) = %q, want %q", c.in, got, c.want)
 		}
+	}
+}
+
+// The ticket is read by somebody who was not there.
+func TestMarkdownInShort(t *testing.T) {
+	a := limping()
+	got := string(render(t, a, Markdown, options))
+	short, _, _ := strings.Cut(got, "## Findings")
+	for _, want := range []string{"| **What** | ", "| **Who** | ", "| **Since** | 20", "| **How sure** | confidence 0.", "| **Next** | ", "| **Lost** | ", "| **Recording** | ", "sha256:"} {
+		if !strings.Contains(short, want) {
+			t.Errorf("it does not say %s:\n%s", want, short)
+		}
+	}
+	f := &analyze.Finding{StartNs: 30e9, EndNs: 60e9, Subject: analyze.Subject{Type: "disk", Name: "vdb"}}
+	b := &analyze.Analysis{StartNs: 10e9, EndNs: 65e9, Disks: []analyze.Disk{
+		{Name: "vdb", Users: []analyze.DiskUser{{Service: "store", IOs: 7}, {Service: "log", IOs: 9}}}, {Name: "vdc", Users: []analyze.DiskUser{{Service: "web", IOs: 5}}}}}
+	for _, c := range []struct{ got, want string }{
+		{sinceText(b, f), "1970-01-01 00:00:30 UTC, 20.0 s into the recording, and still when it ended"},
+		{sinceText(&analyze.Analysis{StartNs: 30e9, EndNs: 90e9}, f), "1970-01-01 00:00:30 UTC, or before: the recording begins with it, until 00:01:00 UTC"},
+		{affectedText(b, f), "log (9 IOs on it), store (7 IOs on it)"},
+		{affectedText(b, &analyze.Finding{Subject: analyze.Subject{Type: "node", Name: "n"}}), ""},
+	} {
+		if c.got != c.want {
+			t.Errorf("got %q, want %q", c.got, c.want)
+		}
+	}
+}
+
+// What is looked up goes before what is read.
+func TestMarkdownDropsTheTailFirst(t *testing.T) {
+	got := string(render(t, many(80, 120), Markdown, options))
+	if n := strings.Count(got[strings.Index(got, "## Edges"):strings.Index(got, "## Captures")], "\n| `"); n != 120 {
+		t.Errorf("%d of 120 edges are left", n)
+	}
+	if !strings.Contains(got, "Left out to fit a ticket: ") || !strings.Contains(got, "“Services over time”") {
+		t.Errorf("it does not say that the series are missing: %s", got[len(got)-600:])
 	}
 }

@@ -27,13 +27,14 @@ func mermaidText(g graph, nameLength int) string {
 
 // mermaidLabel writes every ASCII character other than letters, digits,
 // blanks and a few signs as mermaid's entity code, so that a name ends
-// neither its quotes nor the fence, and is not read as Markdown or HTML.
+// neither its quotes nor the fence, and is not read as Markdown or HTML: "1. cart"
+// would be a list, which mermaid refuses to draw.
 func mermaidLabel(s string) string {
 	var b strings.Builder
-	for _, r := range s {
+	for i, r := range s {
+		listed := (r == '.' || r == '-') && strings.HasPrefix(s[i+1:], " ")
 		switch {
-		case r > '~', r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9',
-			strings.ContainsRune(" .,_-:/", r):
+		case !listed && (r > '~' || r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(" .,_-:/", r)):
 			b.WriteRune(r)
 		default:
 			b.WriteString("#" + strconv.Itoa(int(r)) + ";")

@@ -78,7 +78,7 @@ func (s *search) saturation(node int, run span, busy, waits series, v sight) Fin
 	}
 	f.Confidence = 0.6 + 0.1*float64(len(f.Evidence)-2)
 	f.Alternative = "work that may wait (batch, builds, garbage collection) at the priority of work that may not"
-	f.NextStep = "top -H and `pidstat -u -w 5` on " + n.Name + ", or CPU by service in the report: who uses the CPUs; then nice, quotas, or more CPUs"
+	f.NextStep = "`top -H` and `pidstat -u -w 5` on " + n.Name + ", or CPU by service in the report: who uses the CPUs; then nice, quotas, or more CPUs"
 	return f
 }
 

@@ -56,7 +56,7 @@ func (s *search) limitFinding(v *diskView, run span, limited series) {
 	}, f.Evidence...)
 	f.Confidence = min(0.7+0.1*float64(len(f.Evidence)-1), 0.95)
 	f.Alternative = "the limit is as meant, and its user asks for more than it was given"
-	f.NextStep = "io.max of the cgroups of its users (blkio.throttle.* with cgroup v1), table limits of the capture (kmon print CAPTURE limits), and disks in the report"
+	f.NextStep = "io.max of the cgroups of its users (blkio.throttle.* with cgroup v1), table limits of the capture (`kmon print CAPTURE limits`), and disks in the report"
 	s.add(f)
 }
 

@@ -69,7 +69,7 @@ func (s *search) reportListener(l *Listener, run span) {
 	f.Reference = "none: none should be turned away"
 	f.Title = fmt.Sprintf("%s turned away %d connections at %s: its accept queue was full", who, turned, l.Address)
 	f.Alternative = "a burst of connections that a longer queue would have held: the backlog is short."
-	f.NextStep = fmt.Sprintf("on %s: ss -ltn (Recv-Q against Send-Q), nstat -az TcpExtListenOverflows; a longer backlog (listen(2), net.core.somaxconn), or see why accept(2) comes late", subject.Host)
+	f.NextStep = fmt.Sprintf("on %s: `ss -ltn` (Recv-Q against Send-Q), `nstat -az TcpExtListenOverflows`; a longer backlog (listen(2), net.core.somaxconn), or see why accept(2) comes late", subject.Host)
 	f.Evidence = []Evidence{fact("overflows", float64(turned), "%d connections were turned away in %d windows", turned, run.held).
 		held(s.rules.of(ListenOverflow, "min_overflows"), 0)}
 	if l.Limit > 0 {

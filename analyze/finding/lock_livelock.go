@@ -122,7 +122,7 @@ func (s *search) lockFinding(st *stall, run span) Finding {
 	}
 	f.Title = fmt.Sprintf("%s keeps CPUs busy with threads that yield or fight for a lock, and gets little done while requests wait", f.Subject.Name)
 	f.Alternative = "a lock that many threads need for a moment each (contention): then answers keep coming, only later"
-	f.NextStep = "perf record -g -p PID, or the on-CPU flame graph of " + a.Service + " in the report: who calls sched_yield, futex or the lock, and for which lock"
+	f.NextStep = "`perf record -g -p PID`, or the on-CPU flame graph of " + a.Service + " in the report: who calls sched_yield, futex or the lock, and for which lock"
 	if f.Subject.PID > 0 {
 		f.NextStep = strings.Replace(f.NextStep, "PID", fmt.Sprint(f.Subject.PID), 1)
 	}

@@ -88,7 +88,7 @@ func (s *search) receiveLivelock(node int, p packets, drops, bytes Reference) {
 	f.Severity, f.Reference, f.Coverage = Critical, bytes.Source, p.within(run)
 	f.Confidence = confidence(3, 0, bytes)
 	f.Alternative = "a full receive queue of a program that does not read: then ksoftirqd is not busy"
-	f.NextStep = "`mpstat -P ALL 1` (%soft), `nstat -az | grep -i drop` and /proc/net/softnet_stat on " + name + "; drops by reason in the report; then more receive queues (ethtool -L, RPS), or a filter before the stack"
+	f.NextStep = "`mpstat -P ALL 1` (%soft), `nstat -az '*Drop*'` and /proc/net/softnet_stat on " + name + "; drops by reason in the report; then more receive queues (`ethtool -L`, RPS), or a filter before the stack"
 	s.add(f)
 }
 

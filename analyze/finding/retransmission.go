@@ -292,7 +292,7 @@ func (s *search) lossFinding(subject Subject, cells []int, run span, rate, lost 
 	f.Evidence = []Evidence{w.evidence(s)}
 	f.Coverage = s.cells.leastCoverage(cells, run)
 	f.Alternative = "the receiver stops reading or a firewall drops packets on purpose: the packets would be lost on the node, not on the way."
-	f.NextStep = fmt.Sprintf("at both ends of %s: ss -ti (retrans, rto), nstat -az 'Tcp*Retrans*' 'Tcp*Loss*', ethtool -S; and the drops in this report", subject.Name)
+	f.NextStep = fmt.Sprintf("at both ends of %s: `ss -ti` (retrans, rto), `nstat -az 'Tcp*Retrans*' 'Tcp*Loss*'`, `ethtool -S`; and the drops in this report", subject.Name)
 	before := s.lossOf(s.cells, cells, span{0, run.first - 1, 0})
 	if !math.IsNaN(before.rate) {
 		f.Evidence = append(f.Evidence, fact("retransmit_rate_before", before.rate, "before it were %.2f%%", 100*before.rate))

@@ -96,7 +96,7 @@ func (s *search) reportNIC(t *traffic, host string, n *nic, ways []way) {
 	f.Confidence = 0.7
 	f.Title = fmt.Sprintf("all ways to and from %s take about %s more than they should: its network interface", host, timeText(w.network-w.ref))
 	f.Alternative = "the switch port or the link of the node, or a busy softirq CPU there."
-	f.NextStep = fmt.Sprintf("on %s: ethtool and ethtool -S of its interface, ip -s link, mpstat -P ALL 1 (%%soft)", host)
+	f.NextStep = fmt.Sprintf("on %s: `ethtool` and `ethtool -S` of its interface, `ip -s link`, `mpstat -P ALL 1` (%%soft)", host)
 	f.Evidence = []Evidence{
 		fact("ways_in", float64(n.in[0]), "%d of %d ways to it are slow while it answers in time", n.in[0], n.in[1]).held(s.rules.of(SlowPath, "min_nic_share")*float64(n.in[1]), float64(n.in[1])),
 		fact("ways_out", float64(n.out[0]), "%d of %d ways from it are slow while those it asks answer in time", n.out[0], n.out[1]).held(s.rules.of(SlowPath, "min_nic_share")*float64(n.out[1]), float64(n.out[1])),

@@ -255,7 +255,7 @@ func (s *search) reportSlowNode(t *traffic, slow []late) {
 	f.Coverage = t.leastCoverage(l.cells, l.run)
 	f.Title = fmt.Sprintf("answers of %s take %.1f times as long as they should, say %d observers", subject.Name, l.ratio, len(l.observers))
 	f.Alternative = "this replica gets other work than its peers: larger answers, colder caches, another shard."
-	f.NextStep = fmt.Sprintf("on %s: mpstat -P ALL 1, and turbostat or /proc/cpuinfo for the clock; then the node's flame graphs against a peer's", cmp.Or(l.host, subject.Name))
+	f.NextStep = fmt.Sprintf("on %s: `mpstat -P ALL 1`, and `turbostat` or /proc/cpuinfo for the clock; then the node's flame graphs against a peer's", cmp.Or(l.host, subject.Name))
 	f.Confidence = l.confidence(len(slow))
 	f.Evidence = s.slowEvidence(&l, slow)
 	if s.baseline != nil && l.ratio >= s.rules.of(SlowNode, "critical_ratio") && f.Confidence >= 0.8 {

@@ -226,7 +226,7 @@ func (s *search) judgeWay(t *traffic, key [2]string, ways []way) {
 	f.Coverage = t.leastCoverage(cells, w.run)
 	f.Title = fmt.Sprintf("requests on the way %s take %s more than they should, and the server is not why", wayText(key), timeText(w.network-w.ref))
 	f.Alternative = "the client reads its answers late: look at its run queue and its threads' waits."
-	f.NextStep = fmt.Sprintf("on %s: ss -ti dst %s (rtt, retrans), ip -s link; then mtr between the two", key[0], key[1])
+	f.NextStep = fmt.Sprintf("on %s: `ss -ti` towards %s (rtt, retrans), `ip -s link`; then `mtr` between the two", key[0], key[1])
 	f.Evidence = s.wayEvidence(w, lost, clientSlow, clientAll, serverSlow, serverAll)
 	f.Confidence = 0.5
 	for _, more := range []bool{clientAll > 0, serverAll > 0, lost.high, w.source == FromBaseline, len(ways) > 1} {

@@ -147,7 +147,7 @@ func (s *search) spinFinding(st *stall, t *Thread, run span) Finding {
 	f.Confidence = confidence(len(f.Evidence)-2, len(f.CounterEvidence), st.costRef)
 	f.Title = fmt.Sprintf("%s burns a CPU while requests wait for %s", f.Subject.Name, a.Service)
 	f.Alternative = "a long computation that a request asked for: then its answer comes, and the stacks change with its progress"
-	f.NextStep = command + ", or the on-CPU flame graph of " + a.Service + " in the report: one hot loop without system calls is a spin"
+	f.NextStep = "`" + command + "`, or the on-CPU flame graph of " + a.Service + " in the report: one hot loop without system calls is a spin"
 	f.Coverage = a.within(run)
 	return f
 }
