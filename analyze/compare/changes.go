@@ -36,10 +36,11 @@ type tested struct {
 	Change
 	rule      *metricRule
 	key       key
+	per       quantity
 	estimate  estimate
+	raw       float64 // log of new / base, NaN: none
 	limit     float64 // least relative change that anybody minds
 	base, new measured
-	threshold bool // some threshold names it
 }
 
 // changes compares every metric of every subject.
@@ -57,6 +58,12 @@ func (c *comparison) changes() (list []tested, warnings []string) {
 			if t, ok := c.test(&metrics[i], k, per); ok {
 				list = append(list, t)
 			}
+		}
+	}
+	for i := range list {
+		if t := &list[i]; t.P != nil {
+			c.addNoise(t, others(list, t))
+			t.fillEstimate(c)
 		}
 	}
 	for _, gate := range []bool{true, false} {
@@ -140,7 +147,7 @@ func (c *comparison) test(m *metricRule, k key, per quantity) (tested, bool) {
 			rule.sum = asked
 		}
 	}
-	t := tested{rule: &rule, key: k}
+	t := tested{rule: &rule, key: k, per: per, raw: math.NaN()}
 	t.base, t.new = measure(&rule, k, c.base, per), measure(&rule, k, c.new, per)
 	if nothing := func(s *measured) bool { return s.absent || s.missing != "" && len(s.windows) == 0 }; nothing(&t.base) && nothing(&t.new) {
 		return tested{}, false
@@ -151,7 +158,7 @@ func (c *comparison) test(m *metricRule, k key, per quantity) (tested, bool) {
 	t.limit = c.minEffect(&t)
 	t.MinEffect = t.limit
 	if t.Reason == "" {
-		c.estimateOf(&t, per)
+		c.estimateOf(&t)
 	}
 	return t, true
 }
@@ -240,12 +247,17 @@ func (c *comparison) minEffect(t *tested) float64 {
 	return least
 }
 
-// estimateOf tests a change.
-func (c *comparison) estimateOf(t *tested, per quantity) {
-	base, new := t.base.windows, t.new.windows
+// units gives what is compared: windows or runs.
+func (c *comparison) units(t *tested) (base, new []unit) {
 	if c.byRun {
-		base, new = t.base.runs, t.new.runs
+		return t.base.runs, t.new.runs
 	}
+	return t.base.windows, t.new.windows
+}
+
+// estimateOf tests a change, as if identical recordings were the same.
+func (c *comparison) estimateOf(t *tested) {
+	base, new := c.units(t)
 	e := &t.estimate
 	switch {
 	case t.rule.quantile == 0:
@@ -255,7 +267,16 @@ func (c *comparison) estimateOf(t *tested, per quantity) {
 	default:
 		*e = compareWindows(base, new, c.Alpha, resamples, t.random())
 	}
-	c.addNoise(t, per)
+	t.P = pointer(e.p)
+	if e.known {
+		t.raw = e.log
+	}
+}
+
+// fillEstimate writes what the test says.
+func (t *tested) fillEstimate(c *comparison) {
+	e := &t.estimate
+	base, new := c.units(t)
 	t.P, t.Delta = pointer(e.p), pointer(e.delta)
 	t.Base.Samples, t.New.Samples = samples(base), samples(new)
 	if !e.known {
@@ -277,9 +298,24 @@ func (t *tested) random() *rand.Rand {
 	return rand.New(rand.NewPCG(1, h.Sum64()))
 }
 
+// others gives by how much (log) the same metric changed of the other services, of one
+// that no service passes on to another: CPU time, and what else its threads did.
+func others(list []tested, t *tested) []float64 {
+	if t.rule.table != intervals {
+		return nil
+	}
+	var logs []float64
+	for i := range list {
+		if o := &list[i]; o.Metric == t.Metric && o.key != t.key && !math.IsNaN(o.raw) {
+			logs = append(logs, math.Abs(o.raw))
+		}
+	}
+	return logs
+}
+
 // addNoise takes into account what identical runs differ by.
-func (c *comparison) addNoise(t *tested, per quantity) {
-	s, ok := c.spread(t, per)
+func (c *comparison) addNoise(t *tested, others []float64) {
+	s, ok := c.spread(t, others)
 	if !ok || c.byRun && s.assumed {
 		return // runs show by themselves what they differ by
 	}
@@ -294,15 +330,15 @@ func (c *comparison) addNoise(t *tested, per quantity) {
 
 // spread gives what identical runs differ by in a metric: as measured, steadied by
 // what is assumed, or that alone. false: nothing is known of it.
-func (c *comparison) spread(t *tested, per quantity) (spread, bool) {
+func (c *comparison) spread(t *tested, others []float64) (spread, bool) {
 	assumed := spread{t.rule.spread, math.Inf(1), true}
-	if assumed.sd > 0 && !c.byRun {
-		assumed.drift(t)
+	if assumed.sd > 0 && !c.byRun && len(c.noise) == 0 {
+		assumed.seen(t, others)
 	}
 	if len(c.noise) == 0 {
 		return assumed, assumed.sd > 0
 	}
-	of := measure(t.rule, t.key, c.noise, per)
+	of := measure(t.rule, t.key, c.noise, t.per)
 	list, ok := logs(of.runs)
 	if !ok || len(list) < 2 {
 		return assumed, assumed.sd > 0
@@ -314,11 +350,21 @@ func (c *comparison) spread(t *tested, per quantity) (spread, bool) {
 	return spread{math.Sqrt(variance), prior + df, false}, true
 }
 
-// drift takes into account what each recording differs by from itself: its first half
-// from its second. Slow noise, of which two recordings differ, differs by as much over
-// halves, for it has about the same strength on every scale of time.
-func (s *spread) drift(t *tested) {
+// maxOthers is how many other services count at most, as so many runs.
+const maxOthers = 8
+
+// seen takes into account what the two recordings tell of their own noise. Each
+// differs from itself, its first half from its second: slow noise, of which two
+// recordings differ, has about the same strength on every scale of time. And where
+// the other services need as much more, the machine is more likely to be slower than
+// all of them to be worse.
+func (s *spread) seen(t *tested, others []float64) {
 	squares, n := 0.0, 0.0
+	if len(others) > 1 {
+		sd := 1.4826 * median(others)
+		n = float64(min(len(others), maxOthers))
+		squares = n * sd * sd / 2
+	}
 	for _, windows := range [][]unit{t.base.windows, t.new.windows} {
 		starts := runStarts(windows)
 		for i := range starts[1:] {

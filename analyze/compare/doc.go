@@ -10,8 +10,11 @@
 //  4. Every metric of every service and edge that both sides have is compared over
 //     windows (one recording a side) or runs (several): a test, an interval, an
 //     effect size. A correction over all of them keeps chance finds rare.
-//  5. A change counts only when it is also large enough: more than the minimum
-//     effect, and more than identical runs differ among themselves.
+//  5. What identical runs differ by enters every p and interval: several runs a side
+//     show it, runs of an unchanged system (Options.Noise) measure it. Of two single
+//     recordings it is assumed, and more of it where halves of a recording differ, or
+//     where the CPU time of all services changed alike. A change must also be larger
+//     than the minimum effect, and than twice that noise.
 //  6. Everything becomes one plain value, a Result, which the reports render.
 //
 // Single requests are never the unit: they wait for each other, so that the same
