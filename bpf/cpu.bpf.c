@@ -8,7 +8,7 @@
  * when it comes back, from the run queue's clock, which needs no reading of a
  * timer.
  */
-#include "thread_state.h"
+#include "accounts.h"
 #include "stack.h"
 #include "shed.h"
 #include <bpf/bpf_tracing.h>
@@ -218,6 +218,10 @@ static __always_inline void leaves(void *ctx, struct task_struct *prev, bool pre
 		s->user_stack = user_stack(ctx, prev, DESK_SWITCH);
 	if (preempt || !state)
 		return;
+	if (account_requests) {
+		end_wait(prev, s); /* the one before */
+		begin_wait(prev, s, kind_of_sleep(state) == STATE_DISK);
+	}
 	s->slept_ns = clock(prev);
 	s->slept_delay = coarse_delay(prev);
 	s->slept_state = kind_of_sleep(state);

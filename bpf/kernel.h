@@ -251,6 +251,7 @@ struct cfs_rq {
 };
 struct sched_entity {
 	u64 sum_exec_runtime;
+	u64 prev_sum_exec_runtime; /* when it last got a CPU; not kept for realtime threads */
 	struct cfs_rq *cfs_rq;
 };
 struct sched_info {
@@ -265,6 +266,7 @@ struct task_struct {
 	int tgid;
 	unsigned int flags;
 	unsigned int __state;
+	unsigned int in_iowait : 1;
 	struct sched_entity se;
 	struct sched_info sched_info;
 	unsigned long nvcsw;
@@ -279,6 +281,9 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct pid *thread_pid;
+};
+enum bpf_func_id {
+	BPF_FUNC_task_pt_regs = 175, /* since 5.15 */
 };
 /* The kernel's own struct pt_regs (the one below is the ABI's). */
 struct pt_regs___kernel {

@@ -34,6 +34,7 @@ const struct net_event_key *unused_net_event_key __attribute__((unused));
 const struct net_event_sum *unused_net_event_sum __attribute__((unused));
 const enum quiet_limits *unused_quiet_limits __attribute__((unused));
 const enum net_event_kind *unused_net_event_kind __attribute__((unused));
+const enum wait_class *unused_wait_class __attribute__((unused));
 const enum thread_state_kind *unused_thread_state_kind __attribute__((unused));
 const struct proc_record *unused_proc __attribute__((unused));
 const struct call_key *unused_call_key __attribute__((unused));

@@ -96,6 +96,8 @@ const (
 	KmonExchangeFlagsEXCHANGE_JOINED        KmonExchangeFlags = 1024
 	KmonExchangeFlagsEXCHANGE_RESET         KmonExchangeFlags = 2048
 	KmonExchangeFlagsEXCHANGE_SERVER_CLOSED KmonExchangeFlags = 4096
+	KmonExchangeFlagsEXCHANGE_ACCOUNTED     KmonExchangeFlags = 8192
+	KmonExchangeFlagsEXCHANGE_HANDED_OVER   KmonExchangeFlags = 16384
 )
 
 type KmonExchangeRecord struct {
@@ -117,6 +119,7 @@ type KmonExchangeRecord struct {
 	ServerShift     uint8
 	DownloadShift   uint8
 	Pad             uint8
+	Parts           KmonThreadAccount
 }
 
 type KmonIntervalRecord struct {
@@ -461,6 +464,10 @@ type KmonSocketState struct {
 	Subflow         uint8
 	Kept            uint8
 	Sample          uint8
+	ServingTid      uint32
+	Begun           KmonThreadAccount
+	Parts           KmonThreadAccount
+	Pad             uint32
 }
 
 type KmonStackDesk struct {
@@ -477,24 +484,39 @@ const (
 	KmonSweepModeSWEEP_LIST    KmonSweepMode = 2
 )
 
+type KmonThreadAccount struct {
+	_        structs.HostLayout
+	RunQueue uint32
+	Lock     uint32
+	Disk     uint32
+	Network  uint32
+	Sleep    uint32
+	Other    uint32
+}
+
 type KmonThreadState struct {
-	_           structs.HostLayout
-	SleptNs     uint64
-	Waker       uint64
-	UserStack   uint64
-	Wakes       uint32
-	WakesTold   uint32
-	Generation  uint32
-	Wanted      uint8
-	SleptState  uint8
-	Pad         [2]uint8
-	Busy        uint32
-	SleptDelay  uint32
-	OnCpuNs     uint64
-	RunQueueNs  uint64
-	Timeslices  uint64
-	Voluntary   uint64
-	Involuntary uint64
+	_            structs.HostLayout
+	SleptNs      uint64
+	Waker        uint64
+	UserStack    uint64
+	Wakes        uint32
+	WakesTold    uint32
+	Generation   uint32
+	Wanted       uint8
+	SleptState   uint8
+	Pad          [2]uint8
+	Busy         uint32
+	SleptDelay   uint32
+	BegunExecNs  uint64
+	BegunDelayNs uint64
+	WaitsFor     uint32
+	Pad2         uint32
+	WaitedNs     [5]uint64
+	OnCpuNs      uint64
+	RunQueueNs   uint64
+	Timeslices   uint64
+	Voluntary    uint64
+	Involuntary  uint64
 }
 
 type KmonThreadStateKind uint32
@@ -515,6 +537,17 @@ type KmonUserStack struct {
 		Offset  uint64
 	}
 }
+
+type KmonWaitClass uint32
+
+const (
+	KmonWaitClassWAIT_LOCK    KmonWaitClass = 0
+	KmonWaitClassWAIT_DISK    KmonWaitClass = 1
+	KmonWaitClassWAIT_NETWORK KmonWaitClass = 2
+	KmonWaitClassWAIT_SLEEP   KmonWaitClass = 3
+	KmonWaitClassWAIT_OTHER   KmonWaitClass = 4
+	KmonWaitClassWAIT_CLASSES KmonWaitClass = 5
+)
 
 type KmonWaitKey struct {
 	_           structs.HostLayout
@@ -631,7 +664,9 @@ const (
 	KmonProgTcpSendpageFexit         = "tcp_sendpage_fexit"
 	KmonProgTcpState                 = "tcp_state"
 	KmonProgTcpStateByAddress        = "tcp_state_by_address"
+	KmonVarAccountRequests           = "account_requests"
 	KmonVarAllThreads                = "all_threads"
+	KmonVarCallWaits                 = "call_waits"
 	KmonVarCallsSide                 = "calls_side"
 	KmonVarCallsSinceNs              = "calls_since_ns"
 	KmonVarCgroupV1                  = "cgroup_v1"
@@ -696,6 +731,7 @@ const (
 	KmonVarUnusedSweepMode           = "unused_sweep_mode"
 	KmonVarUnusedThreadStateKind     = "unused_thread_state_kind"
 	KmonVarUnusedUserStack           = "unused_user_stack"
+	KmonVarUnusedWaitClass           = "unused_wait_class"
 	KmonVarUnusedWaitKey             = "unused_wait_key"
 	KmonVarUnusedWaitSum             = "unused_wait_sum"
 	KmonVarUnusedWakeKey             = "unused_wake_key"
@@ -842,7 +878,9 @@ type KmonMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type KmonVariableSpecs struct {
+	AccountRequests       *ebpf.VariableSpec `ebpf:"account_requests"`
 	AllThreads            *ebpf.VariableSpec `ebpf:"all_threads"`
+	CallWaits             *ebpf.VariableSpec `ebpf:"call_waits"`
 	CallsSide             *ebpf.VariableSpec `ebpf:"calls_side"`
 	CallsSinceNs          *ebpf.VariableSpec `ebpf:"calls_since_ns"`
 	CgroupV1              *ebpf.VariableSpec `ebpf:"cgroup_v1"`
@@ -907,6 +945,7 @@ type KmonVariableSpecs struct {
 	UnusedSweepMode       *ebpf.VariableSpec `ebpf:"unused_sweep_mode"`
 	UnusedThreadStateKind *ebpf.VariableSpec `ebpf:"unused_thread_state_kind"`
 	UnusedUserStack       *ebpf.VariableSpec `ebpf:"unused_user_stack"`
+	UnusedWaitClass       *ebpf.VariableSpec `ebpf:"unused_wait_class"`
 	UnusedWaitKey         *ebpf.VariableSpec `ebpf:"unused_wait_key"`
 	UnusedWaitSum         *ebpf.VariableSpec `ebpf:"unused_wait_sum"`
 	UnusedWakeKey         *ebpf.VariableSpec `ebpf:"unused_wake_key"`
@@ -991,7 +1030,9 @@ func (m *KmonMaps) Close() error {
 //
 // It can be passed to LoadKmonObjects or ebpf.CollectionSpec.LoadAndAssign.
 type KmonVariables struct {
+	AccountRequests       *ebpf.Variable `ebpf:"account_requests"`
 	AllThreads            *ebpf.Variable `ebpf:"all_threads"`
+	CallWaits             *ebpf.Variable `ebpf:"call_waits"`
 	CallsSide             *ebpf.Variable `ebpf:"calls_side"`
 	CallsSinceNs          *ebpf.Variable `ebpf:"calls_since_ns"`
 	CgroupV1              *ebpf.Variable `ebpf:"cgroup_v1"`
@@ -1056,6 +1097,7 @@ type KmonVariables struct {
 	UnusedSweepMode       *ebpf.Variable `ebpf:"unused_sweep_mode"`
 	UnusedThreadStateKind *ebpf.Variable `ebpf:"unused_thread_state_kind"`
 	UnusedUserStack       *ebpf.Variable `ebpf:"unused_user_stack"`
+	UnusedWaitClass       *ebpf.Variable `ebpf:"unused_wait_class"`
 	UnusedWaitKey         *ebpf.Variable `ebpf:"unused_wait_key"`
 	UnusedWaitSum         *ebpf.Variable `ebpf:"unused_wait_sum"`
 	UnusedWakeKey         *ebpf.Variable `ebpf:"unused_wake_key"`

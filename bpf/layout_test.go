@@ -12,7 +12,7 @@ func TestRecordsHaveTheSizesOfC(t *testing.T) {
 		name      string
 		got, want uintptr
 	}{
-		{"exchange_record", unsafe.Sizeof(KmonExchangeRecord{}), 56},
+		{"exchange_record", unsafe.Sizeof(KmonExchangeRecord{}), 80},
 		{"socket_record", unsafe.Sizeof(KmonSocketRecord{}), 96},
 		{"listener_record", unsafe.Sizeof(KmonListenerRecord{}), 48},
 		{"queue_record", unsafe.Sizeof(KmonQueueRecord{}), 56},

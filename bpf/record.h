@@ -36,6 +36,20 @@ enum exchange_flags { /* 16 bits in a record */
 	EXCHANGE_JOINED = 1 << 10,
 	EXCHANGE_RESET = 1 << 11,
 	EXCHANGE_SERVER_CLOSED = 1 << 12,
+	EXCHANGE_ACCOUNTED = 1 << 13,
+	EXCHANGE_HANDED_OVER = 1 << 14,
+};
+
+/* What a thread waited for, in units of 1 << ACCOUNT_SHIFT ns: its accounts, which
+ * wrap after 275 s, or the difference of two. */
+#define ACCOUNT_SHIFT 6
+struct thread_account {
+	u32 run_queue;
+	u32 lock;
+	u32 disk;
+	u32 network;
+	u32 sleep;
+	u32 other;
 };
 
 /*
@@ -61,8 +75,9 @@ struct exchange_record {
 	u8 server_shift;
 	u8 download_shift;
 	u8 pad;
+	struct thread_account parts; /* if ACCOUNTED */
 };
-_Static_assert(sizeof(struct exchange_record) == 56, "exchange_record");
+_Static_assert(sizeof(struct exchange_record) == 80, "exchange_record");
 
 /* The same numbers as format.SocketEvent. */
 enum socket_event {

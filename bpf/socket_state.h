@@ -9,9 +9,10 @@
 #include "emit.h"
 
 /*
- * With the 8 bytes the kernel keeps before it this fills two cache lines; a
- * busy server touches the states of all its sockets in turn, so each line more
- * is a miss more for every message.
+ * With the 8 bytes the kernel keeps before it all but the end fills two cache
+ * lines; a busy server touches the states of all its sockets in turn, so each line
+ * more is a miss more for every message. The third is for servers whose threads
+ * are recorded, too (accounts.h).
  */
 struct socket_state {
 	u32 busy; /* see lock */
@@ -49,8 +50,14 @@ struct socket_state {
 	u8 subflow; /* of an MPTCP connection: no exchanges */
 	u8 kept;    /* it counts in sockets_kept */
 	u8 sample;  /* recorded while this is more than tcp_sampling; 0: undecided */
+	/* The thread that took the request in progress; 0: its accounts are not kept. */
+	u32 serving_tid;
+	struct thread_account begun; /* its accounts then */
+	struct thread_account parts; /* what they grew by until the latest message of the answer */
+	u32 pad;
 };
-_Static_assert(sizeof(struct socket_state) == 120, "two cache lines with the kernel's 8 bytes");
+_Static_assert(__builtin_offsetof(struct socket_state, serving_tid) == 120, "two cache lines with the kernel's 8 bytes");
+_Static_assert(sizeof(struct socket_state) == 176, "three cache lines with the kernel's 8 bytes");
 
 enum passed {
 	PASSED_REQUEST = 1 << 0,

@@ -15,11 +15,10 @@
  */
 #include "emit.h"
 #include "control.h"
+#include "call_id.h"
 #include <bpf/bpf_tracing.h>
 
 #define MAX_ERRNO 4095
-#define TS_COMPAT 0x0002  /* arch/x86/include/asm/thread_info.h */
-#define TIF_32BIT_BIT 22  /* arch/arm64/include/asm/thread_info.h */
 
 /* Set before loading: the system calls that are counted, by number. */
 const volatile u8 counted_calls[CALL_NUMBERS] = {};
@@ -73,21 +72,6 @@ static __always_inline bool recorded(u32 tgid)
 	if (!c || tgid == c->self_tgid)
 		return false;
 	return !c->flags || is_target(tgid, NULL);
-}
-
-/* 32-bit calls have numbers of their own: they are counted under one id. */
-static __always_inline u32 call_id(struct pt_regs *regs, struct task_struct *task)
-{
-#if defined(__TARGET_ARCH_x86)
-	u32 number = ((struct pt_regs___kernel *)regs)->orig_ax;
-	bool compat = task->thread_info.status & TS_COMPAT;
-#elif defined(__TARGET_ARCH_arm64)
-	u32 number = ((struct pt_regs___kernel *)regs)->syscallno;
-	bool compat = task->thread_info.flags & (1UL << TIF_32BIT_BIT);
-#endif
-	if (compat)
-		return CALL_COMPAT;
-	return number < CALL_NUMBERS ? number : CALL_NONE; /* -1: a return from a signal handler */
 }
 
 static __always_inline bool is_counted(u32 id)

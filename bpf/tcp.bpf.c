@@ -12,6 +12,7 @@
  * and errors, which move none, are not counted at all.
  */
 #include "control.h"
+#include "accounts.h"
 #include "exchange.h"
 #include "socket_ends.h"
 #include "stack.h"
@@ -256,11 +257,15 @@ static __always_inline void adopt(struct sock *sk, struct socket_state *s, const
  * exchange that this ended, if any. pid_tgid is 0 where the current process is
  * just whoever was interrupted. */
 static __always_inline void count(struct socket_state *s, bool sent, u32 seq, u64 ts_ns, bool unacked,
-				  u64 pid_tgid)
+				  u64 pid_tgid, enum place place)
 {
+	bool served = account_requests && place == IN_STORAGE && pid_tgid && s->role == ROLE_SERVER;
+	struct thread_account now, *known = NULL;
 	struct exchange_record out;
 	bool ended = false;
 
+	if (served && read_account(&now))
+		known = &now;
 	if (!lock(s)) {
 		count_loss(LOSS_SOCKET_BUSY, 1);
 		return;
@@ -278,6 +283,8 @@ static __always_inline void count(struct socket_state *s, bool sent, u32 seq, u6
 			s->tgid = pid_tgid >> 32;
 			s->tid = pid_tgid;
 		}
+		if (served)
+			note_account(s, request, ts_ns, pid_tgid, known);
 	}
 	unlock(s);
 	if (ended)
@@ -389,7 +396,7 @@ static __always_inline void forget(struct socket_state *s, const struct view *v)
 /* handle_message is every hook's way in: bytes may have moved on this socket. tp
  * as for sent_at. */
 static __always_inline void handle_message(struct sock *sk, struct tcp_sock *tp, struct socket_state *s,
-					   struct view *v, bool received)
+					   struct view *v, bool received, enum place place)
 {
 	u64 pid_tgid = bpf_get_current_pid_tgid();
 
@@ -410,9 +417,9 @@ static __always_inline void handle_message(struct sock *sk, struct tcp_sock *tp,
 	/* A send whose own hook has not fired yet comes before what answers it;
 	 * closed has counted the last one. */
 	if (v->sent_seq != s->sent_seq && !s->closed)
-		count(s, true, v->sent_seq, sent_at(s, sk, tp), false, pid_tgid);
+		count(s, true, v->sent_seq, sent_at(s, sk, tp), false, pid_tgid, place);
 	if (received && v->received_seq != s->received_seq)
-		count(s, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid);
+		count(s, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid, place);
 }
 
 /*
@@ -460,7 +467,7 @@ static __always_inline int handle_tcp(struct sock *sk, enum place place, bool re
 		step_back(tp, &before, received);
 		adopt(sk, s, &before, bpf_get_socket_cookie(sk), 0);
 	}
-	handle_message(sk, tp, s, &v, received);
+	handle_message(sk, tp, s, &v, received, place);
 	return 0;
 }
 
@@ -513,7 +520,7 @@ int tcp_send_kprobe(struct pt_regs *ctx)
 		return 0; /* the first receive, or the end of the socket, makes it */
 	look_probed(sk, &v);
 	if (v.sent_seq != s->sent_seq)
-		handle_message(sk, NULL, s, &v, false);
+		handle_message(sk, NULL, s, &v, false, BY_ADDRESS);
 	return 0;
 }
 
@@ -689,7 +696,7 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 		look(sk, tp, &v);
 		/* The hook of the last send may not have fired yet. */
 		if (s->wanted && !s->subflow && v.sent_seq != s->sent_seq)
-			count(s, true, v.sent_seq, sent_at(s, sk, tp), false, 0);
+			count(s, true, v.sent_seq, sent_at(s, sk, tp), false, 0, BY_ADDRESS);
 		s->closed = reason;
 		if (!v.unread)
 			end_exchange(s, now_ns);

@@ -12,6 +12,16 @@
 /* The same numbers as format.ThreadState. */
 enum thread_state_kind { STATE_SLEEP = 1, STATE_DISK = 2, STATE_RUNNABLE = 3 };
 
+/* What a thread waits for, as far as it costs nothing to tell. */
+enum wait_class {
+	WAIT_LOCK = 0,    /* a futex, or a lock of the kernel on memory */
+	WAIT_DISK = 1,    /* uninterruptible: disk or filesystem */
+	WAIT_NETWORK = 2, /* a socket, a pipe, or any of many (epoll) */
+	WAIT_SLEEP = 3,   /* a time */
+	WAIT_OTHER = 4,
+	WAIT_CLASSES = 5,
+};
+
 struct thread_state {
 	/* What every switch and wake-up touches: one cache line with the kernel's
 	 * own 16 bytes. */
@@ -26,6 +36,12 @@ struct thread_state {
 	u8 pad[2];
 	u32 busy; /* somebody changes waker or tells its count */
 	u32 slept_delay; /* its waits in run queues at slept_ns, coarse_delay */
+	/* What accounts.h keeps: another line. */
+	u64 begun_exec_ns;  /* its time on CPUs at slept_ns */
+	u64 begun_delay_ns; /* its waits in run queues at slept_ns */
+	u32 waits_for;      /* enum wait_class + 1 since slept_ns; 0: that is in waited_ns already */
+	u32 pad2;
+	u64 waited_ns[WAIT_CLASSES]; /* in all its life */
 	/* The kernel's accounts of the thread as far as they were told. */
 	u64 on_cpu_ns;
 	u64 run_queue_ns;

@@ -17,4 +17,21 @@ type ExchangeColumns struct {
 	PID             []int32
 	TID             []int32
 	Flags           []ExchangeFlags
+	// What the threads of accounted exchanges waited for; all empty when no row
+	// of the segment has ExchangeAccounted.
+	RunQueueNs, LockNs, DiskNs, NetworkNs, SleepNs, OtherWaitNs []int64
+}
+
+// waits are the columns that only accounted exchanges have, with their names.
+func (c *ExchangeColumns) waits() [6]namedColumn {
+	return [...]namedColumn{
+		{"run_queue_ns", &c.RunQueueNs}, {"lock_ns", &c.LockNs}, {"disk_ns", &c.DiskNs},
+		{"network_ns", &c.NetworkNs}, {"sleep_ns", &c.SleepNs}, {"other_wait_ns", &c.OtherWaitNs},
+	}
+}
+
+// namedColumn is a column of 64-bit numbers and where its values go.
+type namedColumn struct {
+	name string
+	to   *[]int64
 }

@@ -34,10 +34,7 @@ func (o *openSegment) readExchangeColumns(dst *ExchangeColumns) error {
 	if err := o.readSockets(dst); err != nil {
 		return fmt.Errorf("column socket_id: %w", err)
 	}
-	wide := []struct {
-		name string
-		to   *[]int64
-	}{
+	wide := []namedColumn{
 		{"start_ns", &dst.StartNs}, {"upload_ns", &dst.UploadNs}, {"server_ns", &dst.ServerNs},
 		{"download_ns", &dst.DownloadNs}, {"request_bytes", &dst.RequestBytes}, {"answer_bytes", &dst.AnswerBytes},
 	}
@@ -58,7 +55,31 @@ func (o *openSegment) readExchangeColumns(dst *ExchangeColumns) error {
 			return err
 		}
 	}
-	return readExchangeColumn(o, "flags", &dst.Flags)
+	if err := readExchangeColumn(o, "flags", &dst.Flags); err != nil {
+		return err
+	}
+	return o.readWaits(dst)
+}
+
+// readWaits reads what accounted exchanges have more than others.
+func (o *openSegment) readWaits(dst *ExchangeColumns) error {
+	waits := dst.waits()
+	for _, c := range waits {
+		*c.to = (*c.to)[:0]
+	}
+	chunks, err := o.chunksOf(exchangeColumns["flags"])
+	if err != nil || chunks == nil {
+		return err
+	}
+	if may, err := o.mayHaveFlag(chunks, ExchangeAccounted); err != nil || !may {
+		return err
+	}
+	for _, c := range waits {
+		if err := readExchangeColumn(o, c.name, c.to); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // readExchangeColumn reads one column into *to.

@@ -132,6 +132,12 @@ func (o *ordering) permute(c *ExchangeColumns, lo, hi int) {
 		o.wide = gather(o.wide, column, rows)
 		copy(column[lo:hi], o.wide)
 	}
+	for _, w := range c.waits() {
+		if column := *w.to; len(column) > 0 {
+			o.wide = gather(o.wide, column, rows)
+			copy(column[lo:hi], o.wide)
+		}
+	}
 	for _, column := range [...][]int32{c.Socket, c.RequestMessages, c.AnswerMessages, c.PID, c.TID} {
 		o.thin = gather(o.thin, column, rows)
 		copy(column[lo:hi], o.thin)

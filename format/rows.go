@@ -48,6 +48,14 @@ const (
 	ExchangeReset ExchangeFlags = 1 << 11
 	// ExchangeServerClosed: with Closed, the server's end closed first.
 	ExchangeServerClosed ExchangeFlags = 1 << 12
+	// ExchangeAccounted: on the server's end, one thread took the request and
+	// answered it, and RunQueueNs to OtherWaitNs are what it waited for from
+	// the first message to the last; the rest of that time it was on a CPU.
+	// What it did for other requests meanwhile is in them, too.
+	ExchangeAccounted ExchangeFlags = 1 << 13
+	// ExchangeHandedOver: on the server's end, the thread that took the request
+	// is not the one that answered it, so its waits are not those of the request.
+	ExchangeHandedOver ExchangeFlags = 1 << 14
 )
 
 // Exchange is a row of table exchanges: on one socket, a burst of messages
@@ -67,6 +75,13 @@ type Exchange struct {
 	PID             int32         `parquet:"pid,dict"` // process of the last message on this end
 	TID             int32         `parquet:"tid,dict"` // its thread
 	Flags           ExchangeFlags `parquet:"flags,dict"`
+	// Of an ExchangeAccounted, what its thread waited for; 0 in all others.
+	RunQueueNs  int64 `parquet:"run_queue_ns,delta"`
+	LockNs      int64 `parquet:"lock_ns,delta"`
+	DiskNs      int64 `parquet:"disk_ns,delta"`
+	NetworkNs   int64 `parquet:"network_ns,delta"`
+	SleepNs     int64 `parquet:"sleep_ns,delta"`
+	OtherWaitNs int64 `parquet:"other_wait_ns,delta"`
 }
 
 // SocketEvent is what happened to a socket. Stored numbers.

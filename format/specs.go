@@ -45,6 +45,12 @@ var specs = []tableSpec{
 		{"pid", unitID, "not known", "process of the last message on this end"},
 		{"tid", unitID, "not known", "thread of the last message on this end"},
 		{"flags", unitFlags, "a complete exchange on the server's end", "how the exchange ended and how far its times can be trusted"},
+		{"run_queue_ns", unitNs, "none; without flag accounted not known", "of a request that one thread took and answered (accounted), what that thread waited for a CPU from the first message to the last. It was on a CPU for what this and the next five columns leave of upload_ns + server_ns + download_ns"},
+		{"lock_ns", unitNs, "as run_queue_ns", "waited for a lock or another thread (futex), or for a lock of the kernel on memory"},
+		{"disk_ns", unitNs, "as run_queue_ns", "waited without letting itself be interrupted: for a disk or within a filesystem"},
+		{"network_ns", unitNs, "as run_queue_ns", "waited for a socket or a pipe, or for any of many (epoll)"},
+		{"sleep_ns", unitNs, "as run_queue_ns", "waited for a time (nanosleep)"},
+		{"other_wait_ns", unitNs, "as run_queue_ns", "waited for something else"},
 	}},
 	{"sockets", "The beginning or the end of one TCP socket. What a socket is stands here once, not in each exchange.", []spec{
 		{"ts_ns", unitTime, "never", "when it happened"},
@@ -324,4 +330,11 @@ var specs = []tableSpec{
 // written: there they read as zero, which means "not known", without a word.
 var addedColumns = map[string]bool{
 	"sockets.srtt_ns": true,
+
+	"exchanges.run_queue_ns":  true,
+	"exchanges.lock_ns":       true,
+	"exchanges.disk_ns":       true,
+	"exchanges.network_ns":    true,
+	"exchanges.sleep_ns":      true,
+	"exchanges.other_wait_ns": true,
 }

@@ -143,7 +143,7 @@ func (v *validity) addLosses(rows []Loss) error {
 	return nil
 }
 
-const knownFlags = ExchangeServerClosed<<1 - 1
+const knownFlags = ExchangeHandedOver<<1 - 1
 
 func (v *validity) addExchanges(s Segment, c *ExchangeColumns) {
 	for _, id := range c.SocketIDs {

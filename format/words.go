@@ -92,6 +92,8 @@ var exchangeFlagWords = &words{flags: true, names: []word{
 	{int64(ExchangeJoined), "joined"},
 	{int64(ExchangeReset), "reset"},
 	{int64(ExchangeServerClosed), "server-closed"},
+	{int64(ExchangeAccounted), "accounted"},
+	{int64(ExchangeHandedOver), "handed-over"},
 }}
 
 var socketEventWords = &words{names: []word{

@@ -72,6 +72,10 @@ func TestMain(m *testing.M) {
 		beListener()
 		return
 	}
+	if os.Getenv(servedMode) != "" {
+		beServed()
+		return
+	}
 	if os.Getenv(rttMode) != "" {
 		speak()
 		return

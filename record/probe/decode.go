@@ -15,7 +15,9 @@ const (
 	afInet     = 2
 	afInet6    = 10
 	srttUnitNs = 125 // an eighth of a microsecond
-	clockTicks = 100 // USER_HZ, the unit of start times in /proc: the same on all architectures
+	// accountShift is ACCOUNT_SHIFT: a unit of a thread's accounts is 64 ns.
+	accountShift = 6
+	clockTicks   = 100 // USER_HZ, the unit of start times in /proc: the same on all architectures
 )
 
 // shortProc is what fork and exit records hold of bpf.KmonProcRecord.
@@ -101,7 +103,16 @@ func exchangeRow(row *format.Exchange, r *bpf.KmonExchangeRecord) {
 	row.PID = int32(r.Tgid)
 	row.TID = int32(r.Tid)
 	row.Flags = format.ExchangeFlags(r.Flags)
+	row.RunQueueNs = accountNs(r.Parts.RunQueue)
+	row.LockNs = accountNs(r.Parts.Lock)
+	row.DiskNs = accountNs(r.Parts.Disk)
+	row.NetworkNs = accountNs(r.Parts.Network)
+	row.SleepNs = accountNs(r.Parts.Sleep)
+	row.OtherWaitNs = accountNs(r.Parts.Other)
 }
+
+// accountNs turns a time of a bpf.KmonThreadAccount into nanoseconds.
+func accountNs(units uint32) int64 { return int64(units) << accountShift }
 
 // Control decodes a record of the control ring to a format.Socket,
 // format.Listener, format.AcceptQueue or format.Proc, or nil when it makes no sense.

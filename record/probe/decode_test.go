@@ -36,10 +36,12 @@ func TestDecodeExchange(t *testing.T) {
 	in := bpf.KmonExchangeRecord{
 		Kind: 1, Flags: 65, Cookie: 7, StartNs: 1, Upload: 2, Server: 3, ServerShift: 10, Download: 1<<32 - 1, DownloadShift: 20,
 		RequestBytes: 5, AnswerBytes: 6, RequestMessages: 8, AnswerMessages: 9, Tgid: 10, Tid: 11,
+		Parts: bpf.KmonThreadAccount{RunQueue: 1, Lock: 2, Disk: 3, Network: 1<<32 - 1, Sleep: 5, Other: 6},
 	}
 	want := format.Exchange{
 		SocketID: 7, StartNs: 1, UploadNs: 2, ServerNs: 3072, DownloadNs: (1<<32 - 1) << 20, RequestBytes: 5, AnswerBytes: 6,
 		RequestMessages: 8, AnswerMessages: 9, PID: 10, TID: 11, Flags: format.ExchangeClient | format.ExchangeClosed,
+		RunQueueNs: 64, LockNs: 128, DiskNs: 192, NetworkNs: (1<<32 - 1) << 6, SleepNs: 320, OtherWaitNs: 384,
 	}
 	var d Decoder
 	batch := append(append([]byte{}, bytesOf(&in)...), bytesOf(&in)...)
@@ -136,6 +138,8 @@ func TestEnumerationsAgree(t *testing.T) {
 		"joined":         {int64(bpf.KmonExchangeFlagsEXCHANGE_JOINED), int64(format.ExchangeJoined)},
 		"reset":          {int64(bpf.KmonExchangeFlagsEXCHANGE_RESET), int64(format.ExchangeReset)},
 		"server closed":  {int64(bpf.KmonExchangeFlagsEXCHANGE_SERVER_CLOSED), int64(format.ExchangeServerClosed)},
+		"accounted":      {int64(bpf.KmonExchangeFlagsEXCHANGE_ACCOUNTED), int64(format.ExchangeAccounted)},
+		"handed over":    {int64(bpf.KmonExchangeFlagsEXCHANGE_HANDED_OVER), int64(format.ExchangeHandedOver)},
 		"existing":       {int64(bpf.KmonSocketEventSOCKET_EXISTING), int64(format.SocketExisting)},
 		"open event":     {int64(bpf.KmonSocketEventSOCKET_OPEN), int64(format.SocketOpen)},
 		"close event":    {int64(bpf.KmonSocketEventSOCKET_CLOSE), int64(format.SocketClose)},

@@ -132,7 +132,7 @@ func planned(plan Plan, o Options) (*ebpf.CollectionSpec, error) {
 	} else {
 		delete(spec.Maps, bpf.KmonMapSockets)
 	}
-	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec), plan.setQueues(spec), plan.setBlock(spec)); err != nil {
+	if err := errors.Join(plan.setCalls(spec), plan.setReasons(spec), plan.setQueues(spec), plan.setBlock(spec), plan.setAccounts(spec)); err != nil {
 		return nil, err
 	}
 	spec.Maps[bpf.KmonMapDataRing].MaxEntries = uint32(o.DataRingBytes)

@@ -14,7 +14,7 @@ import (
 // fieldsOf names the fields, and enumerators, that programs read and that not
 // every kernel or configuration of one has.
 var fieldsOf = map[string][]string{
-	bpf.KmonProgCpuSwitch:  {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
+	bpf.KmonProgCpuSwitch:  {accountRuntime, accountBefore, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 	bpf.KmonProgCpuCollect: {accountRuntime, accountDelay, accountSlices, accountSwitches, queueClock, queueArrival, queueQueued},
 
 	bpf.KmonProgBlockIssue: {ioDisk, ioOperation, ioFlag},
@@ -26,6 +26,7 @@ var fieldsOf = map[string][]string{
 
 const (
 	accountRuntime  = "task_struct.se.sum_exec_runtime"
+	accountBefore   = "task_struct.se.prev_sum_exec_runtime"
 	accountDelay    = "task_struct.sched_info.run_delay" // CONFIG_SCHED_INFO
 	accountSlices   = "task_struct.sched_info.pcount"
 	accountSwitches = "task_struct.nvcsw"

@@ -94,6 +94,7 @@ func (n *node) next(c *cpu) {
 func (n *node) start(c *cpu, b *burst) {
 	c.running, c.countedNs = b, n.w.nowNs
 	b.thread.account.runQueueNs += n.w.nowNs - b.readyNs
+	*b.thread.spent.on(codeRunnable) += n.w.nowNs - b.readyNs
 	b.thread.account.slices++
 	n.capture.waited(b.thread, codeRunnable, b.readyNs)
 	if b.began != nil {

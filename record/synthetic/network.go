@@ -191,7 +191,10 @@ func (c *conn) answered(v *visit) {
 	if c.closed {
 		flags = format.ExchangeClosed | format.ExchangeReset
 	}
-	c.exchange(c.server, v.worker, v.begunNs, flags, !v.failed)
+	row := c.row(c.server, v.worker, v.begunNs, flags|format.ExchangeAccounted, !v.failed)
+	w := v.worker.spent.since(v.before)
+	row.RunQueueNs, row.LockNs, row.DiskNs, row.NetworkNs, row.SleepNs = w.runQueueNs, w.lockNs, w.diskNs, w.networkNs, w.sleepNs
+	v.worker.process.node.capture.exchange(row)
 	if c.visit == v {
 		c.visit = nil
 	}
@@ -213,6 +216,11 @@ func (c *conn) unfinished() {
 
 // exchange writes one end of the request under way, which ends now.
 func (c *conn) exchange(socket int64, t *thread, startNs int64, flags format.ExchangeFlags, ok bool) {
+	t.process.node.capture.exchange(c.row(socket, t, startNs, flags, ok))
+}
+
+// row is that of one end of the request under way, which ends now.
+func (c *conn) row(socket int64, t *thread, startNs int64, flags format.ExchangeFlags, ok bool) format.Exchange {
 	row := format.Exchange{
 		SocketID: socket, StartNs: startNs, ServerNs: c.w.nowNs - startNs, RequestBytes: c.bytes, RequestMessages: 1,
 		AnswerBytes: answerBytes, AnswerMessages: 1, PID: t.process.pid, TID: t.tid, Flags: flags,
@@ -223,5 +231,5 @@ func (c *conn) exchange(socket int64, t *thread, startNs int64, flags format.Exc
 	if flags&format.ExchangeNoAnswer != 0 {
 		row.AnswerBytes, row.AnswerMessages = 0, 0
 	}
-	t.process.node.capture.exchange(row)
+	return row
 }

@@ -109,6 +109,7 @@ type thread struct {
 	conns   map[*instance]*conn // its own to each instance it asks
 
 	account account
+	spent   waits // in all its life
 	waitNs  int64 // when it began to wait
 	waitsOn int   // code; 0: it does not
 }
@@ -122,7 +123,34 @@ func (t *thread) wake() {
 		return
 	}
 	t.process.node.capture.waited(t, t.waitsOn, t.waitNs)
+	*t.spent.on(t.waitsOn) += t.process.node.w.nowNs - t.waitNs
 	t.waitsOn = 0
+}
+
+// waits is what a thread waited for, as format.Exchange divides it.
+type waits struct{ runQueueNs, lockNs, diskNs, networkNs, sleepNs int64 }
+
+// on is where the waits in a code count.
+func (w *waits) on(code int) *int64 {
+	switch code {
+	case codeRunnable:
+		return &w.runQueueNs
+	case codeLock:
+		return &w.lockNs
+	case codeRead, codeWrite:
+		return &w.diskNs
+	case codeSleep:
+		return &w.sleepNs
+	}
+	return &w.networkNs
+}
+
+// since is what was waited for after before.
+func (w waits) since(before waits) waits {
+	return waits{
+		w.runQueueNs - before.runQueueNs, w.lockNs - before.lockNs, w.diskNs - before.diskNs,
+		w.networkNs - before.networkNs, w.sleepNs - before.sleepNs,
+	}
 }
 
 // account is what a thread did on CPUs in the current interval.

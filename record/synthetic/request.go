@@ -14,6 +14,7 @@ type visit struct {
 	conn    *conn
 	begunNs int64 // when it was read; 0 with worker nil: not yet
 	worker  *thread
+	before  waits         // what the worker had waited for by then
 	answer  func(ok bool) // tells the asker
 	failed  bool          // whom it asked did not answer
 }
@@ -44,7 +45,7 @@ func (v *visit) serve(t *thread) {
 	read := func() { v.disk(format.OperationRead, readBytes, reads, write) }
 	i.node.run(&burst{
 		thread: t, leftNs: cpuNs/2 + 1, codes: workCodes,
-		began: func() { v.begunNs = w.nowNs },
+		began: func() { v.begunNs, v.before = w.nowNs, t.spent },
 		done: func() {
 			if i.trap == nil || !i.trap.catch(v, read) {
 				read()
