@@ -194,30 +194,33 @@ type Distribution struct {
 
 // Service is a group of instances that answer, or ask, under one name.
 type Service struct {
-	Name       string       `json:"name"`
-	Source     string       `json:"source"`   // rule, kubernetes, container, systemd, executable, address
-	External   bool         `json:"external"` // a peer seen only from outside: an address, not a process
-	Ends       string       `json:"ends"`     // server: the numbers are of its own end; client: it was not recorded, they are its clients'; "": it has no connections
-	Instances  []Instance   `json:"instances"`
-	Requests   int64        `json:"requests"` // served, see Ends
-	RatePerS   float64      `json:"rate_per_s"`
-	Latency    Distribution `json:"latency_ns"`
-	Upload     Distribution `json:"upload_ns"`
-	Server     Distribution `json:"server_ns"`
-	Download   Distribution `json:"download_ns"`
-	BytesIn    int64        `json:"bytes_in"`
-	BytesOut   int64        `json:"bytes_out"`
-	Unanswered int64        `json:"unanswered"` // requests whose connection ended without an answer
-	InFlight   int64        `json:"in_flight"`  // requests without an answer when the recording ended
-	Untimed    int64        `json:"untimed"`    // requests counted without a latency (joined or interleaved)
-	Resets     int64        `json:"resets"`
-	Streams    Streams      `json:"streams"`
-	CPU        *CPU         `json:"cpu,omitempty"`
-	CPUSeries  []CPUPoint   `json:"cpu_series,omitzero"` // the windows of a series
-	OffCPU     []Wait       `json:"off_cpu,omitzero"`    // sorted by total, largest first
-	Memory     *Memory      `json:"memory,omitempty"`
-	Coverage   float64      `json:"coverage"`
-	Series     []Point      `json:"series"`
+	Name      string       `json:"name"`
+	Source    string       `json:"source"`   // rule, kubernetes, container, systemd, executable, address
+	External  bool         `json:"external"` // a peer seen only from outside: an address, not a process
+	Ends      string       `json:"ends"`     // server: the numbers are of its own end; client: it was not recorded, they are its clients'; "": it has no connections
+	Instances []Instance   `json:"instances"`
+	Requests  int64        `json:"requests"` // served, see Ends
+	RatePerS  float64      `json:"rate_per_s"`
+	Latency   Distribution `json:"latency_ns"`
+	Upload    Distribution `json:"upload_ns"`
+	Server    Distribution `json:"server_ns"`
+	Download  Distribution `json:"download_ns"`
+	// Breakdown is where the time of requests went; nil: nothing that would tell was
+	// recorded, or the service's own end was not.
+	Breakdown  *Breakdown `json:"breakdown,omitempty"`
+	BytesIn    int64      `json:"bytes_in"`
+	BytesOut   int64      `json:"bytes_out"`
+	Unanswered int64      `json:"unanswered"` // requests whose connection ended without an answer
+	InFlight   int64      `json:"in_flight"`  // requests without an answer when the recording ended
+	Untimed    int64      `json:"untimed"`    // requests counted without a latency (joined or interleaved)
+	Resets     int64      `json:"resets"`
+	Streams    Streams    `json:"streams"`
+	CPU        *CPU       `json:"cpu,omitempty"`
+	CPUSeries  []CPUPoint `json:"cpu_series,omitzero"` // the windows of a series
+	OffCPU     []Wait     `json:"off_cpu,omitzero"`    // sorted by total, largest first
+	Memory     *Memory    `json:"memory,omitempty"`
+	Coverage   float64    `json:"coverage"`
+	Series     []Point    `json:"series"`
 }
 
 // Instance is one process, container or pod of a service.

@@ -75,10 +75,13 @@ func (r *run) assemble() *Analysis {
 	a.HeatMaps = r.latencyMaps(edges)
 	a.Services = []Service{}
 	var all request.Stats
+	spent := r.breakdowns()
 	detailed = mostOf(len(services), maxClassed, func(i int) int64 { stats, _ := services[i].counted(); return stats.Requests })
 	for i, s := range services {
 		if r.wanted(s.Name) {
-			a.Services = append(a.Services, r.service(s, c, lost, detailed[i]))
+			service := r.service(s, c, lost, detailed[i])
+			service.Breakdown = spent[s.Name]
+			a.Services = append(a.Services, service)
 			stats, _ := s.counted()
 			all.Merge(stats)
 		}

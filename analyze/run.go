@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"kmon/analyze/breakdown"
 	"kmon/analyze/finding"
 	"kmon/analyze/replay"
 	"kmon/analyze/request"
@@ -163,6 +164,7 @@ type run struct {
 	frame      request.Frame
 	graph      *topology.Graph
 	total      *request.Partial
+	spent      breakdown.Sums
 	topology   *topology.Topology
 	// connections are those that may be listed, until they are.
 	connections map[connectionGroup]*connectionList
@@ -253,6 +255,7 @@ func (p places) Place(capture int, socket int32) request.Place {
 // count reads all exchanges, part by part.
 func (r *run) count(ctx context.Context) error {
 	workers := make([]*request.Accumulator, r.options.Workers)
+	spent := r.newSpending()
 	for i := range workers {
 		workers[i] = request.New(r.frame, places{r.graph})
 	}
@@ -260,9 +263,11 @@ func (r *run) count(ctx context.Context) error {
 	for r.parts.Next() {
 		if r.parts.Read {
 			r.graph.Begin()
+			spent.learn()
 		}
 		err := r.parts.Each(ctx, len(workers), func(worker int, b *replay.Batch) error {
 			workers[worker].Add(b)
+			spent.counters[worker].Add(b)
 			if r.options.Progress != nil {
 				r.options.Progress.rows.Add(int64(len(b.Columns.StartNs)))
 			}
@@ -275,6 +280,7 @@ func (r *run) count(ctx context.Context) error {
 			w.Drain(r.total)
 		}
 		r.total.Pair()
+		spent.endPart()
 		if r.parts.Spent {
 			r.graph.End(r.parts.Last, r.isStream)
 		}
@@ -282,6 +288,7 @@ func (r *run) count(ctx context.Context) error {
 	for _, w := range workers {
 		r.total.Merge(w.Partial())
 	}
+	r.spent = spent.sums()
 	r.frame = r.total.Frame // its windows may have become wider
 	r.topology = r.graph.Resolve(func(cell int32) int64 { return r.total.Stats(cell).Rows })
 	r.gather = r.newGather()

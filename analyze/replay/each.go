@@ -11,6 +11,7 @@ import (
 // Batch is the exchanges of one segment, sorted by start.
 type Batch struct {
 	Capture *Capture
+	Number  int // of the segment among the capture's, in the order of the file
 	Columns *format.ExchangeColumns
 	// Sockets has the index in Capture.Sockets of each of
 	// Columns.SocketIDs; -1: the capture does not describe that socket.
@@ -59,6 +60,7 @@ func (p *Parts) Each(ctx context.Context, workers int, fn func(worker int, b *Ba
 type job struct {
 	capture *Capture
 	at      int // index of capture in Parts.captures
+	number  int // of segment, in Capture.segments
 	segment format.Segment
 }
 
@@ -73,7 +75,7 @@ func (r *reader) read(j job) (*Batch, error) {
 		return nil, err
 	}
 	b := &r.batch
-	b.Capture, b.Columns = j.capture, &r.columns
+	b.Capture, b.Number, b.Columns = j.capture, j.number, &r.columns
 	b.Sockets = b.Sockets[:0]
 	for _, id := range r.columns.SocketIDs {
 		b.Sockets = append(b.Sockets, j.capture.Sockets.Find(id))

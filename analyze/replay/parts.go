@@ -88,13 +88,16 @@ func (p *Parts) stage() {
 	}
 }
 
+// Taken is how many segments of exchanges are in parts so far.
+func (c *Capture) Taken() int { return c.taken }
+
 // takeJobs takes the next exchange segments, turn by turn.
 func (p *Parts) takeJobs() {
 	for more := true; more; {
 		more = false
 		for at, c := range p.captures {
 			if c.taken < c.described() && len(p.jobs) < p.segments {
-				p.jobs = append(p.jobs, job{c, at, c.segments[c.taken]})
+				p.jobs = append(p.jobs, job{c, at, c.taken, c.segments[c.taken]})
 				c.taken++
 				more = true
 			}

@@ -314,6 +314,13 @@ func (g *Graph) Cell(capture int, socket, pid int32, ns int64, client bool) int3
 	return intern(g.cellIndex, &g.cells, Cell{route, instance, int32(capture), peer, client})
 }
 
+// Instance gives the instance that rows of a cell are of.
+func (g *Graph) Instance(cell int32) int32 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.cells[cell].Instance
+}
+
 // instance gives the instance that is the process; g.mu is held.
 func (g *Graph) instance(c *replay.Capture, pid int32, ns int64, route int32, client bool) int32 {
 	key := instanceKey{host: c.Host(), name: c.Host() + ":unknown process"}
