@@ -42,10 +42,12 @@ func cpuShop() *analyze.Analysis {
 		s.Series = s.Series[:min(len(s.Series), 3)]
 		switch s.Name {
 		case "cart":
+			s.Breakdown = calleesOnly("redis")
 			s.CPU = used(0.05, s.Requests)
 			s.OffCPU = []analyze.Wait{{For: "idle", Count: 9000, TotalNs: 41 * second, MaxNs: second}, {For: "callee", Count: 7000, TotalNs: 16 * second, MaxNs: 300 * millisecond}}
 			s.Memory = &analyze.Memory{MaxRSSBytes: 310 << 20, LastRSSBytes: 299 << 20, MaxCurrentBytes: 505 << 20, LimitBytes: 512 << 20, OOMKills: 1}
 		case "checkout":
+			s.Breakdown = lockBound()
 			s.CPU = used(2.7, s.Requests)
 			s.Instances[0].CPU = s.CPU
 			s.OffCPU = []analyze.Wait{{For: "futex", Count: 31000, TotalNs: 220 * second, MaxNs: 2 * second}, {For: "lock", Count: 1200, TotalNs: 19 * second, MaxNs: 90 * millisecond}}
@@ -81,7 +83,7 @@ func cpuShop() *analyze.Analysis {
 func hostileThreads() *analyze.Analysis {
 	a := cpuShop()
 	for i, n := range hostileNames {
-		s := analyze.Service{Name: n, Source: n, CPU: used(1, int64(i)), OffCPU: []analyze.Wait{{For: "lock", Count: 1, TotalNs: 1, MaxNs: 1}}, Memory: &analyze.Memory{MaxRSSBytes: 1}}
+		s := analyze.Service{Name: n, Source: n, CPU: used(1, int64(i)), OffCPU: []analyze.Wait{{For: "lock", Count: 1, TotalNs: 1, MaxNs: 1}}, Memory: &analyze.Memory{MaxRSSBytes: 1}, Breakdown: calleesOnly(n)}
 		a.Services = append(a.Services, s)
 		a.Threads = append(a.Threads, analyze.Thread{Capture: n, Service: n, Comm: n, TID: int32(i), CPU: *s.CPU})
 		a.Wakes = append(a.Wakes, analyze.WakePair{Capture: n, WakerService: n, WakerComm: n, Service: n, Comm: n, Count: 1})

@@ -11,7 +11,7 @@ import (
 	"kmon/analyze"
 )
 
-//go:embed templates/report.html.tmpl assets/report.css
+//go:embed templates/report.html.tmpl templates/breakdown.html.tmpl assets/report.css
 var files embed.FS
 
 // page is everything the HTML template shows. Slices are never nil.
@@ -31,6 +31,7 @@ type page struct {
 	Topology     topologyView
 	Services     []htmlTable
 	Oddities     []definition
+	Breakdown    breakdownView
 	Edges        []htmlTable
 	Charts       []chartView
 	NoCharts     string // why charts are missing; "" when all are there
@@ -89,7 +90,7 @@ func writeHTML(w io.Writer, a *analyze.Analysis, o Options) error {
 
 // renderHTML gives the page.
 func renderHTML(a *analyze.Analysis, o Options) ([]byte, error) {
-	t, err := template.ParseFS(files, "templates/report.html.tmpl")
+	t, err := template.ParseFS(files, "templates/report.html.tmpl", "templates/breakdown.html.tmpl")
 	if err != nil {
 		return nil, fmt.Errorf("html report: template: %w", err)
 	}
@@ -118,7 +119,7 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 		Warnings: []string{}, MoreWarnings: []string{},
 		Findings: newFindingsPart(a),
 		Topology: drawTopology(a),
-		Oddities: oddities(a), Reading: definitions(a),
+		Oddities: oddities(a), Breakdown: newBreakdown(a), Reading: definitions(a),
 		Version: visible(a.Version), Command: visible(o.Command),
 	}
 	for _, w := range a.Warnings {

@@ -77,6 +77,7 @@ func (m *markdown) render() string {
 	m.topology()
 	m.table(servicesTable(m.a))
 	m.definitions(oddities(m.a))
+	m.table(breakdownTable(m.a))
 	m.table(edgesTable(m.a))
 	m.table(streamsTable(m.a))
 	for _, t := range nodeTables(m.a) {

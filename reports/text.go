@@ -49,6 +49,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	t.filled(lossesTable(a))
 	t.filled(leftOutTable(a))
 	t.table(servicesTable(a))
+	t.rows(breakdownTable(a), nodeRowsOnTerminal)
 	t.table(edgesTable(a))
 	t.filled(streamsTable(a))
 	for _, x := range nodeTables(a) {
