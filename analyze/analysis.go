@@ -100,26 +100,30 @@ type Span struct {
 
 // Capture is one recording: an input file, or several that are its parts.
 type Capture struct {
-	File        string           `json:"file"`            // of parts the first
-	SHA256      string           `json:"sha256"`          // of parts, that of all one after the other
-	Parts       []Part           `json:"parts,omitempty"` // absent: the file is the whole recording, or one part
-	Gaps        []Gap            `json:"gaps,omitempty"`  // parts that are missing
-	Host        string           `json:"host"`
-	Kernel      string           `json:"kernel"`
-	OS          string           `json:"os"`
-	Arch        string           `json:"arch"`
-	CPUs        int              `json:"cpus"`
-	KmonVersion string           `json:"kmon_version"`
-	Synthetic   string           `json:"synthetic,omitempty"` // how it was made; absent: it is a recording
-	StartNs     int64            `json:"start_ns"`
-	DurationNs  int64            `json:"duration_ns"`
-	StopReason  string           `json:"stop_reason"` // "" : the file was cut
-	Collectors  []Collector      `json:"collectors"`
-	Coverage    []Coverage       `json:"coverage"`
-	Clock       Clock            `json:"clock"`
-	Problems    []string         `json:"problems"` // damage found while reading
-	Rows        map[string]int64 `json:"rows"`
-	Recorder    Recorder         `json:"recorder"`
+	File        string `json:"file"`            // of parts the first
+	SHA256      string `json:"sha256"`          // of parts, that of all one after the other
+	Parts       []Part `json:"parts,omitempty"` // absent: the file is the whole recording, or one part
+	Gaps        []Gap  `json:"gaps,omitempty"`  // parts that are missing
+	Host        string `json:"host"`
+	Kernel      string `json:"kernel"`
+	OS          string `json:"os"`
+	Arch        string `json:"arch"`
+	CPUs        int    `json:"cpus"`
+	KmonVersion string `json:"kmon_version"`
+	Synthetic   string `json:"synthetic,omitempty"` // how it was made; absent: it is a recording
+	Redacted    bool   `json:"redacted,omitempty"`  // names are pseudonyms (kmon redact)
+	CutFrom     *Span  `json:"cut_from,omitempty"`  // the time of the capture that it was cut from; absent: of none
+	// NoCommandLines says that command lines were not recorded (record --no-cmdline).
+	NoCommandLines bool             `json:"no_command_lines,omitempty"`
+	StartNs        int64            `json:"start_ns"`
+	DurationNs     int64            `json:"duration_ns"`
+	StopReason     string           `json:"stop_reason"` // "" : the file was cut
+	Collectors     []Collector      `json:"collectors"`
+	Coverage       []Coverage       `json:"coverage"`
+	Clock          Clock            `json:"clock"`
+	Problems       []string         `json:"problems"` // damage found while reading
+	Rows           map[string]int64 `json:"rows"`
+	Recorder       Recorder         `json:"recorder"`
 }
 
 // Part is one file of a recording of several.

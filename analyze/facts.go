@@ -139,6 +139,10 @@ func (r *run) describeCaptures(coverage coverages) []Capture {
 			Clock:    clock(c),
 			Problems: c.Problems(), Rows: c.Rows, Recorder: recorder(c),
 		}
+		out.Redacted, out.NoCommandLines = c.Manifest.Redacted != nil, c.Manifest.NoCommandLines()
+		if cut := c.Manifest.Cut; cut != nil {
+			out.CutFrom = &Span{cut.StartNs + c.OffsetNs, cut.EndNs + c.OffsetNs}
+		}
 		out.Clock.Peers, out.Clock.ShiftNs = peers[int32(i)], r.options.shiftNs[host.Name]
 		if c.Final != nil {
 			out.StopReason = c.Final.StopReason
@@ -189,7 +193,7 @@ func gaps(c *replay.Capture) []Gap {
 
 // recorder gives what recording cost in the time of the capture.
 func recorder(c *replay.Capture) Recorder {
-	cost := format.CostOf(c.Self, c.Manifest.Recording)
+	cost := format.CostOf(c.Self, &c.Manifest)
 	out := Recorder{CPUNs: cost.CPUNs, MaxRSSBytes: cost.RSSBytes, BPFRunNs: cost.BPFRunNs}
 	if c.Final != nil {
 		out.CPUNs = max(out.CPUNs, c.Final.CPUNs)

@@ -35,26 +35,30 @@ func ParseMoment(text string, start, end int64) (int64, error) {
 }
 
 // findRange sets what is analyzed and its windows. The range of requests has
-// no limits where none was asked for: the recording's own are not exact to
-// the nanosecond.
-func (r *run) findRange() (err error) {
+// no limits where none was asked for, now or when the captures were cut: the
+// recording's own are not exact to the nanosecond.
+func (r *run) findRange() error {
 	start, end := int64(math.MaxInt64), int64(math.MinInt64)
 	for _, c := range r.captures {
 		start = min(start, c.StartNs+c.OffsetNs)
 		end = max(end, c.EndNs+c.OffsetNs)
 	}
-	r.frame.FromNs, r.frame.ToNs = math.MinInt64, math.MaxInt64
+	r.frame.FromNs, r.frame.ToNs = r.cutRange()
 	r.start, r.end = start, end
 	if r.options.Since != "" {
-		if r.frame.FromNs, err = ParseMoment(r.options.Since, start, end); err != nil {
+		since, err := ParseMoment(r.options.Since, start, end)
+		if err != nil {
 			return fmt.Errorf("since: %w", err)
 		}
+		r.frame.FromNs = max(r.frame.FromNs, since)
 		r.start = max(start, r.frame.FromNs)
 	}
 	if r.options.Until != "" {
-		if r.frame.ToNs, err = ParseMoment(r.options.Until, start, end); err != nil {
+		until, err := ParseMoment(r.options.Until, start, end)
+		if err != nil {
 			return fmt.Errorf("until: %w", err)
 		}
+		r.frame.ToNs = min(r.frame.ToNs, until)
 		r.end = min(end, r.frame.ToNs)
 	}
 	if start > end { // of a clock beyond the ends of time
@@ -67,6 +71,25 @@ func (r *run) findRange() (err error) {
 	r.findUnrecorded()
 	r.setWindows()
 	return nil
+}
+
+// cutRange is the time that the captures were cut to, if all of them were.
+func (r *run) cutRange() (from, to int64) {
+	from, to = math.MaxInt64, math.MinInt64
+	for _, c := range r.captures {
+		since, until := int64(math.MinInt64), int64(math.MaxInt64)
+		if cut := c.Manifest.Cut; cut != nil && cut.SinceNs > 0 {
+			since = cut.SinceNs + c.OffsetNs
+		}
+		if cut := c.Manifest.Cut; cut != nil && cut.UntilNs > 0 {
+			until = cut.UntilNs + c.OffsetNs
+		}
+		from, to = min(from, since), max(to, until)
+	}
+	if from >= to { // of a clock beyond the ends of time
+		return math.MinInt64, math.MaxInt64
+	}
+	return from, to
 }
 
 // setWindows divides the range into at most maxWindows windows of equal

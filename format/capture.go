@@ -204,6 +204,11 @@ func (c *Capture) readManifest() error {
 	if what := c.Manifest.bound(); what != "" {
 		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true, What: what + ", more than a recording has; they are left out"})
 	}
+	if cut := c.Manifest.Cut; cut != nil && !cut.sound(c.startNs()) {
+		c.Manifest.Cut = nil
+		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true,
+			What: "what it says of a cut makes no sense; it is read as if it was not cut"})
+	}
 	if r := c.Manifest.Recording; r != nil && !r.sound() {
 		c.Manifest.Recording = nil
 		c.problem(Problem{Entry: manifestName, Offset: 0, Damage: true,

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"math"
 	"os"
 	"path"
 	"slices"
@@ -282,40 +281,11 @@ func (j *joiner) look(p *Capture) error {
 // wanted says whether a row, given as a pointer, did not end before SinceNs, or
 // tells of a state that may have lasted.
 func (j *joiner) wanted(row any) bool {
-	end := int64(math.MaxInt64)
-	switch r := row.(type) {
-	case *Socket:
+	if r, ok := row.(*Socket); ok {
 		return !j.gone[r.SocketID]
-	case *Exchange:
-		end = r.StartNs + r.UploadNs + r.ServerNs + r.DownloadNs
-	case *IO:
-		end = r.StartNs + r.QueueNs + r.DeviceNs
-	case *NetEvent:
-		end = r.LastNs
-	case *AcceptQueue:
-		end = r.TsNs
-	case *Interval:
-		end = r.EndNs - 1
-	case *Wake:
-		end = r.EndNs - 1
-	case *OffCPU:
-		end = r.EndNs - 1
-	case *OnCPU:
-		end = r.TsNs
-	case *Syscall:
-		end = r.EndNs - 1
-	case *Memory:
-		end = r.TsNs
-	case *Limit:
-		end = r.EndNs
-	case *Loss:
-		end = r.EndNs
-	case *Self:
-		end = r.TsNs
-	case *Mark:
-		end = r.TsNs
 	}
-	return end >= j.options.SinceNs
+	m, ok := momentOf(row)
+	return !ok || m.last >= j.options.SinceNs
 }
 
 // damaged are the rows that a part counts and that were not found.

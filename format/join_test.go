@@ -98,7 +98,7 @@ func TestJoinSince(t *testing.T) {
 	}
 	self, err := All[Self](c)
 	must(t, err)
-	if cost := CostOf(self, c.Manifest.Recording); cost.CPUNs != 60e6+99e6 { // of the 99e6 of part 2, 39e6 were before
+	if cost := CostOf(self, &c.Manifest); cost.CPUNs != 60e6+99e6 { // of the 99e6 of part 2, 39e6 were before
 		t.Errorf("by its rows recording cost %d ns", cost.CPUNs)
 	}
 	if f := c.Final; f.CPUNs != 2e8-29e6 { // the last row before

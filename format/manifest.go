@@ -21,7 +21,18 @@ type Manifest struct {
 	// Synthetic says how the capture was made by a program that recorded nothing,
 	// as kmon gen; "": it is a recording.
 	Synthetic string `json:"synthetic,omitempty"`
+	// Redacted says that names have pseudonyms; nil: they are as recorded.
+	Redacted *Redaction `json:"redacted,omitempty"`
+	// Cut says of what longer capture this one is a part in time; nil: of none.
+	Cut *CutFacts `json:"cut,omitempty"`
 }
+
+// OptionNoCmdline is the option that says that no command lines were recorded.
+const OptionNoCmdline = "no_cmdline"
+
+// NoCommandLines says whether command lines were left out of the recording, so that
+// an empty one is not known.
+func (m *Manifest) NoCommandLines() bool { return m.Options[OptionNoCmdline] != "" }
 
 // RecordingPart says which part of a recording of several files a capture is,
 // or, of a capture that Join made, which of them it holds.

@@ -52,8 +52,10 @@ func OpenAll(paths []string) ([]*Capture, error) {
 	var all []*Capture
 	for left := captures; len(left) > 0; {
 		group, rest := left[:1:1], left[1:]
-		if r := left[0].Manifest.Recording; r != nil {
-			other := func(c *Capture) bool { return c.Manifest.Recording == nil || c.Manifest.Recording.ID != r.ID }
+		if r := left[0].Manifest.Recording; r != nil && left[0].Manifest.Cut == nil {
+			other := func(c *Capture) bool {
+				return c.Manifest.Recording == nil || c.Manifest.Recording.ID != r.ID || c.Manifest.Cut != nil
+			}
 			group = slices.DeleteFunc(slices.Clone(left), other)
 			rest = slices.DeleteFunc(slices.Clone(left), func(c *Capture) bool { return !other(c) })
 		}
@@ -101,6 +103,8 @@ func oneRecording(parts []*Capture) (*Capture, error) {
 	for _, p := range parts {
 		r, first := p.Manifest.Recording, parts[0].Manifest.Recording
 		switch {
+		case p.Manifest.Cut != nil && len(parts) > 1:
+			return nil, fmt.Errorf("%s was cut out of a recording and is no part of one any more: cut the parts together instead", p.Path)
 		case r == nil:
 			return nil, fmt.Errorf("%s is no part of a recording: it is a whole one, or its manifest is lost", p.Path)
 		case r.ID != first.ID || p.Manifest.Host.BootID != parts[0].Manifest.Host.BootID:
@@ -157,10 +161,10 @@ func (c *Capture) follows(before *Capture) bool {
 // of its rows of table self, in the order of the file. Each part of a recording
 // counts from 0 again. RSSBytes is the largest; times and Events are as in the
 // last row, and nothing else is set.
-func CostOf(rows []Self, r *RecordingPart) Self {
+func CostOf(rows []Self, m *Manifest) Self {
 	var cost, before, last Self
 	for i, s := range rows {
-		if i == 0 && r != nil && r.SinceNs > 0 {
+		if i == 0 && (m.Recording != nil && m.Recording.SinceNs > 0 || m.Cut != nil && m.Cut.SinceNs > 0) {
 			before = s // what it had cost by then was left out
 		}
 		if s.CPUNs < last.CPUNs || s.Events < last.Events { // a part begins
@@ -215,7 +219,7 @@ func add(sums, more map[string]int64) {
 // cost is CostOf the rows that can be read.
 func (c *Capture) cost() Self {
 	rows, _ := All[Self](c) // damage is a Problem by now
-	return CostOf(rows, c.Manifest.Recording)
+	return CostOf(rows, &c.Manifest)
 }
 
 // addRows adds the rows that the segments of c state.

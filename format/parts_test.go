@@ -96,7 +96,7 @@ func TestPartsAreOneCapture(t *testing.T) {
 	}
 	self, err := All[Self](c)
 	must(t, err)
-	if cost := CostOf(self, c.Manifest.Recording); cost.CPUNs != 3*99e6 {
+	if cost := CostOf(self, &c.Manifest); cost.CPUNs != 3*99e6 {
 		t.Errorf("by its rows recording cost %d ns", cost.CPUNs)
 	}
 	places := map[int64]bool{}

@@ -75,6 +75,8 @@ type rowSink interface {
 	copySegment(data []byte, rows int64) error
 	countUnwanted(o *openSegment, wanted func(row any) bool) (int64, error)
 	copyWanted(o *openSegment, wanted func(row any) bool) error
+	countRows(o *openSegment) error
+	copyChanged(o *openSegment, change func(row any, c textColumn, text string) string) error
 }
 
 func newSink[T Row](w *Writer, order func(*encoder, *batch[T])) *sink[T] {

@@ -38,7 +38,7 @@ type validity struct {
 //   - durations, bytes and message counts are not negative
 //   - flags and enums have known values
 //   - times lie within the recording (with 2 s of slack), of a later part not
-//     after its end
+//     after its end, of a cut capture within the one that it was cut from
 //   - a loss has a positive count and does not end before it starts
 //
 // The error is one of reading; rules that are broken are not errors.
@@ -49,6 +49,12 @@ func (c *Capture) CheckValid() error {
 	}
 	if c.Final != nil && c.Final.EndNs > 0 {
 		v.endNs = c.Final.EndNs + clockSlackNs
+	}
+	if cut := c.Manifest.Cut; cut != nil { // what its events refer to may lie around them
+		v.startNs = min(v.startNs, cut.StartNs-clockSlackNs)
+		if v.endNs > 0 {
+			v.endNs = max(v.endNs, cut.EndNs+clockSlackNs)
+		}
 	}
 	v.strangers.what = "exchanges name a socket that has no row in sockets"
 	v.negative.what = "rows have a negative duration, size or count"

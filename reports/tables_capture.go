@@ -20,6 +20,8 @@ func capturesTable(a *analyze.Analysis) table {
 			return f
 		}},
 		{column{Head: "Host", Kind: kindName}, func(c *capture) cell { return named(c.Host) }},
+		{column{Head: "Note", Kind: kindProse, Optional: true, Hint: "what was done to the capture, and what it was told to leave out"},
+			func(c *capture) cell { return named(captureNote(c)) }},
 		{column{Head: "Kernel", Kind: kindName, Rank: 4}, func(c *capture) cell { return named(c.Kernel) }},
 		{column{Head: "Start (UTC)", Rank: 5}, func(c *capture) cell { return word(timeText(c.StartNs)) }},
 		number("Duration", "", 0, func(c *capture) cell { return cell{Text: DurationText(c.DurationNs)} }),
@@ -31,6 +33,22 @@ func capturesTable(a *analyze.Analysis) table {
 		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, BytesText)} }),
 		number("BPF run time", "of its programs in the kernel", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, DurationText)} }),
 	})
+}
+
+// captureNote says what was done to a capture after it was recorded, and what it
+// was told to leave out; "": nothing.
+func captureNote(c *capture) string {
+	var notes []string
+	if c.Redacted {
+		notes = append(notes, "redacted: names are pseudonyms")
+	}
+	if c.CutFrom != nil {
+		notes = append(notes, "cut out of "+DurationText(c.CutFrom.EndNs-c.CutFrom.StartNs)+" from "+timeText(c.CutFrom.StartNs)+" UTC")
+	}
+	if c.NoCommandLines {
+		notes = append(notes, "command lines not recorded")
+	}
+	return strings.Join(notes, "; ")
 }
 
 // moreParts says how many files a recording has beside the first.

@@ -133,6 +133,9 @@ func (t textWriter) captures(captures []analyze.Capture) {
 		t.WriteString("  " + cut(nameText(c.File), max(0, t.o.Width-2)) + moreParts(c) + "\n")
 		t.paragraph("    ", "host "+visible(c.Host)+" · kernel "+visible(c.Kernel)+" · "+timeText(c.StartNs)+
 			" UTC for "+DurationText(c.DurationNs)+" · "+t.paint(stopCell(c).Tone, stopText(c)))
+		if note := captureNote(c); note != "" {
+			t.paragraph("    ", note)
+		}
 		losses := alarmed(lost, toneBad)
 		t.paragraph("    ", CountText(seen)+" events · "+t.paint(losses.Tone, losses.Text+" lost")+
 			" · "+t.paint(worst.Tone, "coverage "+worst.Text)+

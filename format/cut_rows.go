@@ -1,0 +1,166 @@
+package format
+
+import "errors"
+
+// moment is the time of an event: from its first moment to its last, both included.
+type moment struct {
+	first, last int64
+	// spread says that the row tells of all the time, of which a part counts; else
+	// what began in a time belongs to it.
+	spread bool
+}
+
+// momentOf gives the time of a row, given as a pointer; ok is false for rows that
+// tell of a state that may have lasted.
+func momentOf(row any) (m moment, ok bool) {
+	switch r := row.(type) {
+	case *Exchange:
+		return moment{r.StartNs, r.StartNs + r.UploadNs + r.ServerNs + r.DownloadNs, false}, true
+	case *IO:
+		return moment{r.StartNs, r.StartNs + r.QueueNs + r.DeviceNs, false}, true
+	case *NetEvent:
+		return moment{r.TsNs, r.LastNs, false}, true
+	case *AcceptQueue:
+		return moment{r.TsNs, r.TsNs, false}, true
+	case *OnCPU:
+		return moment{r.TsNs, r.TsNs, false}, true
+	case *Memory:
+		return moment{r.TsNs, r.TsNs, false}, true
+	case *Self:
+		return moment{r.TsNs, r.TsNs, false}, true
+	case *Mark:
+		return moment{r.TsNs, r.TsNs, false}, true
+	case *Interval:
+		return moment{r.StartNs, r.EndNs - 1, true}, true
+	case *Wake:
+		return moment{r.StartNs, r.EndNs - 1, true}, true
+	case *OffCPU:
+		return moment{r.StartNs, r.EndNs - 1, true}, true
+	case *Syscall:
+		return moment{r.StartNs, r.EndNs - 1, true}, true
+	case *Limit:
+		return moment{r.StartNs, r.EndNs, true}, true
+	case *Loss:
+		return moment{r.StartNs, r.EndNs, true}, true
+	}
+	return moment{}, false
+}
+
+// startSlackNs is how far two records of one process differ in its start.
+const startSlackNs = 20e6
+
+// wanted says whether a row, given as a pointer, is of the time, or tells of a
+// state in it. It says the same however often it is asked.
+func (k *cutter) wanted(row any) bool {
+	switch r := row.(type) {
+	case *Socket:
+		return k.wantedSocket(r)
+	case *Exchange:
+		return k.within(r.StartNs) || k.isLabel(r)
+	case *Limit: // the first row of a limit says that there is one
+		return r.StartNs < k.toNs && (r.EndNs >= k.fromNs || r.StartNs == r.EndNs)
+	case *Process:
+		return r.StartNs-startSlackNs <= k.toNs
+	case *Proc:
+		return r.StartNs-startSlackNs <= k.toNs
+	case *Stack:
+		return k.stacks[r.StackID]
+	case *Frame:
+		return k.frames[r.FrameID]
+	}
+	m, ok := momentOf(row)
+	switch {
+	case !ok:
+		return true
+	case m.spread:
+		return m.first < k.toNs && max(m.first, m.last) >= k.fromNs
+	}
+	return k.within(m.first)
+}
+
+// within says whether what began then belongs to the time.
+func (k *cutter) within(ns int64) bool { return ns >= k.fromNs && ns < k.toNs }
+
+// wantedSocket: open at some time in the time.
+func (k *cutter) wantedSocket(r *Socket) bool {
+	switch {
+	case r.TsNs < k.fromNs:
+		return k.early.open[r.SocketID]
+	case r.TsNs >= k.toNs:
+		return k.late.open[r.SocketID]
+	}
+	return true
+}
+
+// isLabel says whether a row beyond the time is the first that labels a socket of
+// it a stream.
+func (k *cutter) isLabel(r *Exchange) bool {
+	if r.Flags&ExchangeStream == 0 || !k.early.open[r.SocketID] && !k.late.open[r.SocketID] {
+		return false
+	}
+	start, labelled := k.labels[r.SocketID]
+	if !labelled {
+		k.labels[r.SocketID] = r.StartNs
+	}
+	return !labelled || start == r.StartNs
+}
+
+// openSockets finds the sockets that are open at a time. It holds no more than
+// are open at once, and those whose rows are out of order.
+type openSockets struct {
+	open   map[int64]bool
+	closed map[int64]bool // before it was opened, in the order of the file
+}
+
+func newOpenSockets() openSockets { return openSockets{map[int64]bool{}, map[int64]bool{}} }
+
+func (s *openSockets) add(r *Socket) {
+	switch r.Event {
+	case SocketExisting, SocketOpen:
+		if s.closed[r.SocketID] {
+			delete(s.closed, r.SocketID)
+		} else {
+			s.open[r.SocketID] = true
+		}
+	case SocketClose:
+		if s.open[r.SocketID] {
+			delete(s.open, r.SocketID)
+		} else {
+			s.closed[r.SocketID] = true
+		}
+	}
+}
+
+// look finds what the events of the time refer to.
+func (k *cutter) look() error {
+	return errors.Join(ReadRows(k.from, func(rows []Socket) error {
+		for i := range rows {
+			if rows[i].TsNs < k.fromNs {
+				k.early.add(&rows[i])
+			}
+			if rows[i].TsNs < k.toNs {
+				k.late.add(&rows[i])
+			}
+		}
+		return nil
+	}), lookAt(k, func(r *NetEvent) { k.stacks[r.StackID] = true }),
+		lookAt(k, func(r *OffCPU) { k.stacks[r.StackID], k.stacks[r.UserStackID] = true, true }),
+		lookAt(k, func(r *OnCPU) { k.stacks[r.StackID], k.stacks[r.UserStackID] = true, true }),
+		lookAt(k, func(r *Stack) { k.frames[r.FrameID] = true }),
+		ReadRows(k.from, func(rows []Self) error {
+			k.self = append(k.self, rows...)
+			return nil
+		}))
+}
+
+// lookAt calls see for the rows that are wanted.
+func lookAt[T Row](k *cutter, see func(*T)) error {
+	return ReadRows(k.from, func(rows []T) error {
+		for i := range rows {
+			if k.wanted(&rows[i]) {
+				see(&rows[i])
+			}
+		}
+		return nil
+	})
+}
