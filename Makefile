@@ -69,6 +69,10 @@ test: ## run all tests (some 6 minutes on 2 cores)
 	go test $(REST)
 	go test -p 1 $(LIVE)
 
+.PHONY: page-speed
+page-speed: ## measure that the page of ten minutes of a busy node is at most 5 MB and acts within 2 s; on a computer that does nothing else
+	KMON_PATIENCE_MS=2000 go test ./reports -count=1 -v -run TestBigPage
+
 .PHONY: web-tools
 web-tools: ## install what tests of the HTML report check its pages with, by npm: axe-core, html-validate
 	npm ci --prefix .ci/web --ignore-scripts --no-audit --no-fund

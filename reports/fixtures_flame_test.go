@@ -262,6 +262,39 @@ func bigProfile(samples, stacks int, share float64) *analyze.Analysis {
 	return a
 }
 
+// busyNode is bigProfile with all else that ten minutes of a busy node tell: so many
+// services and edges, each with its latencies by window, and some disks.
+func busyNode(services, edges int) *analyze.Analysis {
+	a := bigProfile(4_000_000, 20_000, 0.001)
+	fleet := many(services, edges)
+	a.Services, a.Edges = fleet.Services, fleet.Edges
+	series := func(perS, p50 int64, classes bool) []analyze.Point {
+		points := waves(600, perS, p50)
+		for i := range points {
+			for c := range int64(40) {
+				if !classes || (c*7+int64(i))%3 == 0 {
+					continue // the rare ones come and go
+				}
+				points[i].Classes = append(points[i].Classes, analyze.ClassCount{Class: int32(200 + c), Count: 1 + (perS*c+int64(i)*31)%97})
+			}
+		}
+		return points
+	}
+	for i := range a.Services {
+		s := &a.Services[i]
+		s.Series = series(int64(s.RatePerS), s.Latency.P50, i < 32)
+		s.CPU = &analyze.CPU{OnCPUNs: 60 * second, Coverage: 1}
+		for w := range int64(600) {
+			s.CPUSeries = append(s.CPUSeries, analyze.CPUPoint{StartNs: start + w*second, OnCPUNs: 90*millisecond + w*7919%20_000_000, RunQueueNs: w * 104729 % 9_000_000})
+		}
+	}
+	for i := range a.Edges {
+		a.Edges[i].Series = series(int64(a.Edges[i].RatePerS), a.Edges[i].Latency.P50, i < 32)
+	}
+	a.Series = served(a.Services)
+	return a
+}
+
 // pruned adds up nodes with less than a share of both kinds of time below the
 // last node kept.
 func pruned(p *analyze.Profile, share float64) *analyze.Profile {

@@ -41,6 +41,11 @@ type glanceFinding struct {
 func newGlance(a *analyze.Analysis) glancePart {
 	g := glancePart{None: silence(a), Findings: []glanceFinding{}, Unknown: unknown(a), Timelines: drawTimelines(a), Numbers: []htmlTable{}}
 	g.Headline, g.Rest = firstClause(cut(visible(a.Verdict), proseHTML))
+	if slices.ContainsFunc(a.Captures, func(c capture) bool { return c.Synthetic != "" }) && g.Rest != "" { // which is said first, and all of it
+		made := strings.TrimSuffix(g.Headline, ".")
+		g.Headline, g.Rest = firstClause(g.Rest)
+		g.Headline = made + ": " + g.Headline
+	}
 	for i := range a.Findings[:min(len(a.Findings), glanceFindings)] {
 		g.Findings = append(g.Findings, glance(&a.Findings[i], i+1))
 	}

@@ -180,8 +180,9 @@ func TestHTMLShowsAll(t *testing.T) {
 func TestHTMLOfAnHour(t *testing.T) {
 	a := many(30, 60)
 	for i := range a.Services {
-		a.Services[i].Series = waves(3600, 100, millisecond)
+		a.Services[i].Series = waves(3599, 100, millisecond)
 	}
+	a.Series, a.EndNs = served(a.Services), start+3599*second
 	text := render(t, a, HTML, options)
 	if len(text) > 3_000_000 {
 		t.Errorf("%d KiB", len(text)>>10)

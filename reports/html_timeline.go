@@ -81,9 +81,10 @@ func drawTimelines(a *analyze.Analysis) []timelineView {
 func timelinePeriod(a *analyze.Analysis) period {
 	p := servicePoints.period(a.WindowNs, a.Series)
 	if len(a.Series) == 0 && a.WindowNs > 0 && a.EndNs > a.StartNs {
-		p = period{start: a.StartNs / a.WindowNs * a.WindowNs, window: a.WindowNs, merged: 1}
-		p.end = p.start + (a.EndNs-p.start+a.WindowNs-1)/a.WindowNs*a.WindowNs
-		p = p.within(chartPoints)
+		p = period{start: a.StartNs / a.WindowNs * a.WindowNs, end: a.EndNs, window: a.WindowNs, merged: 1}.within(chartPoints)
+	}
+	if p.window > 0 && p.end > p.start { // whole windows
+		p.end = p.start + (p.end-p.start+p.window-1)/p.window*p.window
 	}
 	return p
 }

@@ -67,15 +67,23 @@ func TestShotsOf(t *testing.T) {
 			for i := 0; i < 8 && float64(i)*2400 < high; i++ {
 				b.picture(fmt.Sprintf("%s-%s-%d.png", name, c.name, i), map[string]float64{"x": 0, "y": float64(i) * 2400, "width": float64(c.width), "height": min(2400, high-float64(i)*2400), "scale": 1})
 			}
-			var pdf struct{ Data string }
-			b.ask("Page.printToPDF", map[string]any{"printBackground": true, "preferCSSPageSize": true}, &pdf)
-			if content, err := base64.StdEncoding.DecodeString(pdf.Data); err != nil {
-				t.Error(err)
-			} else if err := os.WriteFile(name+"-"+c.name+".pdf", content, 0o600); err != nil {
-				t.Error(err)
+			if c.name == "dark" {
+				b.paper(name + "-paper")
 			}
 			b.quiet()
 		}
+	}
+}
+
+// paper writes pictures of the page as it is printed, as wide as A4 across.
+func (b *tab) paper(name string) {
+	b.t.Helper()
+	b.ask("Emulation.setDeviceMetricsOverride", map[string]any{"width": 1047, "height": 720, "deviceScaleFactor": 1, "mobile": false}, nil)
+	b.ask("Emulation.setEmulatedMedia", map[string]any{"media": "print"}, nil)
+	run[int](b, `new Promise(done => { dispatchEvent(new Event("beforeprint")); setTimeout(() => done(1), 500); })`)
+	high := run[float64](b, "document.documentElement.scrollHeight")
+	for i := 0; i < 8 && float64(i)*2400 < high; i++ {
+		b.picture(fmt.Sprintf("%s-%d.png", name, i), map[string]float64{"x": 0, "y": float64(i) * 2400, "width": 1047, "height": min(2400, high-float64(i)*2400), "scale": 1})
 	}
 }
 

@@ -300,7 +300,7 @@
       for (const t of timelines) t.mark(range);
       document.documentElement.classList.toggle("picked", !!range);
       all.disabled = !range;
-      tell(range ? "Shown: " + clock(range.start) + " to " + clock(range.end) + " UTC, " + length(range.end - range.start) + " of " + length(windows.ns.length * windows.stepMs) : "Shown: the whole recording");
+      tell(range ? "Shown: " + clock(range.start) + " to " + clock(range.end) + " UTC, " + length(range.end - range.start) + " of " + kmonNumber.duration(windows.ns.reduce((a, b) => a + b, 0)) + " recorded" : "Shown: the whole recording");
       kmonWindow.show(windows, range);
       kmonWindow.narrow(range);
       kmonCharts.narrowAll(range);

@@ -97,8 +97,10 @@ const kmonWindow = (() => {
 
   const worded = [
     (n) => kmonNumber.count(n), (n) => kmonNumber.count(n), (n) => kmonNumber.bytes(n),
-    (n, part) => (part.ns ? (n / part.ns).toFixed(2) : absent),
+    (n, part) => (!part.ns ? absent : n / part.ns > 0.995 || n === 0 ? (n / part.ns).toFixed(2) : (n / part.ns).toPrecision(2)),
   ];
+
+  const fold = (ratio) => (ratio < 9.95 ? ratio.toPrecision(2) : kmonNumber.count(ratio)) + "×";
 
   // columns of a table: {head, hint, className, text(split), sum}.
   function columns(t) {
@@ -116,7 +118,7 @@ const kmonWindow = (() => {
     for (const q of [50, 95, 99]) list.push(number("p" + q, "of all in this time", quantile(q / 100, "inside")));
     list.push(number("p99 outside", "in the rest of the recording", quantile(0.99, "outside")));
     list.push(number("p99 against outside", "where both have " + steady + " latencies or more", ({ inside, outside }) =>
-      inside.count >= steady && outside.count >= steady ? (inside.quantile(0.99) / Math.max(outside.quantile(0.99), 1)).toPrecision(2) + "×" : absent));
+      inside.count >= steady && outside.count >= steady ? fold(inside.quantile(0.99) / Math.max(outside.quantile(0.99), 1)) : absent));
     list.push(number("max", "", ({ inside }) => (inside.longest ? kmonNumber.duration(inside.longest - 1) : absent)));
     return list;
   }
