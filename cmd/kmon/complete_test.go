@@ -5,13 +5,15 @@ import (
 	"testing"
 
 	"kmon/reports"
+
+	"kmon/format"
 )
 
 func TestCompletion(t *testing.T) {
 	t.Chdir(writeSamples(t))
 	for _, c := range []struct{ line, want string }{
 		{"ana", "analyze"},
-		{"help re", "record repair"},
+		{"help re", "record repair redact"},
 		{"analyze ", "kmon :8"}, // files with this ending
 		{"info shop.kmon ", "kmon :8"},
 		{"print ", "kmon :8"},
@@ -35,6 +37,8 @@ func TestCompletion(t *testing.T) {
 		{"completion ", "bash zsh fish powershell"},
 		{"record --config ", "yaml yml :8"},
 		{"doctor -o ", "text json"},
+		{"redact shop.kmon --keep ", strings.Join(format.RedactClasses(), " ")},
+		{"cut ", "kmon :8"},
 	} {
 		words := strings.Split(c.line, " ")
 		stdout, _, code := kmon(append([]string{"__complete"}, words...)...)

@@ -152,7 +152,7 @@ func (in *info) readCost(c *format.Capture) error {
 // not say.
 func (in *info) readSelf(c *format.Capture) error {
 	self, err := format.All[format.Self](c)
-	r, cost := &in.Recorder, format.CostOf(self, c.Manifest.Recording)
+	r, cost := &in.Recorder, format.CostOf(self, &c.Manifest)
 	r.BPFRunNs = cost.BPFRunNs
 	for _, s := range self {
 		in.see(s)
@@ -195,6 +195,9 @@ func (in info) write(w io.Writer, p palette) error {
 	line("capture", "%s, %s, format %d, by kmon %s", in.files(), reports.BytesText(in.SizeBytes), m.Version, known(m.KmonVersion))
 	if m.Synthetic != "" {
 		line("synthetic", "%s", m.Synthetic)
+	}
+	for _, note := range notes(&m) {
+		line(note[0], "%s", note[1])
 	}
 	line("host", "%s, %s", known(m.Host.Name), hostText(m.Host))
 	line("recorded", "%s", in.when())

@@ -44,7 +44,7 @@ record with a command after -- exits with the command's own code.`,
 		writeUsage(cmd.ErrOrStderr(), cmd)
 		return nil
 	})
-	root.AddCommand(newRecord(), newMark(), newDump(), newAnalyze(), newCompare(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newMerge(), newGen(), newDoctor(), newVersion(), newCompletion(), newMan())
+	root.AddCommand(newRecord(), newMark(), newDump(), newAnalyze(), newCompare(), newInfo(), newPrint(), newExport(), newVerify(), newRepair(), newMerge(), newCut(), newRedact(), newGen(), newDoctor(), newVersion(), newCompletion(), newMan())
 	root.SetHelpCommand(newHelp())
 	root.CompletionOptions.DisableDefaultCmd = true // newCompletion is ours
 	return root

@@ -1,0 +1,267 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"kmon/analyze"
+	"kmon/format"
+)
+
+// realCaptures are recordings of real machines: the shop, faults that kmon finds,
+// and one with rows in every table.
+var realCaptures = []string{
+	"../../testdata/captures/v1/shop.kmon", "testdata/whole/whole.kmon",
+	"../workload/faults/testdata/loop.kmon", "../workload/faults/testdata/disk.kmon",
+	"../workload/faults/testdata/path.kmon", "../workload/faults/testdata/node.kmon",
+}
+
+// analysisOf analyzes one capture; what says which file it was is left out.
+func analysisOf(t *testing.T, path string, o analyze.Options) map[string]any {
+	t.Helper()
+	a, err := analyze.Run(context.Background(), []string{path}, o)
+	check(t, err)
+	text, err := json.Marshal(a)
+	check(t, err)
+	text = bytes.ReplaceAll(text, []byte(filepath.Base(path)), []byte("the capture"))
+	var value map[string]any
+	check(t, json.Unmarshal(text, &value))
+	capture := value["captures"].([]any)[0].(map[string]any)
+	for _, member := range []string{"sha256", "redacted", "cut_from"} {
+		delete(capture, member)
+	}
+	delete(value, "filter")
+	return value
+}
+
+// originals gives by pseudonym what it stands for, by holding the rows of a capture
+// against those of its redacted copy.
+func originals(t *testing.T, src, dst string) map[string]string {
+	t.Helper()
+	names := map[string]string{}
+	note := func(original, pseudonym string) {
+		if known, ok := names[pseudonym]; ok && known != original {
+			t.Errorf("%q stands for %q and for %q", pseudonym, known, original)
+		}
+		names[pseudonym] = original
+	}
+	before, after := rowsAsJSON(t, src), rowsAsJSON(t, dst)
+	if len(before) != len(after) {
+		t.Fatalf("%d rows become %d", len(before), len(after))
+	}
+	for i, row := range before {
+		for column, value := range row {
+			original, isText := value.(string)
+			if !isText {
+				if !reflect.DeepEqual(value, after[i][column]) {
+					t.Fatalf("%s of row %d is %v, was %v", column, i, after[i][column], value)
+				}
+				continue
+			}
+			pseudonym := after[i][column].(string)
+			if original == pseudonym {
+				continue
+			}
+			note(original, pseudonym)
+			parts, stand := strings.Split(original, "/"), strings.Split(pseudonym, "/")
+			for k := range parts {
+				if len(parts) == len(stand) && parts[k] != stand[k] {
+					note(parts[k], stand[k])
+				}
+			}
+		}
+	}
+	return names
+}
+
+func rowsAsJSON(t *testing.T, path string) (rows []map[string]any) {
+	t.Helper()
+	check(t, withCapture(path, func(c *format.Capture) error {
+		var out bytes.Buffer
+		if err := format.Print(&out, c, "", format.PrintOptions{Format: format.PrintNDJSON}); err != nil {
+			return err
+		}
+		for line := range bytes.Lines(out.Bytes()) {
+			var row map[string]any
+			check(t, json.Unmarshal(line, &row))
+			rows = append(rows, row)
+		}
+		return nil
+	}))
+	return rows
+}
+
+// sorted brings a JSON value into an order that does not depend on names, and
+// leaves out which of many functions and paths are listed: among equals names
+// decide that.
+func sorted(value any, text func(string) string) any {
+	switch v := value.(type) {
+	case string:
+		return text(v)
+	case map[string]any:
+		to := map[string]any{}
+		for name, member := range v {
+			if name != "functions" && name != "paths" {
+				to[text(name)] = sorted(member, text)
+			}
+		}
+		return to
+	case []any:
+		type item struct {
+			key   string
+			value any
+		}
+		var items []item
+		for _, one := range v {
+			one = sorted(one, text)
+			key, _ := json.Marshal(one) // it came from JSON
+			items = append(items, item{string(key), one})
+		}
+		slices.SortStableFunc(items, func(a, b item) int { return strings.Compare(a.key, b.key) })
+		list := []any{}
+		for _, i := range items {
+			list = append(list, i.value)
+		}
+		return list
+	}
+	return value
+}
+
+// differences lists where two JSON values differ.
+func differences(place string, a, b any) []string {
+	switch x := a.(type) {
+	case map[string]any:
+		y, _ := b.(map[string]any)
+		var list []string
+		for name := range x {
+			list = append(list, differences(place+"."+name, x[name], y[name])...)
+		}
+		for name := range y {
+			if _, both := x[name]; !both {
+				list = append(list, place+"."+name+" is new")
+			}
+		}
+		return list
+	case []any:
+		y, _ := b.([]any)
+		if len(x) != len(y) {
+			return []string{fmt.Sprintf("%s: %d become %d", place, len(x), len(y))}
+		}
+		var list []string
+		for i := range x {
+			list = append(list, differences(fmt.Sprintf("%s[%d]", place, i), x[i], y[i])...)
+		}
+		return list
+	}
+	if !reflect.DeepEqual(a, b) {
+		return []string{fmt.Sprintf("%s: %.200v becomes %.200v", place, a, b)}
+	}
+	return nil
+}
+
+func same(t *testing.T, want, got any) {
+	t.Helper()
+	list := differences("", want, got)
+	for _, d := range list[:min(len(list), 20)] {
+		t.Error(d)
+	}
+}
+
+// TestRedactedSaysTheSame holds that analysis of a redacted capture says what that
+// of the original does, under other names.
+func TestRedactedSaysTheSame(t *testing.T) {
+	for _, src := range realCaptures {
+		t.Run(filepath.Base(src), func(t *testing.T) {
+			t.Parallel()
+			dst := filepath.Join(t.TempDir(), "redacted.kmon")
+			_, err := format.Redact(dst, src, format.RedactOptions{NoSync: true})
+			check(t, err)
+			if err := withCapture(src, func(c *format.Capture) error {
+				return withCapture(dst, func(r *format.Capture) error {
+					if c.Manifest.Host.Name == r.Manifest.Host.Name {
+						t.Error("the host keeps its name")
+					}
+					return nil
+				})
+			}); err != nil {
+				t.Fatal(err)
+			}
+			names := originals(t, src, dst)
+			want, got := analysisOf(t, src, analyze.Options{}), analysisOf(t, dst, analyze.Options{})
+			host := func(a map[string]any) string { return a["captures"].([]any)[0].(map[string]any)["host"].(string) }
+			names[host(got)] = host(want)
+			same(t, sorted(want, func(s string) string { return s }), sorted(got, renaming(names)))
+		})
+	}
+}
+
+// renaming replaces names in texts, the longest first.
+func renaming(names map[string]string) func(string) string {
+	var patterns []string
+	for name := range names {
+		patterns = append(patterns, regexp.QuoteMeta(name))
+	}
+	slices.SortFunc(patterns, func(a, b string) int { return len(b) - len(a) })
+	if len(patterns) == 0 {
+		return func(s string) string { return s }
+	}
+	all := regexp.MustCompile(strings.Join(patterns, "|"))
+	return func(s string) string {
+		return all.ReplaceAllStringFunc(s, func(name string) string { return names[name] })
+	}
+}
+
+// TestCutSaysTheSame holds that analysis of a cut says what that of the whole does
+// of the time.
+func TestCutSaysTheSame(t *testing.T) {
+	for _, src := range []string{realCaptures[0], realCaptures[2], realCaptures[3]} {
+		for _, span := range [][2]string{{"7.3s", "17.1s"}, {"", "-4s"}} {
+			t.Run(filepath.Base(src)+" "+span[0]+" to "+span[1], func(t *testing.T) {
+				t.Parallel()
+				dst := filepath.Join(t.TempDir(), "cut.kmon")
+				check(t, withCapture(src, func(c *format.Capture) error {
+					o, err := (cutFlags{since: span[0], until: span[1]}).times(c)
+					check(t, err)
+					o.NoSync = true
+					_, err = format.Cut(dst, c, o)
+					return err
+				}))
+				want := analysisOf(t, src, analyze.Options{Since: span[0], Until: span[1]})
+				got := analysisOf(t, dst, analyze.Options{})
+				for _, a := range []map[string]any{want, got} { // what the whole file had and cost
+					capture := a["captures"].([]any)[0].(map[string]any)
+					for _, member := range []string{"clock", "coverage", "duration_ns", "recorder", "rows", "start_ns", "stop_reason"} {
+						delete(capture, member)
+					}
+				}
+				same(t, want, got)
+			})
+		}
+	}
+}
+
+// TestReadmeShares runs what the README says of sharing a capture.
+func TestReadmeShares(t *testing.T) {
+	_, section, found := strings.Cut(string(read(t, "../../README.md")), "### Share a capture")
+	_, block, fenced := strings.Cut(section, "```\n")
+	block, _, closed := strings.Cut(block, "```")
+	if !found || !fenced || !closed {
+		t.Fatal("the README has no commands for sharing a capture")
+	}
+	t.Chdir(writeSamples(t))
+	for line := range strings.Lines(block) {
+		command, _, _ := strings.Cut(line, "#")
+		runExample(t, strings.TrimSpace(command))
+	}
+	if stdout, _, _ := kmon("analyze", "public.kmon"); strings.Contains(stdout, "cart") || !strings.Contains(stdout, "redacted") {
+		t.Errorf("what is shared reads:\n%s", stdout)
+	}
+}
