@@ -32,7 +32,7 @@ const (
 	// slowReleased of the requests of a release are slow: the p99 lies among them.
 	slowReleased = 0.03
 	// roundsPerMs is about how many rounds of churn take a millisecond.
-	roundsPerMs   = 400_000
+	roundsPerMs   = 1_000_000
 	releaseBytes  = 200
 	releaseClient = "asker"
 )
@@ -42,7 +42,7 @@ func releaseServers(slower, harder float64) []releaseServer {
 	return []releaseServer{
 		{Name: "steady", Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms)},
 		{Name: "tail", Sleep: time.Duration(4 * ms), Slow: time.Duration(20 * ms * slower)},
-		{Name: "worker", Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms), Rounds: int(2 * roundsPerMs * harder)},
+		{Name: "worker", Sleep: time.Duration(3 * ms), Slow: time.Duration(3 * ms), Rounds: int(2 * roundsPerMs * harder)},
 	}
 }
 
