@@ -94,8 +94,8 @@ func (v *breakdownBars) bar(b *broken, y, scale float64, drawn map[string]bool) 
 			w := float64(part.Ns) * scale
 			v.Rects = append(v.Rects, box(x, y+1, w, breakdownBar, "part part-"+p.name, name+" "+DurationText(part.Ns)+", "+percentText(part.Share)))
 			drawn[p.name] = true
-			if room := int(w / charWidth); room >= 4 {
-				text(x+5, "start", "part-name part-"+p.name, cut(name, room-1))
+			if room := int(w/charWidth) - 1; room >= columns(name) || room >= 8 {
+				text(x+5, "start", "part-name part-"+p.name, cut(name, room))
 			}
 			x += w
 		}

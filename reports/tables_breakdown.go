@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"strings"
 
@@ -16,11 +17,11 @@ const breakdownTitle = "Where the slow requests' time went"
 var breakdownParts = []struct{ name, head, hint string }{
 	{"on-cpu", "On CPU", "the serving thread was on a CPU"},
 	{"run-queue", "Run queue", "it could have run, but waited for a CPU"},
-	{"lock", "Lock", "it waited for a lock or another thread (futex), or for a lock of the kernel on memory"},
+	{"lock", "Lock", "it waited for a lock or another thread (a futex; in Go also for work), or for a lock of the kernel on memory"},
 	{"disk", "Disk", "it waited for a disk or within a filesystem"},
 	{"sleep", "Sleep", "it let time pass"},
 	{"callee", "Callees", "it waited for services that it had asked"},
-	{"network", "Network", "it waited for a socket, a pipe or in an event loop, and was not seen asking anyone"},
+	{"network", "Network", "it waited for a socket or a pipe, or in an event loop (in Go also for a timer), and was not seen asking anyone"},
 	{"other-wait", "Other", "it waited for something else"},
 	{"unknown", "Not known", "what the serving thread did is not known, and no service was seen being asked"},
 }
@@ -65,12 +66,15 @@ func (b *broken) mostly() cell {
 	if p.Callee != "" {
 		text = nameText(p.Callee)
 	}
-	c := cell{Text: text + " " + percentText(p.Share)}
+	c := cell{Text: text + " " + wholePercent(p.Share)}
 	if p.Name == analyze.PartUnknown {
 		c.Tone = toneWarn
 	}
 	return c
 }
+
+// wholePercent is a share without decimals.
+func wholePercent(share float64) string { return percentText(math.Round(100*share) / 100) }
 
 // asked names the callees.
 func (b *broken) asked() cell {

@@ -47,6 +47,13 @@ also across captures of several nodes. Files that are parts of one recording
 (kmon record --rotate) are one capture, in whatever order they are given; of the
 time of a part that is missing nothing is said.
 
+For each service it says where the time of the requests around p99, and around
+p50, went: on a CPU, in the run queue, waiting for a lock, a disk, a time, the
+network, or for a service that was asked. That is what the thread which took and
+answered a request did meanwhile, also for others; where another thread answered
+(in Go often), or threads were not recorded (kmon record -e tcp,cpu does), only
+services that were asked are known, and the rest is called so.
+
 Without -o the report is text on standard output. The ending of FILE gives its
 format: .html, .md, .json or .txt. A FILE that exists is replaced once the new
 report is complete; "-" is standard output, in the --format given.
