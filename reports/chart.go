@@ -86,10 +86,10 @@ func charts(a *analyze.Analysis) (views []chartView, live []liveChart, more int)
 }
 
 // stillPoints is how many points a drawing and the table below it have, where
-// scripts draw chartPoints: so many that all of a page take some 1 MB.
+// scripts draw chartPoints: so many that all of a page take some 700 KB.
 func stillPoints(a *analyze.Analysis) int64 {
 	charts := min(len(a.Services), chartLimit) + min(len(a.Disks), chartLimit)
-	return min(max(1800/int64(max(charts, 1)), 40), chartPoints)
+	return min(max(1200/int64(max(charts, 1)), 40), chartPoints)
 }
 
 // stillNote says what was added up in the drawing and the table.

@@ -187,7 +187,7 @@ func TestHTMLOfAnHour(t *testing.T) {
 	if len(text) > 3_000_000 {
 		t.Errorf("%d KiB", len(text)>>10)
 	}
-	if !strings.Contains(string(text), "Each row of the table is 48 windows") {
+	if !strings.Contains(string(text), "Each row of the table is 72 windows") {
 		t.Error("the charts do not say that they merge windows")
 	}
 }
