@@ -26,11 +26,12 @@ type releaseServer struct {
 	Sleep  time.Duration `json:"sleep"` // mean, ±10%
 	Slow   time.Duration `json:"slow"`  // mean of slowReleased of the requests, ±10%
 	Rounds int           `json:"rounds"`
+	Times  int           `json:"times"` // requests, of those that the client's rate says
 }
 
 const (
 	// slowReleased of the requests of a release are slow: the p99 lies among them.
-	slowReleased = 0.03
+	slowReleased = 0.025
 	// roundsPerMs is about how many rounds of churn take a millisecond.
 	roundsPerMs   = 1_000_000
 	releaseBytes  = 200
@@ -40,15 +41,16 @@ const (
 func releaseServers(slower, harder float64) []releaseServer {
 	ms := float64(time.Millisecond)
 	return []releaseServer{
-		{Name: "steady", Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms)},
-		{Name: "tail", Sleep: time.Duration(4 * ms), Slow: time.Duration(20 * ms * slower)},
-		{Name: "worker", Sleep: time.Duration(3 * ms), Slow: time.Duration(3 * ms), Rounds: int(2 * roundsPerMs * harder)},
+		{Name: "steady", Times: 1, Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms)},
+		{Name: "tail", Times: 3, Sleep: time.Duration(4 * ms), Slow: time.Duration(20 * ms * slower)},
+		{Name: "worker", Times: 1, Sleep: time.Duration(3 * ms), Slow: time.Duration(3 * ms), Rounds: int(1.2 * roundsPerMs * harder)},
 	}
 }
 
 // releaseAsker configures the client.
 type releaseAsker struct {
-	Rate      int           `json:"rate"` // requests a second of each service
+	Rate      int           `json:"rate"`  // requests a second
+	Times     []int         `json:"times"` // of each service, so many times the rate
 	Duration  time.Duration `json:"duration"`
 	Names     []string      `json:"names"`
 	Addresses []string      `json:"addresses"`
@@ -58,7 +60,7 @@ type releaseAsker struct {
 func runRelease(ctx context.Context, out io.Writer, args []string) error {
 	flags := newFlags("release")
 	asker := releaseAsker{}
-	flags.IntVar(&asker.Rate, "rate", 150, "requests a second of each service")
+	flags.IntVar(&asker.Rate, "rate", 120, "requests a second of steady and worker; of tail three times as many")
 	flags.DurationVar(&asker.Duration, "duration", 60*time.Second, "how long requests are sent; an interrupt ends it earlier")
 	slower := flags.Float64("tail", 1, "slow requests of the service tail take `TIMES` as long: 1.15")
 	harder := flags.Float64("work", 1, "the service worker computes `TIMES` as much for each request: 1.10")
@@ -87,6 +89,7 @@ func playRelease(ctx context.Context, asker releaseAsker, servers []releaseServe
 		}
 		children = append(children, child)
 		asker.Names, asker.Addresses = append(asker.Names, config.Name), append(asker.Addresses, address)
+		asker.Times = append(asker.Times, config.Times)
 	}
 	truth := &Truth{Load: "release", StartUnixNs: time.Now().UnixNano()}
 	asking, err := crew.start(releaseClient, "release-client", asker)
@@ -176,7 +179,7 @@ func releaseAsk(ctx context.Context, text []byte, _ func(string)) (Truth, error)
 		for range releaseConnections {
 			asking.Go(func() { askDue(address, &meters[i], due) })
 		}
-		asking.Go(func() { paceDue(ctx, config.Rate, due) })
+		asking.Go(func() { paceDue(ctx, config.Rate*config.Times[i], due) })
 	}
 	asking.Wait()
 	var truth Truth
