@@ -73,24 +73,24 @@ const (
 
 // TimelineRequest is an exchange on one end of its connection.
 type TimelineRequest struct {
-	Thread        TimelineThread
-	OnClient      bool // of the client's end
-	Kind          TimelineKind
-	StartNs       int64
-	UploadNs      int64
-	ServerNs      int64
-	DownloadNs    int64
-	Client        string // service
-	Server        string // service
-	ServerPort    int32
-	Peer          string // address of the other end; "": not known
-	PeerPort      int32
-	Socket        int64
-	RequestBytes  int64
-	AnswerBytes   int64
-	RequestBursts int32 // messages
-	AnswerBursts  int32
-	Flags         string // words joined by |, "-": none
+	Thread          TimelineThread
+	OnClient        bool // of the client's end
+	Kind            TimelineKind
+	StartNs         int64
+	UploadNs        int64
+	ServerNs        int64
+	DownloadNs      int64
+	Client          string // service
+	Server          string // service
+	ServerPort      int32
+	Peer            string // address of the other end; "": not known
+	PeerPort        int32
+	Socket          int64
+	RequestBytes    int64
+	AnswerBytes     int64
+	RequestMessages int32
+	AnswerMessages  int32
+	Flags           string // words joined by |, "-": none; without client, which OnClient tells
 	// Flow is the same for both ends of a request, 0 where only one was recorded
 	// or the other was not found. On the client's end the other may be missing
 	// all the same.
@@ -230,8 +230,7 @@ func (l *timeline) within(ns int64) bool {
 	return ns >= l.frame.FromNs && ns < l.frame.ToNs
 }
 
-// thread names a thread by who the process was at a time, or in an interval that
-// ended then.
+// thread names a thread; owner is who its process was at the time, -1 for nobody.
 func (l *timeline) thread(pid, tid, owner int32) TimelineThread {
 	return TimelineThread{TimelineProcess: l.process(pid, owner), TID: tid, Name: l.names[tid]}
 }

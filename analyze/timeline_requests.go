@@ -106,7 +106,7 @@ func (e *exchangeTeller) row(n *NamedExchange, b *replay.Batch, i int, kind Time
 		StartNs: start, UploadNs: n.UploadNs, ServerNs: n.ServerNs, DownloadNs: n.DownloadNs,
 		Client: n.Client, Server: n.Server, ServerPort: n.ServerPort, Peer: n.RemoteAddr, PeerPort: n.RemotePort,
 		Socket: n.SocketID, RequestBytes: n.RequestBytes, AnswerBytes: n.AnswerBytes,
-		RequestBursts: n.RequestMessages, AnswerBursts: n.AnswerMessages, Flags: n.Flags,
+		RequestMessages: n.RequestMessages, AnswerMessages: n.AnswerMessages, Flags: (b.Columns.Flags[i] &^ format.ExchangeClient).String(),
 	}}
 	if link := e.namer.graph.Link(0, b.Sockets[b.Columns.Socket[i]]); link.Paired && kind == TimelineAnswered {
 		row.pair = link.ID

@@ -53,6 +53,7 @@ var mutantVerbs = []string{
 	"print FILE all --format ndjson",
 	"analyze FILE -o DIR/report.json -o DIR/report.html -o DIR/report.md",
 	"export FILE --format parquet -o DIR/tables",
+	"export FILE --format perfetto -o DIR/trace.pftrace",
 	"repair FILE -o DIR/mended.kmon",
 	"verify DIR/mended.kmon",
 }

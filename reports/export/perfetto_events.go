@@ -135,8 +135,8 @@ func requestArguments(m *message, r *analyze.TimelineRequest, timed bool) {
 	m.number("request_bytes", r.RequestBytes)
 	m.number("answer_bytes", r.AnswerBytes)
 	if !timed {
-		m.number("request_messages", int64(r.RequestBursts))
-		m.number("answer_messages", int64(r.AnswerBursts))
+		m.number("request_messages", int64(r.RequestMessages))
+		m.number("answer_messages", int64(r.AnswerMessages))
 	}
 	m.number("connection", r.Socket)
 	m.word("flags", r.Flags)

@@ -233,7 +233,7 @@ func TestPerfettoArguments(t *testing.T) {
 			{Thread: shopkeeper, StartNs: 1500, UploadNs: 1, ServerNs: 2, DownloadNs: 3, Client: "web", Server: "cart", ServerPort: 80,
 				Peer: "fe80::1", PeerPort: 40001, Socket: 5, RequestBytes: 10, AnswerBytes: 20, Flags: "idle", Flow: 9},
 			{Thread: analyze.TimelineThread{TimelineProcess: &analyze.TimelineProcess{Number: 2, Service: analyze.UnknownProcess}},
-				StartNs: 1600, Client: "\xffweb", Server: "x" + strings.Repeat("é", 400), Kind: analyze.TimelineStream, RequestBursts: 3, Flags: "-"},
+				StartNs: 1600, Client: "\xffweb", Server: "x" + strings.Repeat("é", 400), Kind: analyze.TimelineStream, RequestMessages: 3, Flags: "-"},
 		} {
 			if err := p.Request(&r); err != nil {
 				return err
