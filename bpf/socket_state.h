@@ -74,7 +74,7 @@ struct {
 	__type(value, struct socket_state);
 } sockets SEC(".maps");
 
-/* Each state takes some 400 bytes with what the kernel keeps beside it. Set
+/* Each state takes some 450 bytes with what the kernel keeps beside it. Set
  * before loading. */
 #define SOCKETS_MAX (1 << 20)
 const volatile u64 sockets_max = SOCKETS_MAX;
