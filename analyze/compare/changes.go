@@ -299,7 +299,8 @@ func (t *tested) random() *rand.Rand {
 }
 
 // others gives by how much (log) the same metric changed of the other services, of one
-// that no service passes on to another: CPU time, and what else its threads did.
+// that no service passes on to another: CPU time, and what else its threads did. What
+// nobody minds is left out: how a CPU is woken differs by as much.
 func others(list []tested, t *tested) []float64 {
 	if t.rule.table != intervals {
 		return nil
@@ -307,7 +308,7 @@ func others(list []tested, t *tested) []float64 {
 	var logs []float64
 	for i := range list {
 		if o := &list[i]; o.Metric == t.Metric && o.key != t.key && !math.IsNaN(o.raw) {
-			logs = append(logs, math.Abs(o.raw))
+			logs = append(logs, math.Max(math.Abs(o.raw)-math.Log1p(o.rule.least/o.Base.Value), 0))
 		}
 	}
 	return logs
