@@ -104,7 +104,7 @@ type cutter struct {
 
 func newCutter(c *Capture, o CutOptions) (*cutter, error) {
 	k := &cutter{from: c, options: o, allowed: map[string]*allowance{}, seen: map[string]int64{}, lost: map[string]int64{},
-		early: newOpenSockets(), late: newOpenSockets(), labels: map[int64]int64{}, stacks: map[int64]bool{}, frames: map[int64]bool{}}
+		labels: map[int64]int64{}, stacks: map[int64]bool{}, frames: map[int64]bool{}}
 	k.startNs, k.endNs = c.Range()
 	if k.startNs == 0 {
 		return nil, fmt.Errorf("%s: its clock is lost, so nobody knows which time is meant", c.Path)
@@ -120,6 +120,7 @@ func newCutter(c *Capture, o CutOptions) (*cutter, error) {
 	if k.untilNs < k.endNs {
 		k.toNs = k.untilNs
 	}
+	k.early, k.late = newOpenSockets(k.fromNs), newOpenSockets(k.toNs)
 	if k.sinceNs >= k.untilNs {
 		return nil, fmt.Errorf("%s: nothing lies between since and until", c.Path)
 	}

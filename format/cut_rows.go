@@ -84,6 +84,8 @@ func (k *cutter) within(ns int64) bool { return ns >= k.fromNs && ns < k.toNs }
 // wantedSocket: open at some time in the time.
 func (k *cutter) wantedSocket(r *Socket) bool {
 	switch {
+	case r.Event == SocketExisting && (k.early.open[r.SocketID] || k.late.open[r.SocketID]):
+		return true
 	case r.TsNs < k.fromNs:
 		return k.early.open[r.SocketID]
 	case r.TsNs >= k.toNs:
@@ -108,26 +110,35 @@ func (k *cutter) isLabel(r *Exchange) bool {
 // openSockets finds the sockets that are open at a time. It holds no more than
 // are open at once, and those whose rows are out of order.
 type openSockets struct {
+	atNs   int64
 	open   map[int64]bool
+	later  map[int64]bool // opened since then, and still open
 	closed map[int64]bool // before it was opened, in the order of the file
 }
 
-func newOpenSockets() openSockets { return openSockets{map[int64]bool{}, map[int64]bool{}} }
+func newOpenSockets(atNs int64) openSockets {
+	return openSockets{atNs, map[int64]bool{}, map[int64]bool{}, map[int64]bool{}}
+}
 
+// add takes the rows in the order of the file. A socket that is listed was open
+// before, whenever it was listed, unless it was seen to open.
 func (s *openSockets) add(r *Socket) {
-	switch r.Event {
-	case SocketExisting, SocketOpen:
-		if s.closed[r.SocketID] {
-			delete(s.closed, r.SocketID)
-		} else {
-			s.open[r.SocketID] = true
+	id := r.SocketID
+	switch {
+	case r.Event == SocketOpen && r.TsNs >= s.atNs:
+		s.later[id] = true
+	case r.Event == SocketOpen || r.Event == SocketExisting:
+		if s.closed[id] {
+			delete(s.closed, id)
+		} else if !s.later[id] {
+			s.open[id] = true
 		}
-	case SocketClose:
-		if s.open[r.SocketID] {
-			delete(s.open, r.SocketID)
-		} else {
-			s.closed[r.SocketID] = true
-		}
+	case r.Event == SocketClose && r.TsNs >= s.atNs:
+		delete(s.later, id)
+	case r.Event == SocketClose && s.open[id]:
+		delete(s.open, id)
+	case r.Event == SocketClose:
+		s.closed[id] = true
 	}
 }
 
@@ -135,12 +146,8 @@ func (s *openSockets) add(r *Socket) {
 func (k *cutter) look() error {
 	return errors.Join(ReadRows(k.from, func(rows []Socket) error {
 		for i := range rows {
-			if rows[i].TsNs < k.fromNs {
-				k.early.add(&rows[i])
-			}
-			if rows[i].TsNs < k.toNs {
-				k.late.add(&rows[i])
-			}
+			k.early.add(&rows[i])
+			k.late.add(&rows[i])
 		}
 		return nil
 	}), lookAt(k, func(r *NetEvent) { k.stacks[r.StackID] = true }),

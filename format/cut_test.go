@@ -160,3 +160,22 @@ func TestCutKeepsStreams(t *testing.T) {
 		t.Errorf("rows are %v", rows)
 	}
 }
+
+// TestCutKeepsListedSockets holds that a socket which was open at the start is
+// there, however late it was listed; one that opened later is not, also when the
+// next part lists it.
+func TestCutKeepsListedSockets(t *testing.T) {
+	w, path := create(t)
+	must(t, Append(w, Socket{TsNs: 6e9, SocketID: 1, Event: SocketExisting}, Socket{TsNs: 7e9, SocketID: 2, Event: SocketOpen},
+		Socket{TsNs: 8e9, SocketID: 2, Event: SocketExisting}, Socket{TsNs: 9e9, SocketID: 1, Event: SocketClose}))
+	must(t, w.Close(Final{EndNs: 12e9, StopReason: "duration"}))
+	for _, test := range []struct {
+		o    CutOptions
+		want int
+	}{{CutOptions{SinceNs: 2e9, UntilNs: 5e9}, 2}, {CutOptions{UntilNs: 5e9}, 2}, {CutOptions{SinceNs: 10e9}, 2}, {CutOptions{SinceNs: 2e9}, 4}} {
+		c, _ := cutOf(t, open(t, path), test.o)
+		if rows, err := All[Socket](c); len(rows) != test.want || err != nil {
+			t.Errorf("%+v: sockets are %v, %v, want %d", test.o, rows, err, test.want)
+		}
+	}
+}

@@ -105,6 +105,9 @@ type Options struct {
 	// UserStacks takes the user stack of every wait. Without it those of
 	// targets are taken, if any were given.
 	UserStacks bool
+	// NoCmdline stores no command lines, and no text that may quote some: that of the
+	// configuration, and why a version of it is not used. Services have the same names.
+	NoCmdline bool
 	// Variants forces hook variants, by indicator; for tests.
 	Variants map[string]string
 	// room is that of probe.Options; for tests.
@@ -318,7 +321,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 	var errs []error
 	if r.config.Number > 0 {
-		errs = append(errs, format.Append(r.writer, r.config.Row(nowNs)))
+		errs = append(errs, format.Append(r.writer, r.storedConfig(r.config, nowNs)))
 	}
 	r.warned = slices.Concat(r.root.Warnings(), r.lacks, r.provider.Warnings())
 	for _, warning := range r.warned {
@@ -421,7 +424,7 @@ func targetsOf(t provider.Targets) probe.Targets {
 func (r *recorder) manifest(plan probe.Plan, host format.Host, clock format.ClockPair) format.Manifest {
 	m := format.Manifest{
 		KmonVersion: r.options.Version, CreatedUnixNs: clock.RealtimeNs, Host: host, Clock: clock,
-		Options: r.options.stored(), CommandLine: secret.Cut(r.options.CommandLine),
+		Options: r.options.stored(), CommandLine: secret.Cut(r.options.commandLine()),
 	}
 	for _, name := range probe.Collectors() {
 		variants, missing := plan.Variants[name], plan.Missing[name]
@@ -481,7 +484,8 @@ func (o Options) stored() map[string]string {
 	set("cgroups", strings.Join(o.Cgroups, ","), len(o.Cgroups) > 0)
 	set("ports", fmt.Sprint(o.Ports), len(o.Ports) > 0)
 	set("config", o.ConfigPath, o.ConfigPath != "")
-	set("command", secret.Line(o.Command), len(o.Command) > 0)
+	set("command", secret.Line(o.Command), len(o.Command) > 0 && !o.NoCmdline)
+	set(format.OptionNoCmdline, "true", o.NoCmdline)
 	set("interval", o.Interval.String(), o.Interval != 0)
 	set("off_cpu_min", time.Duration(o.offCPUMinNs()).String(), o.offCPUMinNs() != DefaultOffCPUMin.Nanoseconds())
 	set("sample_hz", fmt.Sprint(o.sampleHz()), o.sampleHz() != DefaultSampleHz)

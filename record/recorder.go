@@ -223,7 +223,7 @@ func (r *recorder) appendBatches() error {
 	err := errors.Join(
 		format.Append(r.writer, r.listed...),
 		format.Append(r.writer, r.sockets...),
-		format.Append(r.writer, r.procs...),
+		format.Append(r.writer, r.storedEvents(r.procs)...),
 		r.appendListeners(r.newListeners),
 		format.Append(r.writer, r.closedQueues...),
 		r.writer.AppendExchanges(r.data.Exchanges),
@@ -272,7 +272,7 @@ func (r *recorder) appendSnapshot(s provider.Snapshot) error {
 	r.unseen.lookedThrough(&s)
 	r.watching().Processes(s.Processes)
 	return errors.Join(
-		format.Append(r.writer, s.Processes...),
+		format.Append(r.writer, r.storedProcesses(s.Processes)...),
 		r.appendListeners(s.Listeners),
 		format.Append(r.writer, s.Containers...),
 		format.Append(r.writer, s.Interfaces...),

@@ -310,7 +310,7 @@ func (r *recorder) restate(clock format.ClockPair) error {
 	r.restateProvider(now)
 	errs := []error{format.Append(r.writer, r.self(clock)), r.markRemoved(now)}
 	if r.config.Number > 0 {
-		errs = append(errs, format.Append(r.writer, r.config.Row(now)))
+		errs = append(errs, format.Append(r.writer, r.storedConfig(r.config, now)))
 	}
 	for _, warning := range r.warned {
 		errs = append(errs, r.mark(now, "warning", warning))

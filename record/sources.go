@@ -189,7 +189,11 @@ func (r *recorder) takeConfig(v provider.Version) error {
 	now := provider.Clock().MonotonicNs
 	text := fmt.Sprintf("version %d of %s is in force", v.Number, v.Path)
 	if v.Err != nil {
-		text = fmt.Sprintf("version %d of %s is not used: %v", v.Number, v.Path, v.Err)
+		why := v.Err.Error()
+		if r.options.NoCmdline {
+			why = whyNotRecorded
+		}
+		text = fmt.Sprintf("version %d of %s is not used: %s", v.Number, v.Path, why)
 	} else {
 		select { // this one takes the place of one that the Provider has not come to
 		case <-r.newConfig:
@@ -201,5 +205,5 @@ func (r *recorder) takeConfig(v provider.Version) error {
 			text += "; its collectors are for the next recording"
 		}
 	}
-	return errors.Join(format.Append(r.writer, v.Row(now)), r.mark(now, "config", text))
+	return errors.Join(format.Append(r.writer, r.storedConfig(v, now)), r.mark(now, "config", text))
 }

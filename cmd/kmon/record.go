@@ -39,6 +39,7 @@ type recordFlags struct {
 	overhead   cpuShare
 	variants   map[string]string
 	hostRoot   string
+	noCmdline  bool
 	command    []string // after --
 }
 
@@ -127,6 +128,11 @@ which it sees in the host's pid namespace with CAP_SYS_PTRACE, or /host. -p take
 pids as the host counts them; -o and --config are paths of the container. In a
 pid namespace of its own it records less, and says what.
 
+Command lines are stored without what looks like a secret. With --no-cmdline none
+is stored: not of processes, not CMD, nor the text of the configuration, whose
+rules may quote some. Services have the same names; the capture and its reports
+say that command lines were not recorded. kmon redact replaces all names later.
+
 With CMD, record runs it, records while it runs and exits with its code: 126 if
 it cannot be executed, 127 if it is not found, 128+n if signal n ended it.`
 
@@ -183,6 +189,7 @@ func (f *recordFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVar(&f.counts, "count", nil, "count a system call, tracepoint or kernel function `NAME`; repeatable")
 	f.cpu.register(cmd, flags)
 	flags.Var(&f.overhead, "max-overhead", "leave out parts while recording costs more than this `PERCENT` of all CPUs: 2%")
+	flags.BoolVar(&f.noCmdline, "no-cmdline", false, "store no command lines, nor the text of the configuration")
 	registerHostRoot(cmd, &f.hostRoot)
 	flags.StringToStringVar(&f.variants, "variant", nil, "use this variant of a hook, `INDICATOR=VARIANT`, not the best; for tests of kernels")
 	must(flags.MarkHidden("variant"))

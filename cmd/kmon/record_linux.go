@@ -110,6 +110,7 @@ func (f *recordFlags) options() (record.Options, error) {
 		OffCPUMin:      negativeIfZero(time.Duration(f.cpu.shortest.duration)),
 		SampleHz:       negativeIfZero(f.cpu.sampleHz),
 		UserStacks:     f.cpu.userStacks,
+		NoCmdline:      f.noCmdline,
 		MaxOverhead:    float64(f.overhead),
 		Variants:       f.variants,
 		HostRoot:       f.hostRoot,
