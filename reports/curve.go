@@ -4,7 +4,7 @@ import "strings"
 
 // Sizes of the two lines on an edge, in pixels.
 const (
-	labelWidth  = 76.0
+	labelWidth  = 88.0
 	labelHeight = 28.0
 )
 
@@ -28,7 +28,11 @@ func route(path []int, at map[int]point) []point {
 		return nil
 	}
 	side := 1.0
-	if at[path[0]].x > at[path[1]].x {
+	switch first, second := at[path[0]], at[path[1]]; {
+	case first.x == second.x: // within a layer, around its right
+		x, reach := first.x+nodeWidth/2, nodeWidth/6
+		return []point{{x, first.y + 8}, {x + reach, first.y + 8}, {x + reach, second.y - 8}, {x + arrowRoom, second.y - 8}}
+	case first.x > second.x:
 		side = -1
 	}
 	curve := []point{{at[path[0]].x + side*nodeWidth/2, at[path[0]].y}}

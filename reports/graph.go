@@ -20,6 +20,8 @@ type graphNode struct {
 	Name     string
 	External bool
 	Requests int64
+	RatePerS float64
+	Weight   float64 // requests a second that it served and asked
 	Rate     string
 	P99      string
 	Tone     tone
@@ -38,6 +40,9 @@ func pickGraph(a *analyze.Analysis, maxNodes, maxEdges int) graph {
 	pairs, others := pairsOf(a)
 	names := drawnNames(a, pairs, maxNodes)
 	g := graph{Nodes: describe(a, names), Edges: []graphEdge{}}
+	for i := range g.Nodes {
+		g.Nodes[i].Weight = g.Nodes[i].RatePerS
+	}
 	for i, p := range pairs {
 		from, okFrom := slices.BinarySearch(names, p.Client)
 		to, okTo := slices.BinarySearch(names, p.Server)
@@ -45,6 +50,7 @@ func pickGraph(a *analyze.Analysis, maxNodes, maxEdges int) graph {
 			g.MoreEdges++
 			continue
 		}
+		g.Nodes[from].Weight += p.RatePerS + p.Streams.RatePerS
 		g.Edges = append(g.Edges, graphEdge{from, to, p, others[i]})
 	}
 	g.MoreNodes = len(allNames(a)) - len(names)
@@ -127,7 +133,7 @@ func describe(a *analyze.Analysis, names []string) []graphNode {
 			continue
 		}
 		nodes[at] = graphNode{
-			Name: s.Name, External: s.External, Requests: s.Requests,
+			Name: s.Name, External: s.External, Requests: s.Requests, RatePerS: s.RatePerS,
 			Rate: rateText(s.RatePerS), P99: quantileText(s.Latency, s.Latency.P99),
 		}
 		if s.Unanswered > 0 {

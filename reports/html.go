@@ -30,6 +30,7 @@ type page struct {
 	Before       []htmlTable // captures, problems, losses
 	Topology     topologyView
 	Services     []htmlTable
+	Drill        drillPart
 	Oddities     []definition
 	Breakdown    breakdownView
 	Edges        []htmlTable
@@ -118,7 +119,7 @@ func newPage(a *analyze.Analysis, o Options) (*page, error) {
 		Glance: newGlance(a), Summary: summary(a), Narrowed: cut(narrowed(a.Filter), proseHTML),
 		Warnings: []string{}, MoreWarnings: []string{},
 		Findings: newFindingsPart(a),
-		Topology: drawTopology(a),
+		Topology: drawTopology(a), Drill: newDrillPart(a),
 		Oddities: oddities(a), Breakdown: newBreakdown(a), Reading: definitions(a),
 		Version: visible(a.Version), Command: visible(o.Command),
 	}
@@ -184,6 +185,7 @@ func (p *page) addSections(a *analyze.Analysis, live []liveChart) []liveChart {
 func (p *page) addScripts(series, windows string) (err error) {
 	p.Data = []dataBlock{}
 	for _, d := range []dataBlock{
+		{"data-topology", template.HTML(p.Topology.data)},
 		{"data-windows", template.HTML(windows)}, {"data-series", template.HTML(series)}, {"data-profile", template.HTML(p.Flame.profile)}, {"data-heats", template.HTML(p.Flame.heats)},
 	} {
 		if d.Packed != "" {
@@ -198,7 +200,7 @@ func (p *page) addScripts(series, windows string) (err error) {
 		p.Style = template.CSS(chartStyle) + "\n" + p.Style
 	}
 	p.Glance.Live = windows != ""
-	p.Scripts, err = scripts(p.Flame.Live, series != "", windows != "")
+	p.Scripts, err = scripts(p.Flame.Live, series != "", windows != "" || p.Topology.Live)
 	p.CSP = contentPolicy(p.Style, p.Scripts)
 	return err
 }

@@ -28,7 +28,7 @@ var (
 	chartAssets = []asset{{"vendor/uPlot.iife.min.js", []string{"vendor/uPlot.LICENSE"}}}
 	ownAssets   = []asset{
 		{file: "view.js"}, {file: "number.js"}, {file: "data.js"}, {file: "window.js"}, {file: "timeline.js"}, {file: "copy.js"}, {file: "profile.js"}, {file: "heat.js"},
-		{file: "flame.js"}, {file: "top.js"}, {file: "charts.js"}, {file: "page.js"},
+		{file: "flame.js"}, {file: "top.js"}, {file: "charts.js"}, {file: "topology.js"}, {file: "page.js"},
 	}
 )
 

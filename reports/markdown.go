@@ -80,6 +80,7 @@ func (m *markdown) render() string {
 	m.table(breakdownTable(m.a))
 	m.table(edgesTable(m.a))
 	m.table(streamsTable(m.a))
+	m.table(slowestTable(m.a))
 	for _, t := range nodeTables(m.a) {
 		if slices.Contains(lookedUp, t.ID) {
 			m.folded(t)

@@ -52,6 +52,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	t.rows(breakdownTable(a), nodeRowsOnTerminal)
 	t.table(edgesTable(a))
 	t.filled(streamsTable(a))
+	t.filled(slowestTable(a))
 	for _, x := range nodeTables(a) {
 		t.rows(x, nodeRowsOnTerminal)
 	}

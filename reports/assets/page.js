@@ -410,6 +410,7 @@
     kmonView.start();
     await startCharts();
     await startRange();
+    await kmonTopology.start();
     flames = await startFlame();
     startCopies();
     if (flames) startFlameCopies(flames);

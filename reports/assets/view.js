@@ -15,7 +15,7 @@
 //   kmonView.set({q: "json"}, false) no step of its own
 //   document.addEventListener("kmon:view", () => …)     a key changed, by whatever
 // Keys in use: t (the range), at (the section or element that was gone to), kind,
-// service, edge, q, zoom (of the flame graph).
+// service, edge, q, zoom (of the flame graph), find (of the topology).
 const kmonView = (() => {
   let state = new Map(), range = null;
 
