@@ -164,6 +164,7 @@ func compareSums(base, new []unit, alpha float64, count bool) estimate {
 		return e
 	}
 	if sumA == 0 || sumB == 0 {
+		dispersion = math.Max(dispersion, 1e-9) // nothing varies
 		e.p = binomial(sumA/dispersion, sumB/dispersion, perA, perB)
 		return e
 	}

@@ -125,6 +125,9 @@ func TestCompareSums(t *testing.T) {
 	near(t, "p", e.p, studentTwoSided(math.Log(2)/math.Sqrt(0.05), 18), 1e-12)
 	none := compareSums(side(0), side(1), 0.05, true)
 	near(t, "none and ten", none.p, 2*math.Pow(0.5, 10), 1e-12)
+	if bytes := compareSums(side(0), side(5), 0.05, false); !(bytes.p >= 0 && bytes.p < 1e-6) {
+		t.Errorf("none, and the same in every window: %+v", bytes)
+	}
 	if both := compareSums(side(0), side(0), 0.05, true); both.known || both.p != 1 {
 		t.Errorf("none on both sides: %+v", both)
 	}
