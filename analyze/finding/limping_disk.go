@@ -315,13 +315,13 @@ func (s *search) limpFinding(l *limper) Finding {
 	f.Coverage = v.within(l.run)
 	device := v.device.over(l.run)
 	if over := l.over.over(l.run); l.model != nil && over >= math.Log(s.leastTimes(l.model)) {
-		times := math.Exp(over)
+		times, beyond := math.Exp(over), math.Exp(over-l.bound.over(l.run))
 		r = Reference{N: l.model.n, Source: l.model.source}
-		f.Title = fmt.Sprintf("%s takes %.1f times as long for reads and writes as it did at the same throughput", f.Subject.Name, times)
+		f.Title = fmt.Sprintf("%s takes %s times as long for reads and writes as it did at the same throughput", f.Subject.Name, ratioText(times))
 		f.Evidence = append(f.Evidence,
-			fact("device_time_ratio", times, "the device takes %.2f times the time expected of like IOs at this throughput, from %d windows (%s); its median is %s", times, l.model.n, l.model.source, timeText(device)).
+			fact("device_time_ratio", times, "the device takes %s times the time expected of like IOs at this throughput, from %d windows (%s); its median is %s", ratioText(times), l.model.n, l.model.source, timeText(device)).
 				held(s.leastTimes(l.model), 1),
-			fact("device_time_bound", times/math.Exp(l.bound.over(l.run)), "that is %.2f times the bound under which 99.9%% of such windows lie", times/math.Exp(l.bound.over(l.run))).held(1, nan))
+			fact("device_time_bound", beyond, "that is %s times the bound under which 99.9%% of such windows lie", ratioText(beyond)).held(1, nan))
 		if times >= of("critical_ratio") {
 			f.Severity = Critical
 		}
@@ -333,10 +333,10 @@ func (s *search) limpFinding(l *limper) Finding {
 		times := math.Exp(l.apart.over(l.run))
 		if f.Title == "" {
 			r = Reference{N: l.peers, Source: FromPeers}
-			f.Title = fmt.Sprintf("%s takes %.1f times as long for reads and writes as %d disks like it", f.Subject.Name, times, l.peers)
+			f.Title = fmt.Sprintf("%s takes %s times as long for reads and writes as %d disks like it", f.Subject.Name, ratioText(times), l.peers)
 		}
 		f.Evidence = append(f.Evidence,
-			fact("peer_ratio", times, "like IOs take %.2f times as long as on %d disks of the same kind", times, l.peers).held(of("min_ratio"), 1),
+			fact("peer_ratio", times, "like IOs take %s times as long as on %d disks of the same kind", ratioText(times), l.peers).held(of("min_ratio"), 1),
 			fact("peer_z", l.peerZ, "that is %.1f robust deviations from them", l.peerZ).held(of("min_peer_z"), nan))
 	}
 	if f.Title == "" {

@@ -75,6 +75,15 @@ func timeText(ns float64) string {
 	}
 }
 
+// ratioText writes how many times as much, as exactly as anybody can use.
+func ratioText(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	unit := math.Pow(10, math.Floor(math.Log10(v))-1)
+	return fmt.Sprintf("%.0f", math.Round(v/unit)*unit)
+}
+
 // share writes a part of a whole.
 func share(v float64) string { return fmt.Sprintf("%.0f%%", 100*v) }
 

@@ -236,7 +236,7 @@ func (s *search) reportCallee(t *traffic, callee asked, list []waiter) {
 	f.Coverage = t.leastCoverage(w.cells, w.run)
 	f.Reference = s.against(&t.cells[w.cells[0]].seen, nil).Source
 	f.Confidence, f.lagNs = 0.6, w.served
-	f.Title = fmt.Sprintf("%s answers %.1f times later than it did, and it holds up %s", callee.service, w.ratio, waitersText(list))
+	f.Title = fmt.Sprintf("%s answers %s times later than it did, and it holds up %s", callee.service, ratioText(w.ratio), waitersText(list))
 	f.Alternative = fmt.Sprintf("%s asks it for more at once, or for other things, than before.", w.service)
 	f.NextStep = fmt.Sprintf("look at %s in this report: what its threads wait for (off-CPU), its CPU, its disk, and its own callees if they were not recorded", callee.service)
 	for i, w := range list {

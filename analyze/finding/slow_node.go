@@ -253,7 +253,7 @@ func (s *search) reportSlowNode(t *traffic, slow []late) {
 	f := s.finding(SlowNode, subject, l.run)
 	f.Reference, f.lagNs = l.source, l.seen
 	f.Coverage = t.leastCoverage(l.cells, l.run)
-	f.Title = fmt.Sprintf("answers of %s take %.1f times as long as they should, say %d observers", subject.Name, l.ratio, len(l.observers))
+	f.Title = fmt.Sprintf("answers of %s take %s times as long as they should, say %d observers", subject.Name, ratioText(l.ratio), len(l.observers))
 	f.Alternative = "this replica gets other work than its peers: larger answers, colder caches, another shard."
 	f.NextStep = fmt.Sprintf("on %s: `mpstat -P ALL 1`, and `turbostat` or /proc/cpuinfo for the clock; then the node's flame graphs against a peer's", cmp.Or(l.host, subject.Name))
 	f.Confidence = l.confidence(len(slow))
