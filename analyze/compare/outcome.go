@@ -16,7 +16,7 @@ func (c *comparison) conclude(t *tested) {
 		t.Outcome, t.Reason = t.ofNothing()
 	case t.rule.quantile > 0 && !c.load.Same:
 		t.Outcome, t.Reason = Inconclusive, "the load is not the same, which may hide a change"
-	case t.Interval.Low > -t.limit && t.Interval.High < t.limit && *t.Detectable <= t.limit:
+	case t.Interval.Low > -t.tolerable && t.Interval.High < t.tolerable && *t.Detectable <= t.tolerable:
 		t.Outcome = NoChange
 	default:
 		t.Outcome, t.Reason = Inconclusive, t.tooNoisy()
@@ -71,11 +71,11 @@ func (t *tested) ofNothing() (Outcome, string) {
 
 // tooNoisy says why nothing can be said of a change that is none.
 func (t *tested) tooNoisy() string {
-	if *t.Detectable > t.limit {
+	if *t.Detectable > t.tolerable {
 		why := "the windows vary too much"
 		if t.Pairs > 0 {
 			why = "the runs vary too much"
-		} else if t.NoiseSpread != nil && 2.8**t.NoiseSpread > t.limit {
+		} else if t.NoiseSpread != nil && 2.8**t.NoiseSpread > t.tolerable {
 			why = "single recordings differ by more"
 		}
 		return fmt.Sprintf("a change of less than %s could not have been seen: %s", percent(*t.Detectable), why)

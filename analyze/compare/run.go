@@ -119,10 +119,11 @@ func gatherAll(ctx context.Context, list []Recording, o *Options, flames *flameS
 
 // result compares what was gathered.
 func (c *comparison) result(asked bool) *Result {
+	c.asked = asked
 	c.byRun = min(len(c.base), len(c.new)) >= minRuns
 	c.load = compareLoad(c.base, c.new)
 	r := &Result{
-		Schema: Schema, Version: c.Version, Settings: c.settings(asked), Load: c.load,
+		Schema: Schema, Version: c.Version, Settings: c.settings(), Load: c.load,
 		Base: side(c.base), New: side(c.new), Appeared: c.appeared(c.base, c.new), Gone: c.appeared(c.new, c.base),
 	}
 	list, warnings := c.changes()
@@ -155,9 +156,9 @@ func (n *Counts) add(o Outcome) {
 	}
 }
 
-func (c *comparison) settings(asked bool) Settings {
+func (c *comparison) settings() Settings {
 	s := Settings{
-		Unit: "window", WindowNs: c.base[0].widthNs, Alpha: c.Alpha, MinEffect: c.MinEffect, MinEffectAsked: asked,
+		Unit: "window", WindowNs: c.base[0].widthNs, Alpha: c.Alpha, MinEffect: c.MinEffect, MinEffectAsked: c.asked,
 		MinDelta: minDelta, MinCoverage: minCoverage, MinWindows: minWindows, MinRuns: minRuns, MinRequests: minRequests,
 		LoadTolerance: loadTolerance, Resamples: resamples, Services: c.Services,
 	}

@@ -62,8 +62,11 @@ func TestSynthetic(t *testing.T) {
 	one := func(r Recording) []Recording { return []Recording{r} }
 
 	same := compared(t, one(base), one(again), Options{})
-	if same.Counts.Regressions+same.Counts.Improvements > 0 || same.Outcome != Inconclusive {
+	if same.Counts.Regressions+same.Counts.Improvements > 0 || same.Outcome != NoChange {
 		t.Errorf("of the same: %s", reasons(same))
+	}
+	if exact := compared(t, one(base), one(again), Options{MinEffect: 0.05}); exact.Outcome != Inconclusive {
+		t.Errorf("single recordings show no change within 5%%: %s", reasons(exact))
 	}
 	if wide := compared(t, one(base), one(again), Options{MinEffect: 0.25}); wide.Outcome != NoChange {
 		t.Errorf("within 25%%: %s", reasons(wide))

@@ -40,7 +40,6 @@ type Perfetto struct {
 	names     map[string]uint64
 	processes map[int]*processTracks
 	disks     map[string]*lanes
-	marks     uint64
 	losses    lanes
 	groups    map[string]uint64
 	stacks    stackNumbers
