@@ -11,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"kmon/analyze/compare"
+	"kmon/record/spelling"
 )
 
 // maxThreshold bounds the text of a threshold, in bytes; maxThresholds how many
@@ -28,20 +29,7 @@ type thresholdError struct {
 }
 
 func (e *thresholdError) Error() string {
-	place := "at its end"
-	if rest := e.text[min(e.at, len(e.text)):]; rest != "" {
-		place = fmt.Sprintf("at character %d, %q", utf8.RuneCountInString(e.text[:e.at])+1, shortened(rest))
-	}
-	return fmt.Sprintf("--threshold %q: %s: %s", shortened(e.text), place, e.reason)
-}
-
-// shortened keeps a message to a line.
-func shortened(text string) string {
-	const most = 80
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	return fmt.Sprintf("--threshold %q: %s: %s", spelling.Shorten(e.text), spelling.Place(e.text, e.at), e.reason)
 }
 
 // parseThreshold reads a threshold:
@@ -56,9 +44,9 @@ func shortened(text string) string {
 // White space between the parts does not count. A name with a comma, a
 // parenthesis, an arrow or outer white space is written in double quotes.
 func parseThreshold(text string) (compare.Threshold, error) {
-	p := &thresholdParser{text: text, out: compare.Threshold{Text: strings.TrimSpace(text)}}
+	p := &thresholdParser{Reader: spelling.Reader{Text: text}, out: compare.Threshold{Text: strings.TrimSpace(text)}}
 	if err := p.parse(); err != nil {
-		return compare.Threshold{}, &thresholdError{text, min(p.begin, len(text)), err.Error()}
+		return compare.Threshold{}, &thresholdError{text, min(p.Begin, len(text)), err.Error()}
 	}
 	return p.out, nil
 }
@@ -75,104 +63,59 @@ func parseThresholds(texts []string) ([]compare.Threshold, error) {
 			return nil, &usageError{err}
 		}
 		if slices.ContainsFunc(list, func(other compare.Threshold) bool { return other.Text == t.Text }) {
-			return nil, usagef("--threshold %q is given twice", shortened(t.Text))
+			return nil, usagef("--threshold %q is given twice", spelling.Shorten(t.Text))
 		}
 		list = append(list, t)
 	}
 	return list, nil
 }
 
-// thresholdParser reads text from left to right; begin is where its latest word
-// begins.
+// thresholdParser reads the text of a threshold.
 type thresholdParser struct {
-	text      string
-	at, begin int
-	unit      metricUnit
-	out       compare.Threshold
+	spelling.Reader
+	unit metricUnit
+	out  compare.Threshold
 }
 
 func (p *thresholdParser) parse() error {
-	if len(p.text) > maxThreshold || !utf8.ValidString(p.text) {
+	if len(p.Text) > maxThreshold || !utf8.ValidString(p.Text) {
 		return fmt.Errorf("a threshold is a text of at most %d bytes", maxThreshold)
 	}
 	if err := p.metric(); err != nil {
 		return err
 	}
-	if p.next("(") {
+	if p.Next("(") {
 		if err := p.selector(); err != nil {
 			return err
 		}
 	} else if !p.unit.Services {
 		return fmt.Errorf("%s is of edges, which are missing: %s(edge=->cart)", p.out.Metric, p.out.Metric)
 	}
-	if !p.next(":") {
+	if !p.Next(":") {
 		return fmt.Errorf("a colon and a limit are missing, as %s:%s", p.out.Metric, p.unit.example())
 	}
 	return p.limit()
 }
 
-// word reads letters, digits and underscores.
-func (p *thresholdParser) word() string {
-	p.space()
-	p.begin = p.at
-	for p.at < len(p.text) {
-		c := p.text[p.at]
-		if letter := c | 0x20; (letter < 'a' || letter > 'z') && (c < '0' || c > '9') && c != '_' {
-			break
-		}
-		p.at++
-	}
-	return p.text[p.begin:p.at]
-}
-
-func (p *thresholdParser) space() {
-	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t') {
-		p.at++
-	}
-}
-
-// next says whether the sign stands here, and steps over it.
-func (p *thresholdParser) next(sign string) bool {
-	p.space()
-	p.begin = p.at
-	if !strings.HasPrefix(p.text[p.at:], sign) {
-		return false
-	}
-	p.at += len(sign)
-	return true
-}
-
 func (p *thresholdParser) metric() error {
-	word := p.word()
+	word := p.Word("_")
 	at := slices.Index(metricNames(), word)
 	if at < 0 {
-		return unknownWord("metric", word, metricNames())
+		return spelling.Unknown("metric", word, metricNames())
 	}
 	p.unit = metricUnit{compare.Metrics()[at]}
 	p.out.Metric = p.unit.Name
 	return nil
 }
 
-// unknownWord says what there is instead of a word, the nearest first.
-func unknownWord(what, word string, known []string) error {
-	all := strings.Join(known, ", ")
-	if word == "" {
-		return fmt.Errorf("one of these is missing: %s", all)
-	}
-	if near := nearest(word, known); near != "" {
-		return fmt.Errorf("no %s %q, did you mean %s? There are %s", what, word, near, all)
-	}
-	return fmt.Errorf("no %s %q, there are %s", what, word, all)
-}
-
 // selector reads which service or edge it is about.
 func (p *thresholdParser) selector() error {
-	key := p.word()
+	key := p.Word("_")
 	known := []string{"service", "edge"}
 	if !slices.Contains(known, key) {
-		return unknownWord("selector", key, known)
+		return spelling.Unknown("selector", key, known)
 	}
-	if !p.next("=") {
+	if !p.Next("=") {
 		return fmt.Errorf("%s needs a name, as service=cart or edge=web->cart", key)
 	}
 	switch {
@@ -184,10 +127,10 @@ func (p *thresholdParser) selector() error {
 	if err := p.names(key); err != nil {
 		return err
 	}
-	if p.next(",") {
+	if p.Next(",") {
 		return errors.New("one service or one edge is enough: give the threshold once for each")
 	}
-	if !p.next(")") {
+	if !p.Next(")") {
 		return errors.New("a closing parenthesis is missing here")
 	}
 	return nil
@@ -206,7 +149,7 @@ func (p *thresholdParser) names(key string) error {
 		p.out.Service = first
 		return nil
 	}
-	if !p.next("->") && !p.next("→") {
+	if !p.Next("->") && !p.Next("→") {
 		return errors.New("an arrow from client to server is missing, as edge=web->cart")
 	}
 	server, err := p.name()
@@ -222,15 +165,15 @@ func (p *thresholdParser) names(key string) error {
 
 // name reads up to the next comma, parenthesis or arrow, or what is quoted.
 func (p *thresholdParser) name() (string, error) {
-	p.space()
-	p.begin = p.at
-	rest := p.text[p.at:]
+	p.Space()
+	p.Begin = p.At
+	rest := p.Text[p.At:]
 	if strings.HasPrefix(rest, `"`) {
 		quoted, err := strconv.QuotedPrefix(rest)
 		if err != nil {
 			return "", errors.New("the quoted name has no end")
 		}
-		p.at += len(quoted)
+		p.At += len(quoted)
 		return strconv.Unquote(quoted)
 	}
 	end := len(rest)
@@ -239,15 +182,15 @@ func (p *thresholdParser) name() (string, error) {
 			end = min(end, at)
 		}
 	}
-	p.at += end
+	p.At += end
 	return strings.TrimSpace(rest[:end]), nil
 }
 
 // limit reads the bound, and the end.
 func (p *thresholdParser) limit() error {
-	p.space()
-	p.begin = p.at
-	sign, rest := "", strings.TrimSpace(p.text[p.at:])
+	p.Space()
+	p.Begin = p.At
+	sign, rest := "", strings.TrimSpace(p.Text[p.At:])
 	for _, s := range []string{"+", "-", "−", "<"} {
 		if number, ok := strings.CutPrefix(rest, s); ok {
 			sign, rest = s, strings.TrimSpace(number)

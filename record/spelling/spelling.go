@@ -1,5 +1,6 @@
-// Package spelling finds the words that a mistyped one was likeliest meant to
-// be, for messages that say what there is instead.
+// Package spelling reads short texts that people type, and finds the words that a
+// mistyped one was likeliest meant to be, for messages that say what there is
+// instead.
 package spelling
 
 import (

@@ -22,20 +22,7 @@ type SyntaxError struct {
 
 // Error points at the place: by number, and with what stands there.
 func (e *SyntaxError) Error() string {
-	place := "at its end"
-	if rest := e.Text[e.Offset:]; rest != "" {
-		place = fmt.Sprintf("at character %d, %q", utf8.RuneCountInString(e.Text[:e.Offset])+1, shorten(rest))
-	}
-	return fmt.Sprintf("condition %q: %s: %s", shorten(e.Text), place, e.Reason)
-}
-
-// shorten keeps a message to a line.
-func shorten(text string) string {
-	const most = 60
-	if len(text) <= most {
-		return text
-	}
-	return strings.ToValidUTF8(text[:most], "") + "…"
+	return fmt.Sprintf("condition %q: %s: %s", spelling.Shorten(e.Text), spelling.Place(e.Text, e.Offset), e.Reason)
 }
 
 // maxCondition bounds the text of a condition: it becomes a part of a mark.
@@ -54,33 +41,32 @@ const maxCondition = 300
 // comma, a parenthesis or outer white space is written as a Go string. An error is a
 // *SyntaxError.
 func Parse(text string) (Condition, error) {
-	p := &parser{text: text}
+	p := &parser{Reader: spelling.Reader{Text: text}}
 	if err := p.parse(); err != nil {
-		return Condition{}, &SyntaxError{Text: text, Offset: min(p.begin, len(text)), Reason: err.Error()}
+		return Condition{}, &SyntaxError{Text: text, Offset: min(p.Begin, len(text)), Reason: err.Error()}
 	}
 	return p.condition, nil
 }
 
-// parser reads text from left to right; begin is where its latest word begins.
+// parser reads the text of a condition.
 type parser struct {
-	text      string
-	at, begin int
+	spelling.Reader
 	condition Condition
 }
 
 func (p *parser) parse() error {
-	if len(p.text) > maxCondition || !utf8.ValidString(p.text) {
+	if len(p.Text) > maxCondition || !utf8.ValidString(p.Text) {
 		return fmt.Errorf("a condition is a text of at most %d bytes", maxCondition)
 	}
 	if err := p.measure(); err != nil {
 		return err
 	}
 	c := &p.condition
-	c.text, c.over = strings.TrimSpace(p.text), DefaultOver
+	c.text, c.over = strings.TrimSpace(p.Text), DefaultOver
 	if len(c.measure.faults) > 0 {
 		c.over = DefaultFaultsOver
 	}
-	if p.next("(") {
+	if p.Next("(") {
 		if err := p.arguments(); err != nil {
 			return err
 		}
@@ -94,62 +80,18 @@ func (p *parser) parse() error {
 	return p.value()
 }
 
-// word reads letters, digits and whatever of more.
-func (p *parser) word(more string) string {
-	p.space()
-	p.begin = p.at
-	n := strings.IndexFunc(p.text[p.at:], func(r rune) bool {
-		letter := r|0x20 >= 'a' && r|0x20 <= 'z'
-		return !letter && (r < '0' || r > '9') && !strings.ContainsRune(more, r)
-	})
-	if n < 0 {
-		n = len(p.text) - p.at
-	}
-	p.at += n
-	return p.text[p.begin:p.at]
-}
-
-func (p *parser) space() {
-	for p.at < len(p.text) && (p.text[p.at] == ' ' || p.text[p.at] == '\t') {
-		p.at++
-	}
-}
-
-// next says whether the sign stands here, and steps over it.
-func (p *parser) next(sign string) bool {
-	p.space()
-	p.begin = p.at
-	if !strings.HasPrefix(p.text[p.at:], sign) {
-		return false
-	}
-	p.at += len(sign)
-	return true
-}
-
 func (p *parser) measure() error {
-	word := p.word("")
+	word := p.Word("")
 	at := slices.IndexFunc(measures, func(m measure) bool { return m.name == word })
 	if at < 0 {
 		var names []string
 		for _, m := range measures {
 			names = append(names, m.name)
 		}
-		return unknown("measure", word, names)
+		return spelling.Unknown("measure", word, names)
 	}
 	p.condition.measure = &measures[at]
 	return nil
-}
-
-// unknown says what there is instead of a word, the nearest first.
-func unknown(what, word string, known []string) error {
-	if word == "" {
-		return fmt.Errorf("one of these is missing: %s", strings.Join(known, ", "))
-	}
-	all := strings.Join(known, ", ")
-	if near := spelling.Near(word, known, 1); len(near) > 0 {
-		return fmt.Errorf("no %s %q, did you mean %s? There are %s", what, word, near[0], all)
-	}
-	return fmt.Errorf("no %s %q, there are %s", what, word, all)
 }
 
 // arguments are what the measure takes.
@@ -169,9 +111,9 @@ func (p *parser) arguments() error {
 			return err
 		}
 		switch {
-		case p.next(")"):
+		case p.Next(")"):
 			return nil
-		case !p.next(","):
+		case !p.Next(","):
 			return errors.New("a closing parenthesis is missing here")
 		}
 	}
@@ -179,17 +121,17 @@ func (p *parser) arguments() error {
 
 func (p *parser) argument() error {
 	c := &p.condition
-	key := p.word("_")
+	key := p.Word("_")
 	known := c.measure.arguments()
 	switch {
 	case !slices.Contains(known, key):
-		return unknown("argument", key, known)
+		return spelling.Unknown("argument", key, known)
 	case c.measure.unit == unitPercent && c.resource != "":
 		return errors.New("one pressure at a time")
 	case c.measure.unit == unitPercent:
 		c.resource = key
 		return nil
-	case !p.next("="):
+	case !p.Next("="):
 		return fmt.Errorf("%s needs a value, as service=cart, over=30s", key)
 	}
 	if key == "service" {
@@ -200,9 +142,9 @@ func (p *parser) argument() error {
 
 // service reads a name: up to the next comma or parenthesis, or quoted.
 func (p *parser) service() error {
-	p.space()
-	p.begin = p.at
-	rest := p.text[p.at:]
+	p.Space()
+	p.Begin = p.At
+	rest := p.Text[p.At:]
 	end := strings.IndexAny(rest, ",)")
 	if end < 0 {
 		end = len(rest)
@@ -220,12 +162,12 @@ func (p *parser) service() error {
 		return errors.New("the name of a service is missing")
 	}
 	p.condition.service = name
-	p.at += end
+	p.At += end
 	return nil
 }
 
 func (p *parser) window() error {
-	over, err := time.ParseDuration(p.word("."))
+	over, err := time.ParseDuration(p.Word("."))
 	if err != nil || over < minOver || over > maxOver {
 		return fmt.Errorf("a window is a time from %s to %s, as 30s", minOver, maxOver)
 	}
@@ -237,9 +179,9 @@ func (p *parser) window() error {
 func (p *parser) relation() error {
 	c := &p.condition
 	switch {
-	case p.next(">"):
+	case p.Next(">"):
 		return nil
-	case !p.next("<"):
+	case !p.Next("<"):
 		return errors.New("a bound is missing: > and " + c.measure.unit.example())
 	case !c.measure.requests:
 		return fmt.Errorf("%s can only be too large; requests can be too few", c.measure.name)
@@ -258,9 +200,9 @@ func (u unit) example() string {
 // value reads the bound, and the end.
 func (p *parser) value() error {
 	c := &p.condition
-	word := p.word(".+-/%µ")
-	if p.space(); p.at < len(p.text) {
-		p.begin = p.at
+	word := p.Word(".+-/%µ")
+	if p.Space(); p.At < len(p.Text) {
+		p.Begin = p.At
 		return errors.New("nothing may follow the bound, " + c.measure.unit.example())
 	}
 	bound, ok := c.measure.unit.parse(word)
