@@ -65,7 +65,7 @@ demo: build ## record a small shop for 10 s and analyze it: demo.html, demo.md
 	dist/workload demo
 
 .PHONY: test
-test: ## run all tests (some 6 minutes on 2 cores)
+test: ## run all tests (some 12 minutes on 2 cores)
 	go test $(REST)
 	go test -p 1 $(LIVE)
 
