@@ -35,7 +35,7 @@ PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/.
 LIVE := kmon/record kmon/cmd/...
 REST  = $(shell go list ./... | grep -vE '^kmon/(record$$|cmd)')
 # Those of REST in which more than one thing happens at once.
-CONCURRENT = $(shell grep -rlE --include='*.go' --exclude='*_test.go' '^\s+go [a-z]|"sync|errgroup' format analyze record/*/ | xargs -n1 dirname | sort -u | sed 's|^|./|')
+CONCURRENT = $(shell grep -rlE --include='*.go' --exclude='*_test.go' '^\s+go [a-z]|"sync"|errgroup' format analyze record/*/ | xargs -n1 dirname | sort -u | sed 's|^|./|')
 
 # kmon is built without cgo everywhere; only the race detector needs it.
 export CGO_ENABLED := 0
