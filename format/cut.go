@@ -49,8 +49,8 @@ func (c *Capture) Range() (startNs, endNs int64) {
 // Cut writes what happened in a time to dst, which it never overwrites; a failure
 // leaves nothing behind. An event is in it by the rule of analysis: exchanges, IOs
 // and moments that began in it, rows of intervals that touch it. What these refer to
-// stays: sockets that were open then, processes that had begun by its end, all
-// listeners, disks and the like, and of stacks those that are used. Of a socket that
+// stays: sockets that were open then, processes that had begun by the end of its
+// last event, all listeners, disks and the like, and of stacks those that are used. Of a socket that
 // a row beyond the time labels a stream, that row stays too. Losses that were spread
 // over a longer time are cut to their part. Segments of which all rows stay are
 // copied as they are; tables that this kmon does not know are left out and said in
@@ -89,6 +89,7 @@ type cutter struct {
 	startNs, endNs   int64 // of the source
 	sinceNs, untilNs int64 // of the cut, within the source
 	fromNs, toNs     int64 // the same, without a limit where the source has its own
+	reachNs          int64 // toNs, or the end of the last event that began before it
 	options          CutOptions
 	w                *Writer
 	allowed          map[string]*allowance
@@ -120,6 +121,7 @@ func newCutter(c *Capture, o CutOptions) (*cutter, error) {
 	if k.untilNs < k.endNs {
 		k.toNs = k.untilNs
 	}
+	k.reachNs = k.toNs
 	k.early, k.late = newOpenSockets(k.fromNs), newOpenSockets(k.toNs)
 	if k.sinceNs >= k.untilNs {
 		return nil, fmt.Errorf("%s: nothing lies between since and until", c.Path)

@@ -60,9 +60,9 @@ func (k *cutter) wanted(row any) bool {
 	case *Limit: // the first row of a limit says that there is one
 		return r.StartNs < k.toNs && (r.EndNs >= k.fromNs || r.StartNs == r.EndNs)
 	case *Process:
-		return r.StartNs-startSlackNs <= k.toNs
+		return r.StartNs-startSlackNs <= k.reachNs
 	case *Proc:
-		return r.StartNs-startSlackNs <= k.toNs
+		return r.StartNs-startSlackNs <= k.reachNs
 	case *Stack:
 		return k.stacks[r.StackID]
 	case *Frame:
@@ -150,7 +150,8 @@ func (k *cutter) look() error {
 			k.late.add(&rows[i])
 		}
 		return nil
-	}), lookAt(k, func(r *NetEvent) { k.stacks[r.StackID] = true }),
+	}), lookAt(k, func(*Exchange) {}), lookAt(k, func(*IO) {}), lookAt(k, func(*Interval) {}), lookAt(k, func(*Wake) {}), lookAt(k, func(*Syscall) {}),
+		lookAt(k, func(r *NetEvent) { k.stacks[r.StackID] = true }),
 		lookAt(k, func(r *OffCPU) { k.stacks[r.StackID], k.stacks[r.UserStackID] = true, true }),
 		lookAt(k, func(r *OnCPU) { k.stacks[r.StackID], k.stacks[r.UserStackID] = true, true }),
 		lookAt(k, func(r *Stack) { k.frames[r.FrameID] = true }),
@@ -160,12 +161,17 @@ func (k *cutter) look() error {
 		}))
 }
 
-// lookAt calls see for the rows that are wanted.
+// lookAt calls see for the rows that are wanted, and notes how far they reach: who
+// did the last of it may have begun after the time.
 func lookAt[T Row](k *cutter, see func(*T)) error {
 	return ReadRows(k.from, func(rows []T) error {
 		for i := range rows {
-			if k.wanted(&rows[i]) {
-				see(&rows[i])
+			if !k.wanted(&rows[i]) {
+				continue
+			}
+			see(&rows[i])
+			if m, ok := momentOf(&rows[i]); ok && m.first < k.toNs {
+				k.reachNs = max(k.reachNs, m.last)
 			}
 		}
 		return nil

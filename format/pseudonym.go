@@ -13,14 +13,19 @@ import (
 // pseudonyms gives texts their keyed stand-ins. They need no table: a stand-in
 // follows from key and text alone.
 type pseudonyms struct {
-	key   []byte
-	known map[pseudonymOf]string // what was asked for lately
+	key        []byte
+	known      map[pseudonymOf]string // what was asked for lately
+	knownBytes int                    // of texts in it
 }
 
 type pseudonymOf struct{ class, text string }
 
-// maxKnown bounds the memory of what is known: names are few, texts may be many.
-const maxKnown = 1 << 16
+// maxKnown and maxKnownBytes bound the memory of what is known: names are few, texts
+// may be many, and long.
+const (
+	maxKnown      = 1 << 16
+	maxKnownBytes = 16 << 20
+)
 
 // nameBytes of a digest make a name: 40 bits, so that of 1000 names two are the
 // same in one of two million captures. 5 bytes are 8 letters without padding.
@@ -29,7 +34,7 @@ const nameBytes = 5
 var nameLetters = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
 func newPseudonyms(key []byte) *pseudonyms {
-	return &pseudonyms{key, map[pseudonymOf]string{}}
+	return &pseudonyms{key: key, known: map[pseudonymOf]string{}}
 }
 
 // remember gives what make makes of a text, made once.
@@ -37,10 +42,12 @@ func (p *pseudonyms) remember(class, text string, make func() string) string {
 	if known, ok := p.known[pseudonymOf{class, text}]; ok {
 		return known
 	}
-	if len(p.known) >= maxKnown {
-		clear(p.known)
-	}
 	made := make()
+	if len(p.known) >= maxKnown || p.knownBytes > maxKnownBytes {
+		clear(p.known)
+		p.knownBytes = 0
+	}
+	p.knownBytes += len(text) + len(made)
 	p.known[pseudonymOf{strings.Clone(class), strings.Clone(text)}] = made
 	return made
 }
@@ -84,6 +91,7 @@ func block4(a netip.Addr) (netip.Prefix, bool) {
 // them apart. Nothing of the networks they are in is kept: stand-ins with common
 // prefixes would tell, by the shape of their tree, which networks they are.
 func (p *pseudonyms) address(a netip.Addr) netip.Addr {
+	a = a.WithZone("") // which names an interface
 	switch {
 	case a.IsUnspecified() || a.Unmap().IsLoopback():
 		return a
@@ -100,7 +108,7 @@ var translated = netip.MustParsePrefix("64:ff9b::/96") // of NAT64
 // address6 is in fd00::/64, fe80::/64, the multicast scope, or else in
 // 2001:db8::/64, which is nobody's.
 func (p *pseudonyms) address6(a netip.Addr) netip.Addr {
-	b := a.WithZone("").As16()
+	b := a.As16()
 	if translated.Contains(a) {
 		copy(b[12:], p.address4(netip.AddrFrom4([4]byte(b[12:]))).AsSlice())
 		return netip.AddrFrom16(b)

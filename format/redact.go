@@ -40,6 +40,10 @@ func Redact(dst, src string, o RedactOptions) (Report, error) {
 		return Report{}, err
 	}
 	defer c.Close()
+	return c.redact(dst, o)
+}
+
+func (c *Capture) redact(dst string, o RedactOptions) (Report, error) {
 	r, err := newRedactor(c, o)
 	if err != nil {
 		return Report{}, err
@@ -78,31 +82,40 @@ type redactor struct {
 }
 
 func newRedactor(c *Capture, o RedactOptions) (*redactor, error) {
-	r := &redactor{from: c, kept: slices.Clone(o.Keep), seen: map[string]int64{}, sound: map[string]*allowance{},
-		mask: mask{classes: map[string]bool{}, texts: map[pseudonymOf]bool{}}}
+	m, err := newMask(o)
+	if err != nil {
+		return nil, err
+	}
+	r := &redactor{mask: m, from: c, kept: slices.Clone(o.Keep), seen: map[string]int64{}, sound: map[string]*allowance{}}
+	slices.Sort(r.kept)
+	r.kept = slices.Compact(r.kept)
+	r.look()
+	return r, nil
+}
+
+// newMask makes the pseudonyms that the options ask for.
+func newMask(o RedactOptions) (mask, error) {
+	m := mask{classes: map[string]bool{}, texts: map[pseudonymOf]bool{}}
 	key := o.Key
 	if key == nil {
 		key = make([]byte, 32)
 		_, _ = rand.Read(key) // never fails
 	}
 	if len(key) < MinKeyBytes {
-		return nil, fmt.Errorf("the key has %d bytes, %d are the least", len(key), MinKeyBytes)
+		return m, fmt.Errorf("the key has %d bytes, %d are the least", len(key), MinKeyBytes)
 	}
-	r.pseudonyms = newPseudonyms(key)
+	m.pseudonyms = newPseudonyms(key)
 	for _, what := range o.Keep {
 		if err := CheckKeep(what); err != nil {
-			return nil, err
+			return m, err
 		}
 		if class, text, one := strings.Cut(what, "="); one {
-			r.texts[pseudonymOf{class, text}] = true
+			m.texts[pseudonymOf{class, text}] = true
 		} else {
-			r.classes[class] = true
+			m.classes[class] = true
 		}
 	}
-	slices.Sort(r.kept)
-	r.kept = slices.Compact(r.kept)
-	r.look()
-	return r, nil
+	return m, nil
 }
 
 // RedactClasses are the classes of names that RedactOptions.Keep takes.

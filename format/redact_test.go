@@ -31,9 +31,9 @@ func TestEveryTextHasAClass(t *testing.T) {
 	}
 }
 
-// named is a text of a class, as a recorder would store it, that names something.
-func named(class string, table, column string, i int) string {
-	name := fmt.Sprintf("acme-%s-%s-%d", table, column, i)
+// named is a text of a class, as a recorder would store it, with a name in it.
+func named(secret, class, table, column string, i int) string {
+	name := fmt.Sprintf("%s-%s-%s-%d", secret, table, column, i)
 	switch class {
 	case textWord:
 		return "word"
@@ -45,7 +45,7 @@ func named(class string, table, column string, i int) string {
 		}
 		return address
 	case textThread:
-		return []string{name, "kworker/acme", "jbd2/acme-8"}[i%3]
+		return []string{name, "kworker/" + secret, "jbd2/" + secret + "-8"}[i%3]
 	case textPath, textProgram:
 		return "/srv/" + name + "/lib/" + name
 	}
@@ -56,12 +56,18 @@ func named(class string, table, column string, i int) string {
 // all tables, and gives the addresses in it. Other names have acme in them.
 func writeNamed(t *testing.T, rows int) (path string, addresses []string) {
 	t.Helper()
+	return writeNamedAs(t, "acme", rows)
+}
+
+// writeNamedAs is writeNamed with another name than acme.
+func writeNamedAs(t testing.TB, secret string, rows int) (path string, addresses []string) {
+	t.Helper()
 	m := testManifest()
-	m.Host.Name, m.Host.MachineID, m.Host.BootID = "acme-host", "acme-machine", "acme-boot"
-	m.Options = map[string]string{"duration": "10s", "services": "acme-cart", "host_root": "/acme"}
-	m.CommandLine = []string{"kmon", "record", "--service", "acme-cart"}
-	m.Synthetic = "made by acme"
-	m.Collectors[0].Missing = map[string]string{"mptcp": "acme said no", "calls": "not asked for (-e syscall, --syscalls or --count): counting makes every system call of the machine some 50 ns slower"}
+	m.Host.Name, m.Host.MachineID, m.Host.BootID = secret+"-host", secret+"-machine", secret+"-boot"
+	m.Options = map[string]string{"duration": "10s", "services": secret + "-cart", "host_root": "/" + secret}
+	m.CommandLine = []string{"kmon", "record", "--service", secret + "-cart"}
+	m.Synthetic = "made by " + secret
+	m.Collectors[0].Missing = map[string]string{"mptcp": secret + " said no", "calls": "not asked for (-e syscall, --syscalls or --count): counting makes every system call of the machine some 50 ns slower"}
 	head, err := encodeManifest(m)
 	must(t, err)
 	var text strings.Builder
@@ -78,7 +84,7 @@ func writeNamed(t *testing.T, rows int) (path string, addresses []string) {
 		for i := range rows {
 			text.WriteString("\n2000000000")
 			for _, c := range columns {
-				value := named(c.class, table.name, c.name, i)
+				value := named(secret, c.class, table.name, c.name, i)
 				text.WriteString(" " + quoteText(value))
 				if c.class == textAddress {
 					addresses = append(addresses, strings.TrimSuffix(value, "/24"))
@@ -87,7 +93,7 @@ func writeNamed(t *testing.T, rows int) (path string, addresses []string) {
 		}
 		text.WriteByte('\n')
 	}
-	fmt.Fprintln(&text, `final {"end_ns":5000000000,"end_unix_ns":1,"stop_reason":"disk","error":"no room for acme","rows":{},"losses":{"tcp/ring-full":1},"cpu_ns":1,"max_rss_bytes":1}`)
+	fmt.Fprintln(&text, strings.ReplaceAll(`final {"end_ns":5000000000,"end_unix_ns":1,"stop_reason":"disk","error":"no room for acme","rows":{},"losses":{"tcp/ring-full":1},"cpu_ns":1,"max_rss_bytes":1}`, "acme", secret))
 	path = filepath.Join(t.TempDir(), "named.kmon")
 	must(t, ReadText(strings.NewReader(text.String()), path))
 	return path, addresses
@@ -269,6 +275,63 @@ func TestRedactTexts(t *testing.T) {
 		if got := m.symbol(&f); got == f.Symbol {
 			t.Errorf("function %s of a program stays", f.Symbol)
 		}
+	}
+}
+
+// TestRedactThreads holds that what a program calls its threads does not stay because
+// it begins as a runtime's names do, and that the runtime's own names stay.
+func TestRedactThreads(t *testing.T) {
+	m := mask{pseudonyms: newPseudonyms(testKey)}
+	for _, own := range []string{"GC Thread#3", "C2 CompilerThre", "C1 CompilerThread0", "G1 Main Marker", "G1 Conc#0", "VM Thread", "ZWorkerYoung#1", "lcore-worker-12",
+		"vpp_wk_3", "reactor_0", ".NET Tiered Com", "JIT", "V8 DefaultWorke", "kworker/u8:2", "ksoftirqd/1", "kswapd0"} {
+		if got := m.text(textThread, own); got != own {
+			t.Errorf("%q becomes %q", own, got)
+		}
+	}
+	for _, hostile := range []string{"GC-acme", "GC Thread acme", "GC Thread#3 acme", "JIT-acme", "JITacme", "lcore-acme", "lcore-worker-acme", "C2 CompilerThre acme", "VM Threadacme",
+		"rte_acme", "spdk_acme", "kworker/u8:2-acme", "GC Thread\nacme", "G1 acme", "ZWorker#1acme", "acme GC Thread", "GC Thread#12acme"} {
+		got := m.text(textThread, hostile)
+		if strings.Contains(got, "acme") || m.text(textThread, hostile) != got {
+			t.Errorf("%q becomes %q", hostile, got)
+		}
+		for _, r := range runtimeThreads { // findings go by it
+			if strings.HasPrefix(hostile, r.begin) != strings.HasPrefix(got, r.begin) {
+				t.Errorf("%q becomes %q: it no longer begins as those of a runtime, or does now", hostile, got)
+			}
+		}
+	}
+	if one, two := m.text(textThread, "JIT-acme"), m.text(textThread, "JIT-other"); one == two {
+		t.Errorf("two threads are both %q", one)
+	}
+}
+
+// TestRedactZones holds that the zone of an address, which names an interface, goes.
+func TestRedactZones(t *testing.T) {
+	m := mask{pseudonyms: newPseudonyms(testKey)}
+	for _, text := range []string{"::1%acme0", "fe80::1%acme0", "::%acme0", "::ffff:127.0.0.1%acme0"} {
+		if got := m.text(textAddress, text); strings.Contains(got, "acme") {
+			t.Errorf("%q becomes %q", text, got)
+		}
+	}
+}
+
+func TestRedactedName(t *testing.T) {
+	c := &Capture{Manifest: Manifest{Host: Host{Name: "node-a.acme.org"}}}
+	o := RedactOptions{Key: testKey}
+	m, err := newMask(o)
+	must(t, err)
+	stand := m.text(textHost, "node-a.acme.org")
+	for name, want := range map[string]string{
+		"kmon-node-a.acme.org-20251009T085320Z.kmon": "kmon-" + stand + "-20251009T085320Z.kmon",
+		"node-a.kmon": stand + ".kmon", "node-ab.kmon": "node-ab.kmon", "incident.kmon": "incident.kmon", "xnode-a.kmon": "xnode-a.kmon",
+	} {
+		if got, err := RedactedName(name, c, o); got != want || err != nil {
+			t.Errorf("%s becomes %s, %v; want %s", name, got, err, want)
+		}
+	}
+	o.Keep = []string{"host"}
+	if got, _ := RedactedName("node-a.kmon", c, o); got != "node-a.kmon" {
+		t.Errorf("a name that is to stay becomes %s", got)
 	}
 }
 

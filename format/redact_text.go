@@ -83,39 +83,12 @@ func (m *mask) service(text string) string {
 	return m.name(textService, text)
 }
 
-// thread keeps what says that a thread is the kernel's, or works for a language's
-// runtime: findings go by that. What follows a slash may name a disk, or a work
-// queue.
-func (m *mask) thread(text string) string {
-	if slices.ContainsFunc(runtimeThreads, func(p string) bool { return strings.HasPrefix(text, p) }) {
-		return text
-	}
-	head, tail, _ := strings.Cut(text, "/")
-	if !slices.Contains(kernelThreads, head) {
-		return m.service(text)
-	}
-	if tail == "" || threadNumber.MatchString(tail) {
-		return text
-	}
-	return head + "/" + m.name("part", tail)
-}
-
-var threadNumber = regexp.MustCompile(`^[uR]?[0-9]+(:[0-9]+)?[HR]?$`)
-
-// kernelThreads are threads of the kernel, without what follows a slash.
-var kernelThreads = strings.Fields(`kworker ksoftirqd kswapd0 kswapd1 kcompactd0 kcompactd1 migration cpuhp rcu_preempt
-	rcu_sched rcu_bh rcuop rcuos rcuog rcub rcuc kthreadd jbd2 xfsaild khugepaged ksmd kdevtmpfs khungtaskd oom_reaper
-	watchdogd idle_inject swapper irq napi kblockd writeback dmcrypt_write loop0 loop1 loop2 md kauditd kthrotld nvmet-wq`)
-
-// runtimeThreads begin the names of threads that poll, or that a language's
-// runtime works with.
-var runtimeThreads = []string{"lcore-", "dpdk", "rte_", "vpp_", "reactor_", "spdk", "busy_poll", "C1 Compiler", "C2 Compiler",
-	"GC Thread", "G1 ", "VM Thread", "ZWorker", "ZDriver", "Shenandoah", "Concurrent Mark", "V8 Default", "V8Worker",
-	".NET Server GC", ".NET BGC", ".NET Tiered", "JIT"}
-
 // path replaces each name in a path, so that it keeps its depth and what it has
 // in common with others. The last of a program's is one of a service.
 func (m *mask) path(text string, program bool) string {
+	if len(text) > maxPathBytes {
+		return m.name(textPath, text)
+	}
 	if text[0] == '[' && program { // memory without a file
 		return m.memory(text)
 	}
@@ -136,6 +109,9 @@ func (m *mask) path(text string, program bool) string {
 	}
 	return strings.Join(parts, "/")
 }
+
+// maxPathBytes is the longest path that Linux takes (PATH_MAX).
+const maxPathBytes = 4096
 
 // memory is [vdso] and the like.
 func (m *mask) memory(text string) string {
@@ -159,7 +135,7 @@ func wordSet(words string) map[string]bool {
 }
 
 // publicLibrary is a library that anybody can get, whose functions tell nothing.
-var publicLibrary = regexp.MustCompile(`^(ld-linux[-_a-z0-9]*|ld-musl-[a-z0-9_]+|ld|libc|libm|libpthread|libdl|librt|libresolv|libnss_[a-z]+|` +
+var publicLibrary = regexp.MustCompile(`^(ld-linux[-_a-z0-9]*|ld-musl-[a-z0-9_]+|ld|libc|libm|libpthread|libdl|librt|libresolv|libnss_(files|dns|compat|db|hesiod|nis|nisplus|systemd|resolve|myhostname|mymachines|sss|ldap|winbind|wins)|libnss_mdns4?6?(_minimal)?|` +
 	`libgcc_s|libstdc\+\+|libc\+\+|libcrypto|libssl|libz|libzstd|liblz4|liblzma|libbz2|libuv|libev|libevent|liburing|libaio|libnuma|` +
 	`libjvm|libjava|libnio|libnet|libpython[0-9.]*|libruby|libperl|libnode|libcurl|libpcre2?|libpcre2-8|libselinux|libsystemd|` +
 	`libjemalloc|libtcmalloc|libglib|libxml2|libsqlite3|libpq|libelf|libbpf)(-[0-9.]+)?\.so[.0-9]*$`)
@@ -170,6 +146,7 @@ func (m *mask) symbol(f *Frame) string {
 	switch {
 	case m.stays(textSymbol, f.Symbol):
 		return f.Symbol
+	case !printableText.MatchString(f.Symbol): // no compiler made it
 	case f.Kind == FrameKernel && !strings.HasPrefix(f.Symbol, "bpf_prog_") && f.Module != "bpf":
 		return f.Symbol
 	case f.Kind == FrameUser && (publicLibrary.MatchString(path.Base(f.Module)) || f.Module == "[vdso]"):
@@ -179,3 +156,6 @@ func (m *mask) symbol(f *Frame) string {
 	}
 	return m.text(textSymbol, f.Symbol)
 }
+
+// printableText is what the names of public functions consist of.
+var printableText = regexp.MustCompile(`^[ -~]*$`)

@@ -26,8 +26,9 @@ func newCut() *cobra.Command {
 of that time what kmon analyze --since --until says of the whole: exchanges and
 IOs that began in it, and what was going on. What they refer to stays, whenever it
 was recorded: open connections, processes that had begun, listeners, disks, the
-stacks that are used. Losses are cut to their part. The manifest says what was cut
-out of what. CAPTURE is not changed, an existing file is never overwritten.
+stacks that are used. Losses are cut to their part, so that coverage is that of
+the time, where analyze --since tells that of the whole. The manifest says what
+was cut out of what. CAPTURE is not changed, an existing file never overwritten.
 
 Parts of one recording (kmon record --rotate) are given together. What comes out
 is no part of it any more.`,

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -23,8 +24,8 @@ type redactFlags struct {
 func newRedact() *cobra.Command {
 	var f redactFlags
 	cmd := &cobra.Command{
-		Use:   "redact CAPTURE -o FILE",
-		Short: "Write a copy with pseudonyms for all names, to be shared",
+		Use:   "redact CAPTURE... -o FILE|DIR",
+		Short: "Write copies with pseudonyms for all names, to be shared",
 		Long: `Write a copy of a capture in which what names something has a pseudonym:
 addresses, hosts, services, programs, threads, pods, containers, paths, cgroups,
 disks, interfaces, functions of programs, command lines, the texts of marks,
@@ -32,42 +33,49 @@ errors and the configuration. Whoever analyzes the copy finds the same latencies
 edges and findings under other names. CAPTURE is not changed, an existing file is
 never overwritten.
 
-A name has one pseudonym in all tables, as service-k3f9a2bq, and in all captures
-that were redacted with the same --key. Without one the key is thrown away. An
-address becomes another of its kind: private, link-local, global; loopback stays.
-Functions of the kernel, of public libraries and of languages' runtimes stay,
-words of the kernel's and kmon's own too, and every number: times, sizes, ports,
-ids of processes. SECURITY.md says what these still tell. Tables and columns of a
-newer kmon are left out.
+Of several captures (the nodes of a system, the parts of one recording) -o names
+the directory for the copies, which is made if it is missing. They are called as
+their captures are, with the host's pseudonym in the place of its name: look at
+the names that you gave. Each copy is complete or is not there; if one fails the
+others are written all the same, and the exit code is 2.
+
+A name has one pseudonym in all tables, as service-k3f9a2bq, in all captures of
+one call, and in all that were redacted with the same --key. Without one the key
+is thrown away. An address becomes another of its kind: private, link-local,
+global; loopback stays. Functions of the kernel, of public libraries and of
+languages' runtimes stay, words of the kernel's and kmon's own too, and every
+number: times, sizes, ports, ids of processes. SECURITY.md says what these still
+tell. Tables and columns of a newer kmon are left out.
 
 --keep leaves a class of names as they are, or one name of it:
   ` + wrapped(format.RedactClasses()) + `
 
 --check writes every text that can be read in a capture: where it stands, how
 often, and the text; pseudonyms are only counted. Its exit code says nothing but
-whether the capture could be read.
-
-Parts of one recording are one after the other redacted with one key, or merged
-first.`,
+whether the capture could be read.`,
 		Example: `  $ kmon redact shop.kmon -o public.kmon
   $ kmon redact public.kmon --check
-  $ kmon redact node-a.kmon -o a.kmon --new-key team.key
-  $ kmon redact node-b.kmon -o b.kmon --key team.key
+  $ kmon redact long-*.kmon -o public
+  $ kmon redact node-a.kmon node-b.kmon -o both --new-key team.key
+  $ kmon redact shop.kmon -o later.kmon --key team.key
   $ kmon redact shop.kmon -o named.kmon --keep service --keep host=shop-1`,
-		Args:              captures(1, 1),
-		ValidArgsFunction: completeOneCapture,
+		Args:              captures(1, 0),
+		ValidArgsFunction: completeCaptures,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.sound(); err != nil {
 				return err
 			}
-			if f.check {
-				return checkReadable(cmd, args[0])
+			if err := distinct(args); err != nil {
+				return err
 			}
-			return redact(cmd, f, args[0])
+			if f.check {
+				return checkReadable(cmd, args)
+			}
+			return redact(cmd, f, args)
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&f.output, "output", "o", "", "write this `FILE`")
+	flags.StringVarP(&f.output, "output", "o", "", "write this `FILE`, or into this directory")
 	flags.StringVar(&f.key, "key", "", "make pseudonyms with the key in this `FILE`")
 	flags.StringVar(&f.newKey, "new-key", "", "make a key, write it to this `FILE` (mode 0600) and use it")
 	flags.StringArrayVar(&f.keep, "keep", nil, "leave this `CLASS` of names, or CLASS=NAME, as it is; repeatable")
@@ -105,7 +113,7 @@ func (f redactFlags) sound() error {
 	case f.check && (f.output != "" || f.key != "" || f.newKey != "" || len(f.keep) > 0):
 		return usagef("--check writes nothing but what can be read in CAPTURE: it goes with no other flag")
 	case !f.check && f.output == "":
-		return usagef("redact needs a file to write: -o FILE")
+		return usagef("redact needs a file to write, or a directory for several: -o FILE")
 	case f.key != "" && f.newKey != "":
 		return usagef("--key and --new-key: give one of them")
 	}
@@ -117,22 +125,43 @@ func (f redactFlags) sound() error {
 	return nil
 }
 
-func redact(cmd *cobra.Command, f redactFlags, path string) error {
-	if err := withCapture(path, func(*format.Capture) error { return nil }); err != nil {
-		return err // before a key is made
-	}
-	key, err := f.readKey(cmd.ErrOrStderr())
+func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
+	into, err := f.intoDirectory(paths) // before a key is made
 	if err != nil {
 		return err
 	}
-	stop := startProgress(cmd.ErrOrStderr(), working("writing", f.output))
-	r, err := format.Redact(f.output, path, format.RedactOptions{Key: key, Keep: f.keep})
+	o := format.RedactOptions{Keep: f.keep}
+	if o.Key, err = f.readKey(cmd.ErrOrStderr()); err != nil {
+		return err
+	}
+	if o.Key == nil {
+		o.Key = newKey() // of all copies
+	}
+	targets := []string{f.output}
+	if into {
+		if targets, err = f.targets(paths, o); err != nil {
+			return err
+		}
+	}
+	var failed []error
+	for i, path := range paths {
+		if err := redactOne(cmd, targets[i], path, o); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// redactOne writes one copy, or none of it.
+func redactOne(cmd *cobra.Command, target, path string, o format.RedactOptions) error {
+	stop := startProgress(cmd.ErrOrStderr(), working("writing", target))
+	r, err := format.Redact(target, path, o)
 	stop()
 	if err != nil {
 		return explain(err)
 	}
 	warnDamage(cmd.ErrOrStderr(), texts(r.Problems))
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: redacted, %s; kmon redact %[1]s --check writes what can still be read\n", oneLine(f.output), rowsText(r.Rows))
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s: redacted, %s; kmon redact %[1]s --check writes what can still be read\n", oneLine(target), rowsText(r.Rows))
 	return err
 }
 
@@ -145,16 +174,19 @@ func texts(problems []format.Problem) []string {
 	return list
 }
 
-// checkReadable lists the texts of a capture.
-func checkReadable(cmd *cobra.Command, path string) error {
-	return withCapture(path, func(c *format.Capture) error {
-		stop := startProgress(cmd.ErrOrStderr(), working("reading", path))
+// checkReadable lists the texts of captures, those of the parts of a recording
+// together.
+func checkReadable(cmd *cobra.Command, paths []string) error {
+	return withCaptures(paths, func(_ int, c *format.Capture) error {
+		stop := startProgress(cmd.ErrOrStderr(), working("reading", c.Path))
 		found, further, err := format.ReadableTexts(c)
 		stop()
 		if err != nil {
 			return err
 		}
 		warnDamage(cmd.ErrOrStderr(), texts(c.Problems()))
+		in := info{File: c.Path}
+		in.seeParts(c)
 		pseudonyms := 0
 		return buffered(cmd.OutOrStdout(), func(w io.Writer) error {
 			for _, t := range found {
@@ -164,7 +196,7 @@ func checkReadable(cmd *cobra.Command, path string) error {
 				}
 				fmt.Fprintf(w, "%s\t%d\t%s\n", oneLine(t.Where), t.Count, oneLine(t.Text))
 			}
-			fmt.Fprintf(w, "%s: %s texts can be read; %s pseudonyms are not listed\n", oneLine(path),
+			fmt.Fprintf(w, "%s: %s texts can be read; %s pseudonyms are not listed\n", oneLine(in.files()),
 				reports.CountText(int64(len(found)-pseudonyms)), reports.CountText(int64(pseudonyms)))
 			if further > 0 {
 				fmt.Fprintf(w, "%s further texts are too many to list\n", reports.CountText(further))

@@ -28,10 +28,15 @@ func (f redactFlags) readKey(stderr io.Writer) ([]byte, error) {
 	return nil, nil
 }
 
-// makeKey writes a new key to a file that must not exist.
-func makeKey(path string) ([]byte, error) {
+func newKey() []byte {
 	key := make([]byte, keyBytes)
 	_, _ = rand.Read(key) // never fails
+	return key
+}
+
+// makeKey writes a new key to a file that must not exist.
+func makeKey(path string) ([]byte, error) {
+	key := newKey()
 	dir, name, err := format.OpenDir(path)
 	if err != nil {
 		return nil, err

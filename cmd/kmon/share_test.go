@@ -222,7 +222,7 @@ func renaming(names map[string]string) func(string) string {
 // TestCutSaysTheSame holds that analysis of a cut says what that of the whole does
 // of the time.
 func TestCutSaysTheSame(t *testing.T) {
-	for _, src := range []string{realCaptures[0], realCaptures[2], realCaptures[3]} {
+	for _, src := range []string{realCaptures[0], realCaptures[2], realCaptures[3], writeLatecomers(t)} {
 		for _, span := range [][2]string{{"7.3s", "17.1s"}, {"", "-4s"}} {
 			t.Run(filepath.Base(src)+" "+span[0]+" to "+span[1], func(t *testing.T) {
 				t.Parallel()
@@ -246,6 +246,59 @@ func TestCutSaysTheSame(t *testing.T) {
 			})
 		}
 	}
+}
+
+// writeLatecomers writes a capture of processes that began late, each with its
+// connection: before the recorder listed the connections, after the time that is cut
+// out but within the last interval of it, and much later, whose connection loses
+// packets.
+func writeLatecomers(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "latecomers.kmon")
+	w, err := format.Create(path, format.Manifest{
+		Host:  format.Host{Name: "node-a", CPUs: 2},
+		Clock: format.ClockPair{MonotonicNs: sampleNs, RealtimeNs: sampleUTC},
+		Collectors: []format.Collector{
+			{Name: "tcp", Variants: map[string]string{"send": "tp_btf:sock_send_length"}},
+			{Name: "drop", Variants: map[string]string{"retransmit": "tp_btf:tcp_retransmit_skb"}},
+			{Name: "cpu", Variants: map[string]string{"intervals": "iter:task"}}},
+	}, format.WriterOptions{NoSync: true})
+	check(t, err)
+	server := int32(200)
+	check(t, format.Append(w, format.Process{TsNs: sampleNs, PID: server, StartNs: sampleNs - second, Comm: "shop", Exe: "/usr/bin/shop", Service: "shop", ServiceSource: "executable"}))
+	for i, late := range []struct {
+		name        string
+		at          int64 // when it began
+		event       format.SocketEvent
+		retransmits bool
+	}{
+		{"early", second / 2, format.SocketExisting, false},
+		{"fringe", 17*second + second/2, format.SocketOpen, false},
+		{"last", 22 * second, format.SocketOpen, true},
+	} {
+		pid, began := int32(300+i), sampleNs+late.at
+		check(t, format.Append(w, format.Process{TsNs: began + second/10, PID: pid, StartNs: began, Comm: late.name, Exe: "/usr/bin/" + late.name, Service: late.name, ServiceSource: "executable"}))
+		for end, role := range []format.Role{format.RoleClient, format.RoleServer} {
+			s := format.Socket{TsNs: began + second/5, SocketID: int64(10*i + end + 1), Event: late.event, Role: role, RoleSource: format.RoleSourceConnect, Family: 4, NetnsID: 1,
+				LocalAddr: "127.0.0.1", LocalPort: 40000 + pid, RemoteAddr: "127.0.0.1", RemotePort: 8080, PID: pid}
+			if role == format.RoleServer {
+				s.LocalPort, s.RemotePort, s.PID, s.RoleSource = s.RemotePort, s.LocalPort, server, format.RoleSourceAccept
+			}
+			check(t, format.Append(w, s))
+		}
+		for at := began + second; at < sampleNs+23*second; at += second / 20 {
+			check(t, format.Append(w, exchange(int64(10*i+1), at, 2_200_000, pid, format.ExchangeClient), exchange(int64(10*i+2), at+100_000, 2_000_000, server, 0)))
+		}
+		if late.retransmits {
+			check(t, format.Append(w, format.NetEvent{TsNs: began + second, LastNs: began + second, Kind: format.NetRetransmit, SocketID: int64(10*i + 1), NetnsID: 1, Family: 4, Protocol: 6,
+				LocalAddr: "127.0.0.1", LocalPort: 40000 + pid, RemoteAddr: "127.0.0.1", RemotePort: 8080, PID: pid, Count: 3}))
+		}
+		for at := sampleNs + late.at/second*second; at < sampleNs+24*second; at += second {
+			check(t, format.Append(w, format.Interval{StartNs: at, EndNs: at + second, PID: pid, TID: pid, Comm: late.name, OnCPUNs: second / 10, Timeslices: 100, Voluntary: 100}))
+		}
+	}
+	check(t, w.Close(format.Final{EndNs: sampleNs + 24*second, EndUnixNs: sampleUTC + 24*second, StopReason: "duration"}))
+	return path
 }
 
 // TestReadmeShares runs what the README says of sharing a capture.
