@@ -222,9 +222,11 @@ type Service struct {
 	CPU        *CPU       `json:"cpu,omitempty"`
 	CPUSeries  []CPUPoint `json:"cpu_series,omitzero"` // the windows of a series
 	OffCPU     []Wait     `json:"off_cpu,omitzero"`    // sorted by total, largest first
-	Memory     *Memory    `json:"memory,omitempty"`
-	Coverage   float64    `json:"coverage"`
-	Series     []Point    `json:"series"`
+	// WaitSeries are TotalNs of each of OffCPU, in its order.
+	WaitSeries SumSeries `json:"-"`
+	Memory     *Memory   `json:"memory,omitempty"`
+	Coverage   float64   `json:"coverage"`
+	Series     []Point   `json:"series"`
 }
 
 // Instance is one process, container or pod of a service.
@@ -238,6 +240,9 @@ type Instance struct {
 	Contrast *Contrast    `json:"contrast,omitempty"` // absent: it has no peers, or too few requests
 	CPU      *CPU         `json:"cpu,omitempty"`
 	OffCPU   []Wait       `json:"off_cpu,omitzero"`
+	// Series is for the HTML report; nil: the service has no other instances, or it is
+	// not among those with the most requests.
+	Series []Point `json:"-"`
 }
 
 // Streams counts traffic that does not read as request and answer.

@@ -56,6 +56,9 @@ type SyscallCount struct {
 	Errors     *int64   `json:"errors,omitempty"`   // nil: not recorded
 	TotalNs    *int64   `json:"total_ns,omitempty"` // nil: not recorded
 	MaxNs      *int64   `json:"max_ns,omitempty"`   // nil: not recorded
+	// Series are Count, Errors and TotalNs, those that were not recorded as 0. It has no
+	// points where there were too many calls to keep it by window.
+	Series SumSeries `json:"-"`
 }
 
 // Memory is the memory of a service's processes and their cgroups.
@@ -75,6 +78,8 @@ type Thread struct {
 	TID     int32  `json:"tid"`
 	Comm    string `json:"comm"`
 	CPU     CPU    `json:"cpu"`
+	// Series are OnCPUNs and RunQueueNs; without points as that of a SyscallCount.
+	Series SumSeries `json:"-"`
 }
 
 // WakePair is two threads of which one wakes the other, often. A pair stands

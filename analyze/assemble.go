@@ -50,7 +50,24 @@ type serviceSum struct {
 
 type instanceSum struct {
 	topology.Instance
-	served request.Stats
+	served   request.Stats
+	detailed bool // told window by window
+}
+
+// detailInstances chooses those that are told window by window: of services that have
+// several, the busiest.
+func detailInstances(services []*serviceSum) {
+	var all []*instanceSum
+	for _, s := range services {
+		for i := range s.instances {
+			if len(s.instances) > 1 && s.instances[i].served.Requests > 0 {
+				all = append(all, &s.instances[i])
+			}
+		}
+	}
+	for i, among := range mostOf(len(all), maxClassed, func(i int) int64 { return all[i].served.Requests }) {
+		all[i].detailed = among
+	}
 }
 
 // assemble makes the Analysis of what was counted, but for what conclude adds.
@@ -75,6 +92,7 @@ func (r *run) assemble() *Analysis {
 	a.HeatMaps = r.latencyMaps(edges)
 	a.Services = []Service{}
 	var all request.Stats
+	detailInstances(services)
 	spent := r.breakdowns()
 	detailed = mostOf(len(services), maxClassed, func(i int) int64 { stats, _ := services[i].counted(); return stats.Requests })
 	for i, s := range services {

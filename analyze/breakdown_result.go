@@ -35,14 +35,19 @@ type BreakdownBand struct {
 	// Parts add up to MeanNs, exactly: those of the serving thread in a fixed order,
 	// then callees, longest first, then what is not known. Parts of 0 are left out.
 	Parts []TimePart `json:"parts"`
+	// Series is, for the HTML report, by window in which they began how many requests
+	// of these latencies there were, then the time of all of them that is of each of
+	// Parts. Windows without any have no point.
+	Series SumSeries `json:"-"`
 }
 
 // TimePart is a part of the time of a request.
 type TimePart struct {
-	// Name is on-cpu, run-queue, lock (or another thread: a futex), disk (or a
-	// filesystem), sleep, other-wait, network (a socket, a pipe or an event loop,
-	// while no callee was seen), callee, or unknown (what the thread did is not
-	// known, and no callee was seen).
+	// Name is on-cpu (in a virtual machine with what its host took of that time),
+	// run-queue, lock (or another thread: a futex), disk (or a filesystem), sleep,
+	// other-wait, network (a socket, a pipe or an event loop, while no callee was
+	// seen), callee, or unknown (what the thread did is not known, and no callee was
+	// seen).
 	Name   string  `json:"name"`
 	Callee string  `json:"callee,omitempty"` // of a callee, its service
 	Ns     int64   `json:"ns"`               // a request, on average
@@ -94,10 +99,10 @@ func (s *spending) endPart() {
 	}
 }
 
-func (s *spending) sums() breakdown.Sums {
+func (s *spending) sums() *breakdown.Sums {
 	all := s.joins.Sums()
 	for _, c := range s.counters {
-		all.Merge(c.Sums)
+		all.Merge(&c.Sums)
 	}
 	return all
 }
@@ -107,14 +112,15 @@ func (s *spending) sums() breakdown.Sums {
 func (r *run) breakdowns() map[string]*Breakdown {
 	sums := map[string]*breakdown.Instance{}
 	for i, instance := range r.topology.Instances {
-		if i >= len(r.spent) || r.spent[i] == nil {
+		spent := r.spent.Of(i)
+		if spent == nil {
 			continue
 		}
 		name := r.topology.Services[instance.Service].Name
 		if sums[name] == nil {
 			sums[name] = new(breakdown.Instance)
 		}
-		sums[name].Merge(r.spent[i])
+		sums[name].Merge(spent)
 	}
 	list := map[string]*Breakdown{}
 	for name, i := range sums {
@@ -135,12 +141,13 @@ func (r *run) breakdown(i *breakdown.Instance) *Breakdown {
 	all := i.Band(0, 1)
 	return &Breakdown{
 		Requests: all.Requests, Accounted: all.Accounted, HandedOver: all.HandedOver, UnclearCalls: i.Unclear,
-		Middle: r.band(i.Band(0.4, 0.6)), Slow: r.band(i.Band(0.98, 1)),
+		Middle: r.band(i, 0.4, 0.6), Slow: r.band(i, 0.98, 1),
 	}
 }
 
-// band makes averages of sums.
-func (r *run) band(b breakdown.Band) BreakdownBand {
+// band makes averages of the sums of a band.
+func (r *run) band(i *breakdown.Instance, from, to float64) BreakdownBand {
+	b := i.Band(from, to)
 	out := BreakdownBand{FromNs: b.FromNs, ToNs: b.ToNs, Requests: b.Requests, Accounted: b.Accounted, Parts: []TimePart{}}
 	if b.Requests == 0 {
 		return out
@@ -154,8 +161,38 @@ func (r *run) band(b breakdown.Band) BreakdownBand {
 	out.Parts = append(out.Parts, r.callees(b.Calls)...)
 	out.Parts = append(out.Parts, TimePart{Name: PartUnknown, Ns: b.Ns[breakdown.Unknown]})
 	out.Parts = slices.DeleteFunc(out.Parts, func(p TimePart) bool { return p.Ns == 0 })
+	out.Series = r.bandSeries(i, &b, out.Parts)
 	average(out.Parts, b.Requests, out.MeanNs)
 	return out
+}
+
+// bandSeries gives what of the parts of a band is of each window.
+func (r *run) bandSeries(i *breakdown.Instance, b *breakdown.Band, parts []TimePart) SumSeries {
+	at := map[TimePart]int{} // without numbers
+	for k, p := range parts {
+		at[TimePart{Name: p.Name, Callee: p.Callee}] = 1 + k
+	}
+	s := SumSeries{WidthNs: r.spentFrame.WidthNs * r.spent.Joined()}
+	i.Each(b, func(index int32, spent *breakdown.Spent) {
+		sums := make([]int64, 1+len(parts))
+		sums[0] = spent.Requests
+		for part, ns := range spent.Ns {
+			if k := at[TimePart{Name: partNames[part]}]; k > 0 {
+				sums[k] += ns
+			}
+		}
+		for _, p := range r.calleesByName(spent.Calls) {
+			k := at[TimePart{Name: PartCallee, Callee: p.Callee}]
+			if k == 0 { // one of the rest
+				k = at[TimePart{Name: PartCallee, Callee: otherCallees}]
+			}
+			if k > 0 {
+				sums[k] += p.Ns
+			}
+		}
+		s.Points = append(s.Points, SumPoint{StartNs: r.spentFrame.BaseNs + int64(index)*s.WidthNs, Sums: sums})
+	})
+	return s
 }
 
 // average turns sums over n requests into parts of their mean. What rounding leaves
@@ -182,8 +219,8 @@ func average(parts []TimePart, n, mean int64) {
 	}
 }
 
-// callees names what was called, the longest first.
-func (r *run) callees(calls []breakdown.Called) []TimePart {
+// calleesByName names what was called, the longest first.
+func (r *run) calleesByName(calls []breakdown.Called) []TimePart {
 	byName := map[string]int64{}
 	for _, c := range calls {
 		name := otherCallees
@@ -197,6 +234,12 @@ func (r *run) callees(calls []breakdown.Called) []TimePart {
 		parts = append(parts, TimePart{Name: PartCallee, Callee: name, Ns: ns})
 	}
 	slices.SortFunc(parts, func(a, b TimePart) int { return cmp.Or(cmp.Compare(b.Ns, a.Ns), cmp.Compare(a.Callee, b.Callee)) })
+	return parts
+}
+
+// callees names what was called, as many as are named.
+func (r *run) callees(calls []breakdown.Called) []TimePart {
+	parts := r.calleesByName(calls)
 	if len(parts) > maxCallees {
 		rest := TimePart{Name: PartCallee, Callee: otherCallees}
 		for _, p := range parts[maxCallees-1:] {

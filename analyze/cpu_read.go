@@ -57,6 +57,7 @@ func (r *cpuReader) read(ctx context.Context) error {
 			who := r.who(row.PID, row.StartNs, row.EndNs)
 			r.total.AddSyscall(r.from, who, row)
 			r.run.gather.cpu.AddSyscall(r.from, who.Party, row)
+			r.run.gather.calls.Add(r.from, who.Service, row)
 		}
 	})
 	if err != nil {

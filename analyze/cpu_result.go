@@ -28,6 +28,7 @@ func (s *cpuSums) fillServices(a *Analysis) {
 		}
 		if len(s.recorded["offcpu"]) > 0 && len(c.captures) > 0 {
 			service.OffCPU = waits(&c.waits)
+			service.WaitSeries = s.waitSeries(c, service.OffCPU)
 		}
 		if c.memory != nil {
 			service.Memory = (*Memory)(c.memory)
@@ -148,7 +149,8 @@ func (s *cpuSums) fillThreads(a *Analysis) {
 		if name := s.nameOf(t.Who); s.wanted(name) {
 			a.Threads = append(a.Threads, Thread{
 				Capture: s.label(s.captures[k.Capture]), Service: name, PID: k.PID, TID: k.TID, Comm: t.Comm,
-				CPU: *s.cpu(&t.Account, 0, false, map[int32]bool{k.Capture: true}),
+				CPU:    *s.cpu(&t.Account, 0, false, map[int32]bool{k.Capture: true}),
+				Series: s.threadSeries(k, &t.Account),
 			})
 		}
 		return len(a.Threads) < maxThreadsListed
@@ -191,6 +193,7 @@ func (s *cpuSums) fillSyscalls(a *Analysis) {
 		out := SyscallCount{
 			Name: k.Name, Kind: k.Kind.String(), Service: name, Count: c.Count, RatePerS: s.rate(c.Count),
 			Errors: known(c.Errors), TotalNs: known(c.TotalNs), MaxNs: known(c.MaxNs),
+			Series: s.callSeries(k, c),
 		}
 		if n := requests[name]; n > 0 {
 			each := float64(c.Count) / float64(n)

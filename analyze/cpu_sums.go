@@ -254,6 +254,9 @@ func (s *cpuSums) merged() map[string]*cpuService {
 			}
 			sum.windows[w.Index].OnCPUNs += w.OnCPUNs
 			sum.windows[w.Index].RunQueueNs += w.RunQueueNs
+			for class, ns := range w.WaitNs {
+				sum.windows[w.Index].WaitNs[class] += ns
+			}
 		}
 	}
 	return list

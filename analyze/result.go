@@ -53,10 +53,14 @@ func (r *run) service(s *serviceSum, c coverages, lost []int64, detailed bool) S
 	}
 	for _, i := range s.instances {
 		latency := i.served.Latency()
-		out.Instances = append(out.Instances, Instance{
+		instance := Instance{
 			Name: i.Name, Host: i.Host, PIDs: append([]int32{}, i.PIDs...),
 			Requests: i.served.Requests, RatePerS: r.rate(i.served.Requests), Latency: distribution(&latency),
-		})
+		}
+		if i.detailed {
+			instance.Series = r.series(&i.served, lost, s.captures, true)
+		}
+		out.Instances = append(out.Instances, instance)
 	}
 	return out
 }

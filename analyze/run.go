@@ -164,7 +164,8 @@ type run struct {
 	frame      request.Frame
 	graph      *topology.Graph
 	total      *request.Partial
-	spent      breakdown.Sums
+	spent      *breakdown.Sums
+	spentFrame replay.Windows // that spent has sums of
 	topology   *topology.Topology
 	// connections are those that may be listed, until they are.
 	connections map[connectionGroup]*connectionList
@@ -256,6 +257,7 @@ func (p places) Place(capture int, socket int32) request.Place {
 func (r *run) count(ctx context.Context) error {
 	workers := make([]*request.Accumulator, r.options.Workers)
 	spent := r.newSpending()
+	r.spentFrame = r.windows()
 	for i := range workers {
 		workers[i] = request.New(r.frame, places{r.graph})
 	}

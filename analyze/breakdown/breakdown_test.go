@@ -174,7 +174,7 @@ func TestJoinInAnyOrder(t *testing.T) {
 			}
 		}
 		calls := 0
-		for _, i := range want {
+		for _, i := range want.instances {
 			b := i.Band(0, 1)
 			checkWhole(t, b.Spent)
 			calls += len(b.Calls)
@@ -220,12 +220,13 @@ func TestJoinIsBounded(t *testing.T) {
 }
 
 func TestBands(t *testing.T) {
-	var i Instance
+	var s Sums
 	for n := range int64(1000) {
 		r := request(0, n+1, 1, known)
 		parts, _ := r.split(0, false)
-		i.add(&r, &parts, nil)
+		s.add(&r, &parts, nil)
 	}
+	i := s.Of(0)
 	for _, test := range []struct {
 		from, to        float64
 		low, high       int64 // ms
@@ -255,13 +256,13 @@ func TestBucketsCoverAllLatencies(t *testing.T) {
 
 // Sums of hostile rows do not wrap.
 func TestHostileRows(t *testing.T) {
-	var i Instance
+	var s Sums
 	for range 1 << 14 {
 		r := Request{StartNs: -1 << 62, EndNs: 1 << 62, Flags: known, Waits: [waits]int64{1 << 62, -1 << 62}}
 		parts, _ := r.split(1<<62, true)
-		i.add(&r, &parts, nil)
+		s.add(&r, &parts, nil)
 	}
-	if b := i.Band(0, 1); b.TotalNs < 0 || b.Ns[RunQueue] < 0 {
+	if b := s.Of(0).Band(0, 1); b.TotalNs < 0 || b.Ns[RunQueue] < 0 {
 		t.Errorf("wrapped: %+v", b)
 	}
 }

@@ -54,8 +54,8 @@ func (j *Joins) asks(capture int, pid int32) bool {
 func (j *Joins) End(c *replay.Capture) { j.list[c.Index].SkipTo(c.Taken()) }
 
 // Sums gives what all Joins found, and ends them.
-func (j *Joins) Sums() Sums {
-	var all Sums
+func (j *Joins) Sums() *Sums {
+	all := new(Sums)
 	for _, join := range j.list {
 		all.Merge(join.Sums())
 	}
@@ -163,7 +163,7 @@ func (c *Counter) enter(b *replay.Batch, s *socket, number, pid int32, client fo
 func (c *Counter) request(b *replay.Batch, s *socket, i int, endNs int64) {
 	columns := b.Columns
 	r := Request{
-		StartNs: columns.StartNs[i], EndNs: endNs, Instance: s.place,
+		StartNs: columns.StartNs[i], EndNs: endNs, Instance: s.place, Window: c.windows.Of(columns.StartNs[i] + b.Capture.OffsetNs),
 		PID: s.pid, TID: columns.TID[i], Flags: columns.Flags[i],
 	}
 	if r.accounted() {
@@ -177,5 +177,5 @@ func (c *Counter) request(b *replay.Batch, s *socket, i int, endNs int64) {
 		return
 	}
 	parts, _ := r.split(0, false)
-	c.Sums.at(r.Instance).add(&r, &parts, nil)
+	c.Sums.add(&r, &parts, nil)
 }

@@ -98,10 +98,10 @@ func (j *Join) SkipTo(number int) {
 }
 
 // Sums ends the Join: no call comes any more.
-func (j *Join) Sums() Sums {
+func (j *Join) Sums() *Sums {
 	j.SkipTo(j.next)
 	j.settle(math.MaxInt64, math.MaxInt64)
-	return j.sums
+	return &j.sums
 }
 
 // take adds rows to those of their processes.
@@ -240,7 +240,7 @@ func (j *Join) count(r *held) {
 	}
 	parts, ns := r.split(covered, elsewhere)
 	scale(called, ns, covered)
-	j.sums.at(r.Instance).add(&r.Request, &parts, called)
+	j.sums.add(&r.Request, &parts, called)
 }
 
 // scale makes called, which add up to have, add up to want, which is less or equal.

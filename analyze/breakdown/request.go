@@ -28,6 +28,7 @@ var partOfWait = [waits]Part{RunQueue, Lock, Disk, Sleep, Other, Network}
 type Request struct {
 	StartNs, EndNs int64
 	Instance       int32 // that served it
+	Window         int32 // that it began in
 	PID, TID       int32 // that answered
 	Flags          format.ExchangeFlags
 	Waits          [waits]int64 // of an accounted one; as partOfWait

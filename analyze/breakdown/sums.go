@@ -29,49 +29,8 @@ const Elsewhere int32 = -1
 // maxCells is how many cells of calls are told apart in one place.
 const maxCells = 64
 
-// Instance is where the time of the requests at one server went, by latency.
-type Instance struct {
-	// Unclear counts the calls that may belong to several requests.
-	Unclear int64
-	buckets []*Spent
-}
-
-// Sums has the instances by number; nil: it served nothing.
-type Sums []*Instance
-
-// at gives an instance, never nil.
-func (s *Sums) at(number int32) *Instance {
-	for int(number) >= len(*s) {
-		*s = append(*s, nil)
-	}
-	if (*s)[number] == nil {
-		(*s)[number] = new(Instance)
-	}
-	return (*s)[number]
-}
-
-// Merge adds all of o to s and leaves o as it was.
-func (s *Sums) Merge(o Sums) {
-	for number, from := range o {
-		if from != nil {
-			s.at(int32(number)).Merge(from)
-		}
-	}
-}
-
-// Merge adds all of o to i.
-func (i *Instance) Merge(o *Instance) {
-	add(&i.Unclear, o.Unclear)
-	for at, from := range o.buckets {
-		if from != nil {
-			i.bucket(at).merge(from)
-		}
-	}
-}
-
 // add counts a request.
-func (i *Instance) add(r *Request, parts *[Parts]int64, calls []Called) {
-	s := i.bucket(bucketOf(r.latency()))
+func (s *Spent) add(r *Request, parts *[Parts]int64, calls []Called) {
 	s.Requests++
 	if r.accounted() {
 		s.Accounted++
@@ -91,17 +50,6 @@ func (i *Instance) add(r *Request, parts *[Parts]int64, calls []Called) {
 		}
 		s.call(c)
 	}
-}
-
-// bucket gives the sums of a bucket, never nil.
-func (i *Instance) bucket(at int) *Spent {
-	for at >= len(i.buckets) {
-		i.buckets = append(i.buckets, nil)
-	}
-	if i.buckets[at] == nil {
-		i.buckets[at] = new(Spent)
-	}
-	return i.buckets[at]
 }
 
 func (s *Spent) find(cell int32) (int, bool) {
@@ -140,12 +88,17 @@ type Band struct {
 	Spent
 }
 
-// Requests counts those of all latencies.
+// Requests counts those of all windows and latencies.
 func (i *Instance) Requests() (n int64) {
-	for _, s := range i.buckets {
-		if s != nil {
-			add(&n, s.Requests)
-		}
+	for _, w := range i.windows {
+		add(&n, w.requests())
+	}
+	return n
+}
+
+func (w *window) requests() (n int64) {
+	for _, b := range w.buckets {
+		add(&n, b.Requests)
 	}
 	return n
 }
@@ -153,20 +106,18 @@ func (i *Instance) Requests() (n int64) {
 // Band gives the requests whose rank among all, from 0 to 1, lies between from and
 // to, and those of latencies that can't be told from theirs: less than 1/16 apart.
 func (i *Instance) Band(from, to float64) (b Band) {
-	all := float64(i.Requests())
+	whole := i.whole()
+	all := float64(whole.requests())
 	low, high := from*all, to*all
 	before := 0.0
-	for at, s := range i.buckets {
-		if s == nil {
-			continue
-		}
+	for _, s := range whole.buckets {
 		after := before + float64(s.Requests)
 		if after > low && before < high {
 			if b.Requests == 0 {
-				b.FromNs = lowOf(at)
+				b.FromNs = lowOf(s.number)
 			}
-			b.ToNs = lowOf(at + 1)
-			b.merge(s)
+			b.ToNs = lowOf(s.number + 1)
+			b.merge(s.Spent)
 		}
 		before = after
 	}

@@ -20,13 +20,16 @@ func (p *Partial) SplitPolls(service int32, parties []int32, asked []int64, open
 			add(&total, w[Poll].TotalNs)
 		}
 	}
-	for _, w := range p.Windows[service] {
-		if int(w.Index) < len(asked) {
-			add(&callee, min(w.PollNs, asked[w.Index]))
+	windows := p.Windows[service]
+	for i := range windows {
+		if at := int(windows[i].Index); at < len(asked) {
+			add(&callee, windows[i].answered(max(asked[at], 0)))
 		}
 	}
-	add(&callee, max(open, 0))
 	callee = min(callee, total)
+	late := min(max(open, 0), total-callee)
+	callee += late
+	splitWindows(windows, late, total-callee)
 	before, moved := int64(0), int64(0)
 	for _, party := range parties {
 		w := p.Waits[party]
@@ -37,6 +40,29 @@ func (p *Partial) SplitPolls(service int32, parties []int32, asked []int64, open
 		until := share(callee, before, total)
 		w.split(until - moved)
 		moved = until
+	}
+}
+
+// answered moves up to ns of Poll to Callee and gives how much.
+func (w *Window) answered(ns int64) int64 {
+	ns = min(w.WaitNs[Poll], ns)
+	w.WaitNs[Poll] -= ns
+	add(&w.WaitNs[Callee], ns)
+	return ns
+}
+
+// splitWindows divides what is left of Poll in all windows into late, waits for
+// requests that were never answered, and idle: each window has its share of both.
+func splitWindows(windows []Window, late, idle int64) {
+	before, moved := int64(0), int64(0)
+	for i := range windows {
+		w := &windows[i]
+		add(&before, w.WaitNs[Poll])
+		until := share(late, before, late+idle)
+		w.answered(until - moved)
+		moved = until
+		add(&w.WaitNs[Idle], w.WaitNs[Poll])
+		w.WaitNs[Poll] = 0
 	}
 }
 

@@ -64,7 +64,7 @@ type Window struct {
 	Index      int32
 	OnCPUNs    int64
 	RunQueueNs int64
-	PollNs     int64 // waits of class Poll
+	WaitNs     [Classes]int64 // by Class
 }
 
 // ThreadKey names a thread of a capture.
@@ -223,11 +223,9 @@ func (p *Partial) AddOffCPU(from Source, who Who, class Class, row *format.OffCP
 		p.Waits[who.Party] = sum
 	}
 	sum[class].add(Wait{s.part(row.Count), s.part(row.TotalNs), max(row.MaxNs, 0), s.part(row.Waiting)})
-	if class == Poll {
-		p.Frame.each(s, func(index int32, part span) {
-			add(&p.window(who.Service, index).PollNs, part.part(row.TotalNs))
-		})
-	}
+	p.Frame.each(s, func(index int32, part span) {
+		add(&p.window(who.Service, index).WaitNs[class], part.part(row.TotalNs))
+	})
 }
 
 // AddWake counts a row of table wakes.
@@ -308,7 +306,9 @@ func (p *Partial) Merge(o *Partial) {
 			sum := p.window(service, w.Index)
 			add(&sum.OnCPUNs, w.OnCPUNs)
 			add(&sum.RunQueueNs, w.RunQueueNs)
-			add(&sum.PollNs, w.PollNs)
+			for class, ns := range w.WaitNs {
+				add(&sum.WaitNs[class], ns)
+			}
 		}
 	}
 	for k, v := range o.threads.sums {

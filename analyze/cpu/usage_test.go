@@ -130,7 +130,7 @@ func TestSumsAreThoseOfTheRows(t *testing.T) {
 		for _, w := range list {
 			windows.OnCPUNs += w.OnCPUNs
 			windows.RunQueueNs += w.RunQueueNs
-			poll += w.PollNs
+			poll += w.WaitNs[Poll]
 		}
 	}
 	if windows.OnCPUNs != want.OnCPUNs || windows.RunQueueNs != want.RunQueueNs {

@@ -13,6 +13,7 @@ import (
 type Socket struct {
 	ID          int64
 	OpenNs      int64 // monotonic; math.MinInt64: older than the recording
+	SeenNs      int64 // monotonic; of the first row about it
 	CloseNs     int64 // monotonic; math.MaxInt64: not seen closing
 	Local       int32 // index for Sockets.Addr
 	Remote      int32 // index for Sockets.Addr
@@ -27,6 +28,10 @@ type Socket struct {
 	Failed      bool  // connect ended without a connection
 	Recent      bool  // its end was read last
 }
+
+// HeldNs is the first moment, monotonic, at which its process is known to have held
+// it: when it opened, else when it was listed.
+func (s *Socket) HeldNs() int64 { return max(s.OpenNs, s.SeenNs) }
 
 // Client says that the socket is its connection's client end.
 func (s *Socket) Client() bool { return s.Role == uint8(format.RoleClient) }
@@ -104,7 +109,7 @@ func better(a format.RoleSource, b uint8) bool {
 // begin makes a socket of the first row about it.
 func (s *Sockets) begin(r *format.Socket) Socket {
 	socket := Socket{
-		ID: r.SocketID, OpenNs: math.MinInt64, CloseNs: math.MaxInt64,
+		ID: r.SocketID, OpenNs: math.MinInt64, SeenNs: r.TsNs, CloseNs: math.MaxInt64,
 		Local: s.addr(r.LocalAddr), Remote: s.addr(r.RemoteAddr),
 		LocalPort: uint16(r.LocalPort), RemotePort: uint16(r.RemotePort),
 		NetnsID: uint32(r.NetnsID), PID: r.PID,

@@ -79,7 +79,7 @@ func (g *Graph) holder(c *replay.Capture, s *replay.Socket) int32 {
 	if pid == 0 {
 		return -1
 	}
-	k := holderKey{int32(c.Index), pid, c.Owners.At(pid, max(s.OpenNs, c.StartNs))}
+	k := holderKey{int32(c.Index), pid, c.Owners.At(pid, s.HeldNs())}
 	i, ok := g.known[k]
 	if !ok {
 		i = intern(g.holderIndex, &g.holderList, g.instanceKey(c, pid, k.owner))
@@ -112,7 +112,7 @@ func (g *Graph) line(c *replay.Capture, s *replay.Socket, number int32) int32 {
 // that is watched. A connection with both ends recorded counts at its client's.
 func (g *Graph) countLine(c *replay.Capture, s *replay.Socket, number int32) {
 	watched := false
-	if c.Index < len(g.Watched) {
+	if c.Index < len(g.Watched) && g.inRange(c, s) {
 		_, watched = g.Watched[c.Index][s.ID]
 	}
 	second := g.peerOf[number] >= 0 && !s.Client()

@@ -51,7 +51,7 @@ func (g *Graph) ownerAt(c *replay.Capture, pid int32, s *replay.Socket) int32 {
 	if pid == 0 {
 		return -1
 	}
-	return g.ownerService(c, pid, c.Owners.At(pid, max(s.OpenNs, c.StartNs)))
+	return g.ownerService(c, pid, c.Owners.At(pid, s.HeldNs()))
 }
 
 // routePair gives the route of a connection with both ends recorded.
@@ -113,13 +113,18 @@ func (g *Graph) routeServer(c *replay.Capture, s *replay.Socket) int32 {
 	return g.route(r)
 }
 
+// inRange says whether a socket was open at some time in the range of interest.
+func (g *Graph) inRange(c *replay.Capture, s *replay.Socket) bool {
+	return openUnix(c, s) <= g.to && closeUnix(c, s) >= g.from
+}
+
 // countSocket adds a socket to the statistics of its route. A connection with
 // both ends recorded counts once, at its client's end.
 func (g *Graph) countSocket(c *replay.Capture, s *replay.Socket, stats *RouteStats, peer int32, stream bool) {
-	opened, closed := openUnix(c, s), closeUnix(c, s)
-	if opened > g.to || closed < g.from {
+	if !g.inRange(c, s) {
 		return
 	}
+	closed := closeUnix(c, s)
 	stats.Retransmits += int64(s.Retransmits)
 	if s.Failed {
 		stats.Failed++

@@ -1,0 +1,112 @@
+package analyze
+
+import (
+	"kmon/analyze/cpu"
+	"kmon/analyze/replay"
+)
+
+// sumsByWindow adds rows up by window.
+type sumsByWindow struct {
+	windows replay.Windows
+	lit     []bool // recorded, or with rows
+	sums    [][]int64
+	n       int // sums of a window
+}
+
+// newSumsByWindow has n sums of each window that some captures recorded; without rows
+// they are 0.
+func (r *run) newSumsByWindow(w replay.Windows, captures map[int32]bool, n int) *sumsByWindow {
+	b := &sumsByWindow{windows: w, lit: make([]bool, w.Count), sums: make([][]int64, w.Count), n: n}
+	for i, c := range r.captures {
+		if !captures[int32(i)] {
+			continue
+		}
+		for _, s := range recorded(c) {
+			for at := w.Of(s.StartNs); at <= w.Of(max(s.StartNs, s.EndNs-1)); at++ {
+				b.lit[at] = true
+			}
+		}
+	}
+	return b
+}
+
+// add adds to the sums of a window.
+func (b *sumsByWindow) add(index int32, values ...int64) {
+	if b.sums[index] == nil {
+		b.sums[index] = make([]int64, b.n)
+	}
+	for i, v := range values {
+		b.sums[index][i] += v
+	}
+}
+
+// total gives one of the sums, of all windows.
+func (b *sumsByWindow) total(of int) (sum int64) {
+	for _, s := range b.sums {
+		if s != nil {
+			sum += s[of]
+		}
+	}
+	return sum
+}
+
+func (b *sumsByWindow) series() SumSeries {
+	s := SumSeries{WidthNs: b.windows.WidthNs}
+	for i, sums := range b.sums {
+		if sums == nil && !b.lit[i] {
+			continue
+		}
+		if sums == nil {
+			sums = make([]int64, b.n)
+		}
+		s.Points = append(s.Points, SumPoint{StartNs: b.windows.BaseNs + int64(i)*b.windows.WidthNs, Sums: sums})
+	}
+	return s
+}
+
+// waitSeries is what a service waited for, in the order of a list.
+func (s *cpuSums) waitSeries(c *cpuService, list []Wait) SumSeries {
+	at := map[string]int{}
+	for i, w := range list {
+		at[w.For] = i
+	}
+	b := s.newSumsByWindow(s.total.Frame.Windows, c.captures, len(list))
+	for index, w := range c.windows {
+		values := make([]int64, len(list))
+		for class, ns := range w.WaitNs {
+			if i, ok := at[cpu.Class(class).String()]; ok {
+				values[i] = ns
+			}
+		}
+		b.add(index, values...)
+	}
+	return b.series()
+}
+
+// threadSeries is what a thread used; without points where some of it was forgotten.
+func (s *cpuSums) threadSeries(k cpu.ThreadKey, whole *cpu.Account) SumSeries {
+	steps := s.gather.cpu.Threads[k]
+	if steps == nil {
+		return SumSeries{}
+	}
+	b := s.newSumsByWindow(s.gather.windows, map[int32]bool{k.Capture: true}, 2)
+	for _, step := range steps.CPU {
+		b.add(step.Index, step.OnCPUNs, step.RunQueueNs)
+	}
+	if b.total(0) != whole.OnCPUNs || b.total(1) != whole.RunQueueNs {
+		return SumSeries{}
+	}
+	return b.series()
+}
+
+// callSeries is how often something was called, as threadSeries.
+func (s *cpuSums) callSeries(k cpu.CallKey, whole *cpu.Calls) SumSeries {
+	b := s.newSumsByWindow(s.gather.windows, s.recorded["syscalls"], 3)
+	for _, step := range s.gather.calls.Of(k) {
+		b.add(step.Index, step.Count, step.Errors, step.TotalNs)
+	}
+	if b.total(0) != whole.Count {
+		return SumSeries{}
+	}
+	return b.series()
+}
