@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"kmon/analyze/stat"
 )
 
 // table is one that a rule rests on.
@@ -317,7 +319,7 @@ func (s *search) typical(a *activity, m measure) float64 {
 	key := typicalKey{a.index, m.name}
 	v, ok := s.medians[key]
 	if !ok {
-		v = median(m.of(a).known())
+		v = stat.Median(m.of(a).known())
 		if s.medians == nil {
 			s.medians = map[typicalKey]float64{}
 		}

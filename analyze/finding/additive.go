@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // pair is two nodes, the asking one first.
@@ -55,7 +57,7 @@ func (m *additive) sweep(pairs []pair, terms map[string]float64, side func(pair)
 		left[side(p)] = append(left[side(p)], m.rest[p])
 	}
 	for name, values := range left {
-		left[name] = []float64{median(values)}
+		left[name] = []float64{stat.Median(values)}
 		terms[name] += left[name][0]
 	}
 	for _, p := range pairs {
@@ -65,7 +67,7 @@ func (m *additive) sweep(pairs []pair, terms map[string]float64, side func(pair)
 
 // center takes the median out of terms and gives it.
 func center(terms map[string]float64) float64 {
-	middle := median(slices.Collect(maps.Values(terms)))
+	middle := stat.Median(slices.Collect(maps.Values(terms)))
 	for name := range terms {
 		terms[name] -= middle
 	}
@@ -93,7 +95,7 @@ func (s *search) late(pick func(*cell) *track, run span) (additive, bool) {
 	}
 	middle := map[pair]float64{}
 	for p, v := range values {
-		middle[p] = median(v)
+		middle[p] = stat.Median(v)
 	}
 	return polish(middle)
 }

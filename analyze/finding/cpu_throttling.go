@@ -3,6 +3,8 @@ package finding
 import (
 	"fmt"
 	"math"
+
+	"kmon/analyze/stat"
 )
 
 // findCPUThrottling finds instances that a CPU quota keeps from running. From table
@@ -93,5 +95,5 @@ func runMedian(run span, value func(i int) float64) float64 {
 	for i := run.first; i <= run.last; i++ {
 		list = append(list, value(i))
 	}
-	return median(list)
+	return stat.Median(list)
 }

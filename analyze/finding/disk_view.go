@@ -5,6 +5,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 var iosTable = []table{{"ios", func(c *Coverage) float64 { return c.IOs }}}
@@ -158,7 +160,7 @@ func (v *diskView) typical() map[classKey]float64 {
 	refs := map[classKey]float64{}
 	for key, c := range v.classes {
 		if known := c.median.known(); len(known) > 0 {
-			refs[key] = median(known)
+			refs[key] = stat.Median(known)
 		}
 	}
 	return refs

@@ -1,6 +1,10 @@
 package finding
 
-import "fmt"
+import (
+	"fmt"
+
+	"kmon/analyze/stat"
+)
 
 // findIOLimit finds disks whose IO a limit holds back, not the disk. From table
 // limits, in a window:
@@ -89,7 +93,7 @@ func (s *search) queueLimit(v *diskView) {
 		}
 	}
 	device := v.device.over(run)
-	if usual := median(others.known()); rate.MAD > of("max_rate_spread")*rate.Median || usual > 0 && device > of("max_device_ratio")*usual {
+	if usual := stat.Median(others.known()); rate.MAD > of("max_rate_spread")*rate.Median || usual > 0 && device > of("max_device_ratio")*usual {
 		s.checks[IOLimit].Rejected++
 		return
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // findLimpingDisk finds disks whose device time is longer than it was, or than that
@@ -203,7 +205,7 @@ func modelFrom(v *diskView, slower series, use func(float64) bool, least int) *m
 	}
 	m := fit(x, y, least)
 	if m != nil {
-		m.rate, m.depth, m.busy = median(rate), median(depth), median(busy)
+		m.rate, m.depth, m.busy = stat.Median(rate), stat.Median(depth), stat.Median(busy)
 	}
 	return m
 }
@@ -229,7 +231,7 @@ func (s *search) byPeers(l *limper, views []diskView) (hold, more []bool) {
 	l.apart = v.slower(refs, minIOs)
 	var others []float64 // how far the peers are apart themselves
 	for _, o := range peers {
-		others = append(others, median(o.slower(refs, minIOs).known()))
+		others = append(others, stat.Median(o.slower(refs, minIOs).known()))
 	}
 	r := referenceOf(FromPeers, others)
 	if r.N < least || len(l.apart.known()) == 0 {
@@ -238,7 +240,7 @@ func (s *search) byPeers(l *limper, views []diskView) (hold, more []bool) {
 	}
 	l.peers = r.N
 	mad := max(r.MAD, 2*leastSpread)
-	l.peerZ = 0.6745 * (median(l.apart.known()) - r.Median) / mad
+	l.peerZ = 0.6745 * (stat.Median(l.apart.known()) - r.Median) / mad
 	for i := range hold {
 		z := 0.6745 * (l.apart[i] - r.Median) / mad
 		slow := l.apart[i]-r.Median >= math.Log(s.rules.of(LimpingDisk, "min_ratio")) && z >= s.rules.of(LimpingDisk, "min_peer_z")
@@ -257,16 +259,16 @@ func (s *search) ofPeers(peers []*diskView, least int) (refs map[classKey]float6
 			byClass[key] = append(byClass[key], v)
 		}
 		if known := o.rate.known(); len(known) > 0 {
-			rates = append(rates, median(known))
+			rates = append(rates, stat.Median(known))
 		}
 	}
 	refs = map[classKey]float64{}
 	for key, values := range byClass {
 		if len(values) >= least {
-			refs[key] = median(values)
+			refs[key] = stat.Median(values)
 		}
 	}
-	return refs, median(rates)
+	return refs, stat.Median(rates)
 }
 
 // byStalls looks for IOs that stall while most are done soon.

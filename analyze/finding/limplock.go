@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // A limping part (a disk, node or way that an earlier rule found) holds up an
@@ -165,7 +167,7 @@ func (s *search) change(i int, run span, value func(*InstanceWindow) float64) fl
 	if ref.N < int(s.rules.of(Limplock, "min_reference")) {
 		return math.NaN()
 	}
-	return ref.ratio(median(of(in, s.in.Windows, run.first, run.last+1)))
+	return ref.ratio(stat.Median(of(in, s.in.Windows, run.first, run.last+1)))
 }
 
 // shareOf is the part of an instance's time that it waits for a limping part

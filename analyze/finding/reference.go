@@ -3,6 +3,8 @@ package finding
 import (
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // Reference is what a value is compared with.
@@ -25,12 +27,12 @@ func referenceOf(source string, values []float64) Reference {
 	if len(known) == 0 {
 		return Reference{}
 	}
-	m := median(known)
+	m := stat.Median(known)
 	deviations := make([]float64, len(known))
 	for i, v := range known {
 		deviations[i] = math.Abs(v - m)
 	}
-	return Reference{Median: m, MAD: median(deviations), N: len(known), Source: source}
+	return Reference{Median: m, MAD: stat.Median(deviations), N: len(known), Source: source}
 }
 
 // leastMAD is the least deviation that z counts with, as a share of the median:
@@ -65,25 +67,12 @@ func (s *search) quietOf(v series) Reference {
 		return Reference{}
 	}
 	slices.Sort(known)
-	low := median(slices.Clone(known[:max(least, len(known)/3)]))
+	low := stat.Median(slices.Clone(known[:max(least, len(known)/3)]))
 	end := slices.IndexFunc(known, func(x float64) bool { return x > low*s.rules.of(common, "quiet_spread") })
 	if end < 0 {
 		end = len(known)
 	}
 	return referenceOf(FromQuiet, known[:max(end, least)])
-}
-
-// median of values, which it sorts; NaN of none.
-func median(values []float64) float64 {
-	n := len(values)
-	if n == 0 {
-		return math.NaN()
-	}
-	slices.Sort(values)
-	if n%2 == 1 {
-		return values[n/2]
-	}
-	return (values[n/2-1] + values[n/2]) / 2
 }
 
 // span is windows first to last, of which held did.

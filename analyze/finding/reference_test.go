@@ -4,6 +4,8 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"kmon/analyze/stat"
 )
 
 func TestReference(t *testing.T) {
@@ -64,11 +66,11 @@ func TestMedian(t *testing.T) {
 	}{
 		{[]float64{3}, 3}, {[]float64{4, 1}, 2.5}, {[]float64{9, 1, 5}, 5}, {[]float64{1, 2, 3, 10}, 2.5},
 	} {
-		if got := median(slices.Clone(c.values)); got != c.want {
+		if got := stat.Median(slices.Clone(c.values)); got != c.want {
 			t.Errorf("median of %v is %v, want %v", c.values, got, c.want)
 		}
 	}
-	if got := median(nil); !math.IsNaN(got) {
+	if got := stat.Median(nil); !math.IsNaN(got) {
 		t.Errorf("median of nothing is %v, want NaN", got)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"kmon/analyze/stat"
 )
 
 // series is a value a window; NaN: the window has none.
@@ -25,7 +27,7 @@ func (v series) known() []float64 {
 }
 
 // over is the median of a series over the windows of a run that have a value.
-func (v series) over(run span) float64 { return median(v[run.first : run.last+1].known()) }
+func (v series) over(run span) float64 { return stat.Median(v[run.first : run.last+1].known()) }
 
 // fact is evidence without a threshold.
 func fact(name string, value float64, text string, args ...any) Evidence {

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // A service is slow because of one that it asks: the mean latency of what it
@@ -323,7 +325,7 @@ func (s *search) ownEnd(t *traffic, w waiter) (own, ref float64) {
 			owns, refs = append(owns, c.own.at.over(w.run)), append(refs, r.Median)
 		}
 	}
-	return median(series(owns).known()), median(refs)
+	return stat.Median(series(owns).known()), stat.Median(refs)
 }
 
 // calleeRate is how often the callee was asked in the run, by the reference.

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // Who asks a replica votes, window by window, whether it is late: the median
@@ -164,7 +166,7 @@ func (t *traffic) ownOf(r replica) track {
 	at := blank(len(t.in.Windows))
 	var base []float64
 	for w := range at {
-		at[w] = median(t.valuesAt(t.to[r], w, ownOf))
+		at[w] = stat.Median(t.valuesAt(t.to[r], w, ownOf))
 	}
 	n := math.MaxInt
 	for _, i := range t.to[r] {
@@ -232,7 +234,7 @@ func (l *late) count(votes [][]vote) {
 			l.others++
 		}
 	}
-	l.ratio, l.seen, l.ref = median(ratios), median(values), median(refs)
+	l.ratio, l.seen, l.ref = stat.Median(ratios), stat.Median(values), stat.Median(refs)
 }
 
 // reportSlowNode reports the slow replicas of one node: the node, unless other
@@ -370,7 +372,7 @@ func (s *search) alone(t *traffic, r replica, run span) float64 {
 			each = append(each, sum/float64(v.Served.Latency.Count()))
 		}
 	}
-	return median(each)
+	return stat.Median(each)
 }
 
 // peersElsewhere: some replica of the same service is on another node.

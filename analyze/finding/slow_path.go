@@ -6,6 +6,8 @@ import (
 	"maps"
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // A way between two ends is slow in a window if requests on it wait min_ratio
@@ -174,7 +176,7 @@ func (s *search) wayOf(t *traffic, i int, run span) way {
 			owns = append(owns, own.Median)
 		}
 	}
-	w.ref, w.owned = median(refs), median(owns)
+	w.ref, w.owned = stat.Median(refs), stat.Median(owns)
 	w.ratio = w.network / w.ref
 	return w
 }
@@ -301,7 +303,7 @@ func (s *search) clientBusy(t *traffic, w way) bool {
 			sum := v.RunQueueNs + v.OnCPUNs + q.Lock.TotalNs + q.Futex.TotalNs + q.Disk.TotalNs + q.Sleep.TotalNs + q.Pipe.TotalNs + q.PageFault.TotalNs + q.Preempted.TotalNs
 			each = append(each, float64(sum)/float64(n))
 		}
-		return median(each)
+		return stat.Median(each)
 	}
 	more := busy(w.run.first, w.run.last+1) - busy(0, w.run.first)
 	return !(more < s.rules.of(SlowPath, "max_client_share")*(w.network-w.ref))

@@ -3,6 +3,8 @@ package finding
 import (
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // explained looks for what makes a slow replica no slow node: more requests,
@@ -92,7 +94,7 @@ func (s *search) serverSide(t *traffic, l *late) (own, ref, shown float64) {
 			}
 		}
 	}
-	return median(at), median(refs), median(shares)
+	return stat.Median(at), stat.Median(refs), stat.Median(shares)
 }
 
 // otherWork: its requests or answers have another size than those of its peers, so
@@ -141,7 +143,7 @@ func (s *search) waitsForCPU(l *late) bool {
 			waits = append(waits, float64(v.RunQueueNs+max(v.ThrottledNs, 0))/float64(v.Served.Count))
 		}
 	}
-	return median(waits) >= s.rules.of(SlowNode, "max_cpu_wait_share")*(l.own-l.ownRef)
+	return stat.Median(waits) >= s.rules.of(SlowNode, "max_cpu_wait_share")*(l.own-l.ownRef)
 }
 
 // waitsForCallee: what it asks on other nodes takes up most of the difference to
@@ -179,7 +181,7 @@ func (s *search) outside(t *traffic, instance int, host string, run span) float6
 		}
 		each = append(each, sum/float64(in.Windows[w].Served.Count))
 	}
-	return median(each)
+	return stat.Median(each)
 }
 
 // asks are the cells of an instance's own requests that were recorded at its end.
