@@ -18,9 +18,6 @@ const (
 	// maxSubjects is how many services and edges are compared: those with the most
 	// requests.
 	maxSubjects = 300
-	// priorFreedom is how many runs' worth of trust what is assumed of the spread has
-	// beside what is measured.
-	priorFreedom = 8
 )
 
 // comparison is one under way.
@@ -30,6 +27,7 @@ type comparison struct {
 	byRun            bool
 	asked            bool // Options.MinEffect was given
 	load             Load
+	controls         []control
 }
 
 // tested is a change in the making.
@@ -39,6 +37,7 @@ type tested struct {
 	key       key
 	per       quantity
 	estimate  estimate
+	held      *held   // nil: against nothing
 	raw       float64 // log of new / base, NaN: none
 	limit     float64 // least relative change that anybody minds
 	tolerable float64 // no change is said where any larger one would have been seen
@@ -47,7 +46,8 @@ type tested struct {
 
 // changes compares every metric of every subject.
 func (c *comparison) changes() (list []tested, warnings []string) {
-	keys, left := c.subjects()
+	c.findControls()
+	keys, left := c.subjects(c.wanted)
 	if left > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d services and edges with the fewest requests are not compared: there are too many", left))
 	}
@@ -78,8 +78,8 @@ func (c *comparison) changes() (list []tested, warnings []string) {
 	return list, warnings
 }
 
-// subjects gives those that both sides have, sorted.
-func (c *comparison) subjects() (list []key, left int) {
+// subjects gives those wanted that both sides have, sorted.
+func (c *comparison) subjects(wanted func(key) bool) (list []key, left int) {
 	served := map[key]float64{}
 	in := func(runs []*run) map[key]bool {
 		all := map[key]bool{}
@@ -97,7 +97,7 @@ func (c *comparison) subjects() (list []key, left int) {
 	}
 	base, new := in(c.base), in(c.new)
 	for k := range base {
-		if new[k] && c.wanted(k) {
+		if new[k] && wanted(k) {
 			list = append(list, k)
 		}
 	}
@@ -254,12 +254,20 @@ func (c *comparison) minEffect(t *tested) float64 {
 	return least
 }
 
-// units gives what is compared: windows or runs.
-func (c *comparison) units(t *tested) (base, new []unit) {
+// unitsOf gives what is compared: windows or runs.
+func (c *comparison) unitsOf(m *measured) []unit {
 	if c.byRun {
-		return t.base.runs, t.new.runs
+		return m.runs
 	}
-	return t.base.windows, t.new.windows
+	return m.windows
+}
+
+// units gives those of both sides.
+func (c *comparison) units(t *tested) (base, new []unit) {
+	if t.held != nil {
+		return t.held.base, t.held.new
+	}
+	return c.unitsOf(&t.base), c.unitsOf(&t.new)
 }
 
 // estimateOf tests a change, as if identical recordings were the same.
@@ -268,24 +276,45 @@ func (c *comparison) estimateOf(t *tested) {
 	e := &t.estimate
 	switch {
 	case t.rule.quantile == 0:
-		*e = compareSums(base, new, c.Alpha, t.rule.count)
+		*e = compareSums(base, new, c.Alpha, t.rule.count, 0)
 	case c.byRun:
 		*e = compareRuns(base, new, c.Alpha)
 	default:
 		*e = compareWindows(base, new, c.Alpha, resamples, t.random())
 	}
-	t.P = pointer(e.p)
 	if e.known {
 		t.raw = e.log
+		c.estimateHeld(t)
+	}
+	t.P = pointer(e.p)
+}
+
+// estimateHeld tests a change against the controls. Runs show by themselves what the
+// node adds, so of them the test that shows more is taken, at the price of two: all
+// services may have become worse.
+func (c *comparison) estimateHeld(t *tested) {
+	h := c.hold(t)
+	if h == nil {
+		return
+	}
+	e := compareSums(h.base, h.new, c.Alpha, t.rule.count, 1)
+	if c.byRun {
+		e.widen(c.Alpha, h.margin)
+	}
+	if !c.byRun || e.p <= t.estimate.p {
+		t.held, t.estimate = h, e
+		t.Common = pointer(math.Exp(h.common) - 1)
+	}
+	if c.byRun {
+		t.estimate.p = math.Min(2*t.estimate.p, 1)
 	}
 }
 
 // fillEstimate writes what the test says.
 func (t *tested) fillEstimate(c *comparison) {
 	e := &t.estimate
-	base, new := c.units(t)
 	t.P, t.Delta = pointer(e.p), pointer(e.delta)
-	t.Base.Samples, t.New.Samples = samples(base), samples(new)
+	t.Base.Samples, t.New.Samples = samples(c.unitsOf(&t.base)), samples(c.unitsOf(&t.new))
 	if !e.known {
 		return
 	}
@@ -294,6 +323,7 @@ func (t *tested) fillEstimate(c *comparison) {
 	t.Interval = &Interval{math.Exp(e.low) - 1, math.Exp(e.high) - 1}
 	t.Detectable = pointer(e.detectable(c.Alpha))
 	if c.byRun {
+		base, new := c.units(t)
 		t.Pairs, t.Agreeing = agreement(base, new, e.log)
 	}
 }
@@ -303,115 +333,6 @@ func (t *tested) random() *rand.Rand {
 	h := fnv.New64a()
 	fmt.Fprintf(h, "%q %q %q %d %s", t.key.service, t.key.client, t.key.server, t.key.port, t.rule.name)
 	return rand.New(rand.NewPCG(1, h.Sum64()))
-}
-
-// others gives by how much (log) the same metric changed of the other services, of one
-// that no service passes on to another: CPU time, and what else its threads did. What
-// nobody minds is left out: how a CPU is woken differs by as much.
-func others(list []tested, t *tested) []float64 {
-	if t.rule.table != intervals {
-		return nil
-	}
-	var logs []float64
-	for i := range list {
-		if o := &list[i]; o.Metric == t.Metric && o.key != t.key && !math.IsNaN(o.raw) {
-			logs = append(logs, math.Max(math.Abs(o.raw)-math.Log1p(o.rule.least/o.Base.Value), 0))
-		}
-	}
-	return logs
-}
-
-// addNoise takes into account what identical runs differ by.
-func (c *comparison) addNoise(t *tested, others []float64) {
-	s, ok := c.spread(t, others)
-	if !ok || c.byRun && s.assumed {
-		return // runs show by themselves what they differ by
-	}
-	variance := s.sd * s.sd * (1/float64(t.Base.Runs) + 1/float64(t.New.Runs))
-	t.NoiseSpread, t.NoiseAssumed = pointer(math.Exp(math.Sqrt(variance))-1), s.assumed
-	if s.assumed && !c.asked && !c.named(t.rule.name, t.key) {
-		t.tolerable = math.Max(t.limit, SingleNoChange)
-	}
-	t.MinEffect = math.Max(t.MinEffect, math.Exp(2*math.Sqrt(variance))-1)
-	if !s.assumed { // what is measured holds the noise within a run, too
-		variance -= t.estimate.se * t.estimate.se
-	}
-	t.estimate.widen(variance, s.df, c.Alpha)
-}
-
-// spread gives what identical runs differ by in a metric: as measured, steadied by
-// what is assumed, or that alone. false: nothing is known of it.
-func (c *comparison) spread(t *tested, others []float64) (spread, bool) {
-	assumed := spread{t.rule.spread, math.Inf(1), true}
-	if assumed.sd > 0 && !c.byRun && len(c.noise) == 0 {
-		assumed.seen(t, others)
-	}
-	if len(c.noise) == 0 {
-		return assumed, assumed.sd > 0
-	}
-	of := measure(t.rule, t.key, c.noise, t.per)
-	list, ok := logs(of.runs)
-	if !ok || len(list) < 2 {
-		return assumed, assumed.sd > 0
-	}
-	_, variance := moments(list)
-	df := float64(len(list) - 1)
-	prior := float64(priorFreedom)
-	variance = (prior*assumed.sd*assumed.sd + df*variance) / (prior + df)
-	return spread{math.Sqrt(variance), prior + df, false}, true
-}
-
-// maxOthers is how many other services count at most, as so many runs.
-const maxOthers = 8
-
-// seen takes into account what the two recordings tell of their own noise. Each
-// differs from itself, its first half from its second: slow noise, of which two
-// recordings differ, has about the same strength on every scale of time. And where
-// the other services need as much more, the machine is more likely to be slower than
-// all of them to be worse.
-func (s *spread) seen(t *tested, others []float64) {
-	squares, n := 0.0, 0.0
-	if len(others) > 1 {
-		sd := 1.4826 * median(others)
-		n = float64(min(len(others), maxOthers))
-		squares = n * sd * sd / 2
-	}
-	for _, windows := range [][]unit{t.base.windows, t.new.windows} {
-		starts := runStarts(windows)
-		for i := range starts[1:] {
-			if d, ok := halves(windows[starts[i]:starts[i+1]], t.rule.quantile > 0); ok {
-				squares += d * d / 2
-				n++
-			}
-		}
-	}
-	const prior = float64(priorFreedom)
-	if mixed := (prior*s.sd*s.sd + squares) / (prior + n); mixed > s.sd*s.sd {
-		s.sd, s.df = math.Sqrt(mixed), prior+n
-	}
-}
-
-// halves gives the logarithm of how the second half of a recording differs from the
-// first.
-func halves(windows []unit, latencies bool) (float64, bool) {
-	first, second := windows[:len(windows)/2], windows[len(windows)/2:]
-	if len(first) < 2 {
-		return 0, false
-	}
-	if !latencies {
-		sumA, perA := totals(first)
-		sumB, perB := totals(second)
-		d := math.Log(sumB / perB / (sumA / perA))
-		return d, !math.IsNaN(d) && !math.IsInf(d, 0)
-	}
-	a, okA := logs(first)
-	b, okB := logs(second)
-	if !okA || !okB {
-		return 0, false
-	}
-	slices.Sort(a)
-	slices.Sort(b)
-	return shift(a, b), true
 }
 
 // agreement counts the pairs of runs that differ in a direction.

@@ -12,9 +12,10 @@
 //     effect size. A correction over all of them keeps chance finds rare.
 //  5. What identical runs differ by enters every p and interval: several runs a side
 //     show it, runs of an unchanged system (Options.Noise) measure it. Of two single
-//     recordings it is assumed, and more of it where halves of a recording differ, or
-//     where the CPU time of all services changed alike. A change must also be larger
-//     than the minimum effect, and than twice that noise.
+//     recordings it is assumed, and more of it where halves of a recording differ.
+//     CPU time is held against that of the other services in the same windows, for a
+//     slower node makes all of them slower. A change must also be larger than the
+//     minimum effect, and than twice that noise.
 //  6. Everything becomes one plain value, a Result, which the reports render.
 //
 // Single requests are never the unit: they wait for each other, so that the same

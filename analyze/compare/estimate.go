@@ -19,6 +19,7 @@ type unit struct {
 type estimate struct {
 	log       float64 // of new / base
 	se        float64 // of log, within the recordings (unit window) or between them (unit run)
+	slow      float64 // variance: the part of se² that comes of windows that resemble the one before
 	df        float64
 	p         float64
 	low, high float64 // of log; bounds of the interval
@@ -135,10 +136,11 @@ func redraw(to, from []float64, starts []int, random *rand.Rand) {
 // compareSums compares sums per request as rates that vary by more, or less, than a
 // Poisson process would (quasi-Poisson): their ratio, and its deviation from how much
 // the units of a side vary around their rate.
-func compareSums(base, new []unit, alpha float64, count bool) estimate {
+// fitted is how many parameters the units were fitted with before.
+func compareSums(base, new []unit, alpha float64, count bool, fitted float64) estimate {
 	sumA, perA := totals(base)
 	sumB, perB := totals(new)
-	n := float64(len(base) + len(new))
+	n := float64(len(base)+len(new)) - fitted
 	if !(perA > 0 && perB > 0) || n < 4 {
 		return estimate{p: 1}
 	}
@@ -157,7 +159,8 @@ func compareSums(base, new []unit, alpha float64, count bool) estimate {
 	if count {
 		dispersion = math.Max(dispersion, 1)
 	}
-	dispersion *= inflation(residuals...)
+	slow := inflation(residuals...)
+	dispersion *= slow
 	e := estimate{df: n - 2, delta: cliff(base, new)}
 	if sumA == 0 && sumB == 0 {
 		e.p = 1
@@ -171,6 +174,7 @@ func compareSums(base, new []unit, alpha float64, count bool) estimate {
 	e.known = true
 	e.log = math.Log(sumB / perB / (sumA / perA))
 	e.se = math.Sqrt(math.Max(dispersion*(1/sumA+1/sumB), leastVariance))
+	e.slow = e.se * e.se * (1 - 1/slow)
 	e.p = studentTwoSided(e.log/e.se, e.df)
 	reach := studentOf(alpha, e.df) * e.se
 	e.low, e.high = e.log-reach, e.log+reach
@@ -226,20 +230,36 @@ type spread struct {
 	assumed bool
 }
 
-// widen takes into account that two single recordings differ even when nothing
-// changed: variance is that of the difference of the two sides.
-func (e *estimate) widen(variance, df, alpha float64) {
-	if !e.known || variance <= 0 {
+// part is a part of a variance, and how well it is known.
+type part struct{ variance, df float64 }
+
+// added gives the sum of independent parts (Satterthwaite's degrees of freedom); those
+// that are not above 0 are none.
+func added(parts ...part) (sum part) {
+	uncertain := 0.0
+	for _, p := range parts {
+		if p.variance > 0 {
+			sum.variance += p.variance
+			uncertain += p.variance * p.variance / p.df
+		}
+	}
+	sum.df = sum.variance * sum.variance / uncertain
+	return sum
+}
+
+// widen takes into account that two sides differ by more than their units show, even
+// when nothing changed: parts are the variances of the difference.
+func (e *estimate) widen(alpha float64, parts ...part) {
+	more := added(parts...)
+	if !e.known || more.variance <= 0 {
 		return
 	}
-	own := e.se * e.se
-	total := own + variance
-	freedom := total * total / (own*own/e.df + variance*variance/df)
-	e.p = math.Max(e.p, studentTwoSided(e.log/math.Sqrt(total), freedom))
-	reach := studentOf(alpha, freedom) * math.Sqrt(variance)
+	total := added(part{e.se * e.se, e.df}, more)
+	e.p = math.Max(e.p, studentTwoSided(e.log/math.Sqrt(total.variance), total.df))
+	reach := studentOf(alpha, more.df) * math.Sqrt(more.variance)
 	e.low = e.log - math.Hypot(e.log-e.low, reach)
 	e.high = e.log + math.Hypot(e.high-e.log, reach)
-	e.se, e.df = math.Sqrt(total), freedom
+	e.se, e.df = math.Sqrt(total.variance), total.df
 }
 
 // detectable gives the smallest change that such data would have shown four times of

@@ -90,8 +90,13 @@ type metricRule struct {
 const (
 	assumedLatency = 0.02
 	assumedTail    = 0.02
-	assumedCPU     = 0.015
+	assumedCPU     = 0.05
+	assumedHeldCPU = 0.015 // against controls
+	assumedApart   = 0.03  // of controls
 	assumedOther   = 0.02
+	// assumedAtClient is how many times more latencies vary as clients see them: they
+	// hold what the client waits for a CPU.
+	assumedAtClient = 2.0
 )
 
 // metrics are all rules, in the order of reports.

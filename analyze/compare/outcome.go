@@ -12,6 +12,8 @@ func (c *comparison) conclude(t *tested) {
 		t.Outcome = Inconclusive
 	case c.isChange(t):
 		t.Outcome, t.Reason = c.direction(t)
+	case t.Common != nil && math.Abs(*t.Common) >= t.tolerable:
+		t.Outcome, t.Reason = Inconclusive, fmt.Sprintf("the other services changed as well (%s): the node, or something that they share", signed(*t.Common))
 	case !t.estimate.known:
 		t.Outcome, t.Reason = t.ofNothing()
 	case t.rule.quantile > 0 && !c.load.Same:
@@ -42,6 +44,9 @@ func (c *comparison) direction(t *tested) (Outcome, string) {
 	worse := *t.Absolute > 0
 	if !t.rule.gate {
 		return Changed, ""
+	}
+	if t.held != nil && t.raw*t.estimate.log < 0 {
+		return Inconclusive, fmt.Sprintf("it differs from the other services only in that it did not change with them (%s)", signed(*t.Common))
 	}
 	if t.rule.quantile > 0 && !c.load.Same {
 		more := c.load.Relative != nil && *c.load.Relative > 0

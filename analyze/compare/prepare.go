@@ -3,6 +3,8 @@ package compare
 import (
 	"math"
 	"slices"
+
+	"kmon/analyze/stat"
 )
 
 // clone gives a run that may be folded and cut; windows are shared, and stay as they
@@ -158,12 +160,12 @@ func steadyFrom(list []float64) int {
 	}
 	most := int(warmUpShare * float64(len(list)))
 	rest := list[most:]
-	level := median(rest)
+	level := stat.Median(slices.Clone(rest))
 	off := make([]float64, len(rest))
 	for i, v := range rest {
 		off[i] = math.Abs(v - level)
 	}
-	noise := math.Max(1.4826*median(off), 1e-3)
+	noise := math.Max(1.4826*stat.Median(off), 1e-3)
 	sum, peak, from := 0.0, 0.0, 0
 	sums := make([]float64, 0, most)
 	for _, v := range list[:most] {

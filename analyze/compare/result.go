@@ -1,5 +1,11 @@
 package compare
 
+import (
+	"slices"
+
+	"kmon/analyze/stat"
+)
+
 // Schema names the form of a Result.
 const Schema = "kmon.compare/v1"
 
@@ -162,6 +168,11 @@ type Change struct {
 	// the difference of the values. Absent: not known; Relative also where base is 0.
 	Absolute *float64 `json:"absolute,omitempty"`
 	Relative *float64 `json:"relative,omitempty"`
+	// Common is what the other services show of such a change, too, as far as this one
+	// follows them: the node was slower or faster. Relative leaves it out: together
+	// they are what new is of base. CPU time only; absent: there are too few others, or
+	// runs show more without it.
+	Common *float64 `json:"common,omitempty"`
 	// Interval holds Relative with a confidence of 1 − alpha.
 	Interval *Interval `json:"interval,omitempty"`
 	P        *float64  `json:"p,omitempty"`
@@ -203,6 +214,9 @@ type Value struct {
 	// Samples are the values of the units in order of time, at most MaxSamples.
 	Samples []float64 `json:"samples,omitempty"`
 }
+
+// Middle is the median of the samples; NaN without any.
+func (v *Value) Middle() float64 { return stat.Median(slices.Clone(v.Samples)) }
 
 // MaxSamples is how many samples of a value are listed; of more, evenly spread ones
 // are.

@@ -207,9 +207,3 @@ func moments(list []float64) (mean, variance float64) {
 	}
 	return mean, variance
 }
-
-// median of a list that is not empty.
-func median(list []float64) float64 {
-	s := slices.Sorted(slices.Values(list))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
-}

@@ -5,6 +5,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"kmon/analyze/stat"
 )
 
 func near(t *testing.T, what string, got, want, within float64) {
@@ -66,7 +68,7 @@ func TestShift(t *testing.T) {
 		}
 		slices.Sort(a)
 		slices.Sort(b)
-		near(t, "median of all differences", shift(a, b), median(all), 1e-9)
+		near(t, "median of all differences", shift(a, b), stat.Median(all), 1e-9)
 	}
 }
 
@@ -119,16 +121,16 @@ func TestCompareSums(t *testing.T) {
 		}
 		return list
 	}
-	e := compareSums(side(3), side(6), 0.05, true)
+	e := compareSums(side(3), side(6), 0.05, true, 0)
 	near(t, "ratio", e.log, math.Log(2), 1e-12)
 	near(t, "deviation", e.se, math.Sqrt(1.0/30+1.0/60), 1e-12)
 	near(t, "p", e.p, studentTwoSided(math.Log(2)/math.Sqrt(0.05), 18), 1e-12)
-	none := compareSums(side(0), side(1), 0.05, true)
+	none := compareSums(side(0), side(1), 0.05, true, 0)
 	near(t, "none and ten", none.p, 2*math.Pow(0.5, 10), 1e-12)
-	if bytes := compareSums(side(0), side(5), 0.05, false); !(bytes.p >= 0 && bytes.p < 1e-6) {
+	if bytes := compareSums(side(0), side(5), 0.05, false, 0); !(bytes.p >= 0 && bytes.p < 1e-6) {
 		t.Errorf("none, and the same in every window: %+v", bytes)
 	}
-	if both := compareSums(side(0), side(0), 0.05, true); both.known || both.p != 1 {
+	if both := compareSums(side(0), side(0), 0.05, true, 0); both.known || both.p != 1 {
 		t.Errorf("none on both sides: %+v", both)
 	}
 }
@@ -178,7 +180,7 @@ func TestIntervalHolds(t *testing.T) {
 	held := 0
 	for range 300 {
 		e := compareWindows(series1(random, 20, 0, 0.05, 0.2), series1(random, 20, 0.1, 0.05, 0.2), 0.05, 200, random)
-		e.widen(2*0.01*0.01, math.Inf(1), 0.05)
+		e.widen(0.05, part{2 * 0.01 * 0.01, math.Inf(1)})
 		if e.low <= 0.1 && e.high >= 0.1 {
 			held++
 		}

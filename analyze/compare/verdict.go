@@ -125,16 +125,22 @@ func changesText(list []tested, outcome Outcome) string {
 	}
 	text := strings.Join(parts, "; ")
 	if more := len(told) - len(parts); more > 0 {
-		text += fmt.Sprintf("; and %s of %d more", map[Outcome]string{Regression: "something", Improvement: "something"}[outcome], more)
+		text += fmt.Sprintf("; and something of %d more", more)
 	}
 	return text
 }
+
+// toldCommon is how much of a change must be in all services to be told.
+const toldCommon = 0.01
 
 // text tells of a change in words.
 func (t *tested) text() string {
 	values := fmt.Sprintf("from %s to %s", quantityText(t.Base.Value, t.Unit), quantityText(t.New.Value, t.Unit))
 	if t.Relative == nil {
 		return fmt.Sprintf("%s of %s %s", t.Title, t.Subject.Name, values)
+	}
+	if t.Common != nil && math.Abs(*t.Common) >= toldCommon {
+		values += fmt.Sprintf(", of which %s is in the other services, too", signed(*t.Common))
 	}
 	return fmt.Sprintf("%s of %s %s (%s; %s to %s)", t.Title, t.Subject.Name, signed(*t.Relative), values, signed(t.Interval.Low), signed(t.Interval.High))
 }

@@ -43,7 +43,7 @@ func releaseServers(slower, harder float64) []releaseServer {
 	return []releaseServer{
 		{Name: "steady", Times: 1, Sleep: time.Duration(3 * ms), Slow: time.Duration(15 * ms)},
 		{Name: "tail", Times: 3, Sleep: time.Duration(4 * ms), Slow: time.Duration(20 * ms * slower)},
-		{Name: "worker", Times: 1, Sleep: time.Duration(3 * ms), Slow: time.Duration(3 * ms), Rounds: int(1.2 * roundsPerMs * harder)},
+		{Name: "worker", Times: 1, Sleep: time.Duration(3 * ms), Slow: time.Duration(3 * ms), Rounds: int(0.6 * roundsPerMs * harder)},
 	}
 }
 

@@ -2,7 +2,7 @@
 // has kmon compare them in pairs: how often it sees a regression where there is none,
 // and how often it sees those that were put in.
 //
-//	compare [-runs 100] [-duration 10s] [-out DIR]    record what is missing, then judge
+//	compare [-runs 100] [-duration 12s] [-out DIR]    record what is missing, then judge
 //	compare -judge DIR [-table FILE]                  judge what was recorded
 //
 // Recording may be stopped and begun again: what is there is kept. Nothing else
@@ -58,7 +58,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.StringVar(&o.workload, "workload", "dist/workload", "the loads")
 	flags.StringVar(&o.dir, "out", "dist/compare", "write captures into `DIR`")
 	flags.IntVar(&o.runs, "runs", 100, "runs of each release")
-	flags.DurationVar(&o.duration, "duration", 10*time.Second, "of each recording")
+	flags.DurationVar(&o.duration, "duration", 12*time.Second, "of each recording")
 	only := flags.String("judge", "", "record nothing: judge the captures in `DIR`")
 	table := flags.String("table", "", "write the table into `FILE`, too")
 	if err := flags.Parse(args); err != nil {
