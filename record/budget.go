@@ -42,6 +42,7 @@ type pace struct {
 	wait    time.Duration // of calm before a step is first taken back
 	maxWait time.Duration
 	relapse time.Duration // a step taken again so soon had better waited
+	every   time.Duration // between looks; 0: tickEvery. For tests
 }
 
 var defaultPace = pace{window: 4, wait: 10 * time.Second, maxWait: 10 * time.Minute, relapse: 30 * time.Second}

@@ -20,7 +20,7 @@ func TestIOsLeftOutAreCounted(t *testing.T) {
 	requireTool(t, "fio")
 	// A shell that becomes fio: its pid is known before it does anything.
 	fio := exec.Command("sh", "-c", `read go; exec fio --name=x --filename="$1" --rw=randread --bs=4k --direct=1 --ioengine=libaio `+
-		`--iodepth=8 --thread --rate_iops=2000 --time_based --runtime=9 --output-format=json --output="$2"`, "sh", device, filepath.Join(t.TempDir(), "fio.json"))
+		`--iodepth=8 --thread --rate_iops=2000 --time_based --runtime=4 --output-format=json --output="$2"`, "sh", device, filepath.Join(t.TempDir(), "fio.json"))
 	report := fio.Args[len(fio.Args)-1]
 	in, err := fio.StdinPipe()
 	if err != nil {
@@ -39,7 +39,7 @@ func TestIOsLeftOutAreCounted(t *testing.T) {
 		var err error
 		result, err = Run(ctx, Options{
 			Output: path, Collectors: []string{"block", "proc"}, PIDs: []int32{int32(fio.Process.Pid)}, Status: status, MaxOverhead: 0.01, costs: c.cost,
-			pace: &pace{window: 1, wait: 100 * time.Millisecond, maxWait: time.Second},
+			pace: &pace{window: 1, wait: 100 * time.Millisecond, maxWait: time.Second, every: looksEvery},
 		})
 		done <- err
 	}()
@@ -60,7 +60,7 @@ func TestIOsLeftOutAreCounted(t *testing.T) {
 				t.Fatal(err)
 			}
 			running = false
-		case <-time.After(1500 * time.Millisecond):
+		case <-time.After(3 * looksEvery):
 		}
 	}
 	stop()

@@ -39,6 +39,10 @@ func (c *costly) await(t *testing.T, looks int64) {
 	}
 }
 
+// looksEvery is how often these tests have the recorder look at what it costs: four
+// times as often as usual.
+const looksEvery = 250 * time.Millisecond
+
 // shedSteps are all steps of a recording without system calls.
 var shedSteps = []string{
 	"user stacks", "off-CPU waits and wake-ups", "on-CPU samples", "disk IO",
@@ -67,7 +71,7 @@ func TestRecordingStaysWithinItsBudget(t *testing.T) {
 	go func() {
 		result, err := Run(ctx, Options{
 			Output: path, Ports: []uint16{load.port}, Status: status, MaxOverhead: 0.0005, costs: c.cost,
-			pace: &pace{window: 1, wait: 100 * time.Millisecond, maxWait: time.Second, relapse: time.Second},
+			pace: &pace{window: 1, wait: 100 * time.Millisecond, maxWait: time.Second, relapse: time.Second, every: looksEvery},
 		})
 		done <- ended{result, err}
 	}()
@@ -86,7 +90,7 @@ func TestRecordingStaysWithinItsBudget(t *testing.T) {
 	load.ask()
 	c.await(t, int64(len(shedSteps))+2)
 	before := load.pause()
-	c.await(t, 4) // idle sockets are looked at twice
+	c.await(t, int64(4*time.Second/looksEvery)) // idle sockets are looked at twice
 	recoveredNs := provider.Clock().MonotonicNs
 	load.ask()
 	c.await(t, 1)

@@ -87,7 +87,8 @@ func (r *recorder) loop(ctx context.Context) error {
 	}
 	r.report()
 	r.clocks = readClocks()
-	next := time.Now().Add(tickEvery)
+	every := r.options.tickEvery()
+	next := time.Now().Add(every)
 	nextData := time.Now()
 	for pause := pollEvery; ; {
 		time.Sleep(pause)
@@ -117,7 +118,7 @@ func (r *recorder) loop(ctx context.Context) error {
 			return err
 		}
 		if now := time.Now(); now.After(next) {
-			next = now.Add(tickEvery)
+			next = now.Add(every)
 			if err := r.tick(); err != nil {
 				return err
 			}
@@ -129,6 +130,14 @@ func (r *recorder) loop(ctx context.Context) error {
 			return errStop
 		}
 	}
+}
+
+// tickEvery is how long it is from one tick to the next.
+func (o Options) tickEvery() time.Duration {
+	if o.pace != nil && o.pace.every > 0 {
+		return o.pace.every
+	}
+	return tickEvery
 }
 
 // busy says whether a ring fills faster than the recorder comes by.

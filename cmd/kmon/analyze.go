@@ -61,8 +61,9 @@ report is complete; "-" is standard output, in the --format given.
 --table NAME gives one table instead, with the values of the JSON report, as csv
 or ndjson: by --format, or the ending of FILE (.csv, .ndjson, .jsonl). Tables are
 the lists of the JSON report (services, edges, findings, threads, disks, …), and
-the lists in their elements (services.series). A cell of csv is empty where
-nothing was measured; a table that was not recorded is an error (exit code 3).
+the lists in their elements (services.series, services.breakdown.slow.parts). A
+cell of csv is empty where nothing was measured; a table that was not recorded
+is an error (exit code 3).
 
 Findings compare with the --baseline, captures of a healthy time of the same
 nodes; else with peers and quiet windows, and then none is more than a warning.

@@ -40,15 +40,8 @@ type node struct {
 func newNode(t *testing.T) node {
 	t.Helper()
 	need(t, "go", "nsenter")
-	dir := t.TempDir()
-	n := node{kmon: filepath.Join(dir, "kmon"), workload: filepath.Join(dir, "workload"), cgroups: "/sys/fs/cgroup"}
-	for path, pkg := range map[string]string{n.kmon: "kmon/cmd/kmon", n.workload: "kmon/cmd/workload"} {
-		build := exec.Command("go", "build", "-o", path, pkg)
-		build.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := build.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
+	n := node{cgroups: "/sys/fs/cgroup"}
+	n.kmon, n.workload = programs(t)
 	if _, err := os.Stat(n.cgroups + "/memory/cgroup.procs"); err == nil {
 		n.cgroups += "/memory"
 	}

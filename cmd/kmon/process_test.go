@@ -6,10 +6,13 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -29,7 +32,34 @@ func TestMain(m *testing.M) {
 			return
 		}
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if builtIn != "" {
+		_ = os.RemoveAll(builtIn) // of what is in the folder of temporary files
+	}
+	os.Exit(code)
+}
+
+// builtIn is the folder of the programs that were built, "": none.
+var builtIn string
+
+// buildOnce builds kmon and the loads for all tests that need them as programs.
+var buildOnce = sync.OnceValue(func() (err error) {
+	if builtIn, err = os.MkdirTemp("", "kmon-test-"); err != nil {
+		return err
+	}
+	build := exec.Command("go", "build", "-o", builtIn, "kmon/cmd/kmon", "kmon/cmd/workload")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("go build: %w: %s", err, out)
+	}
+	return nil
+})
+
+// programs gives the paths of kmon and the loads, static programs.
+func programs(t *testing.T) (kmon, workload string) {
+	t.Helper()
+	check(t, buildOnce())
+	return filepath.Join(builtIn, "kmon"), filepath.Join(builtIn, "workload")
 }
 
 // kmonProcess prepares kmon as a process in the current directory.

@@ -227,11 +227,8 @@ func lines(t *testing.T, path string) (n int64) {
 
 func TestTruthOfTheShop(t *testing.T) {
 	need(t, "go")
-	dir := t.TempDir()
-	workload, truthPath := filepath.Join(dir, "workload"), filepath.Join(dir, "truth.json")
-	if out, err := exec.Command("go", "build", "-o", workload, "kmon/cmd/workload").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, out)
-	}
+	_, workload := programs(t)
+	truthPath := filepath.Join(t.TempDir(), "truth.json")
 	a, capture := recordAndAnalyze(t, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
 	var truth shopTruth
 	check(t, json.Unmarshal(read(t, truthPath), &truth))
@@ -249,12 +246,7 @@ func TestKilledRecorders(t *testing.T) {
 	long(t)
 	need(t, "go")
 	dir := t.TempDir()
-	binary, workload := filepath.Join(dir, "kmon"), filepath.Join(dir, "workload")
-	for path, pkg := range map[string]string{binary: "kmon/cmd/kmon", workload: "kmon/cmd/workload"} {
-		if out, err := exec.Command("go", "build", "-o", path, pkg).CombinedOutput(); err != nil {
-			t.Fatalf("%v: %s", err, out)
-		}
-	}
+	binary, workload := programs(t)
 	rounds := killRounds
 	if text := os.Getenv("KMON_KILLS"); text != "" {
 		var err error
