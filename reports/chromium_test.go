@@ -1,13 +1,14 @@
 package reports
 
 import (
-	"bytes"
-	"context"
+	"bufio"
+	"encoding/json"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -30,45 +31,160 @@ func browser(t *testing.T) string {
 	return ""
 }
 
-// noScripts are the preferences of a profile that blocks every script.
-const noScripts = `{"profile":{"default_content_setting_values":{"javascript":2}}}`
+// chromium is one headless Chromium for all tests of this package, driven over the
+// DevTools protocol by pipe (--remote-debugging-pipe: JSON messages that end in a
+// zero byte), which needs neither a port nor a library.
+type chromium struct {
+	command *exec.Cmd
+	profile string
+	to      *os.File
+	mu      sync.Mutex
+	last    int
+	answers map[int]chan message
+	tabs    map[string]*tab // by session
+}
+
+// message is one message either way.
+type message struct {
+	ID      int             `json:"id,omitempty"`
+	Session string          `json:"sessionId,omitempty"`
+	Method  string          `json:"method,omitempty"`
+	Params  json.RawMessage `json:"params,omitempty"`
+	Result  json.RawMessage `json:"result,omitempty"`
+	Error   json.RawMessage `json:"error,omitempty"`
+}
+
+// started is the browser that tests share, once one has asked for it.
+var started struct {
+	sync.Mutex
+	*chromium
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if started.chromium != nil {
+		started.end()
+	}
+	os.Exit(code)
+}
+
+// sharedChromium starts the browser, or gives the one that runs.
+func sharedChromium(t *testing.T) *chromium {
+	t.Helper()
+	path := browser(t)
+	if runtime.GOOS == "windows" {
+		t.Skip("the pipe needs inherited files")
+	}
+	started.Lock()
+	defer started.Unlock()
+	if started.chromium == nil {
+		c, err := startChromium(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		started.chromium = c
+	}
+	return started.chromium
+}
+
+func startChromium(path string) (*chromium, error) {
+	profile, err := os.MkdirTemp("", "kmon-chromium-")
+	if err != nil {
+		return nil, err
+	}
+	theirs, ours, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	mine, yours, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	defer yours.Close()
+	command := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir="+profile, "--remote-debugging-pipe")
+	command.ExtraFiles = []*os.File{theirs, yours}
+	if err := command.Start(); err != nil {
+		return nil, err
+	}
+	c := &chromium{command: command, profile: profile, to: ours, answers: map[int]chan message{}, tabs: map[string]*tab{}}
+	go c.read(mine)
+	return c, nil
+}
+
+// end ends the browser and removes what it wrote.
+func (c *chromium) end() {
+	c.to.Close() // it ends with its pipe
+	timer := time.AfterFunc(10*time.Second, func() { c.command.Process.Kill() })
+	c.command.Wait()
+	timer.Stop()
+	os.RemoveAll(c.profile)
+}
+
+// read takes answers and events until the browser ends.
+func (c *chromium) read(from *os.File) {
+	defer from.Close()
+	for r := bufio.NewReaderSize(from, 1<<20); ; {
+		text, err := r.ReadBytes(0)
+		if err != nil {
+			return
+		}
+		var m message
+		if json.Unmarshal(text[:len(text)-1], &m) != nil {
+			continue
+		}
+		c.mu.Lock()
+		answer, of := c.answers[m.ID], c.tabs[m.Session]
+		delete(c.answers, m.ID)
+		c.mu.Unlock()
+		switch {
+		case answer != nil:
+			answer <- m
+		case of != nil:
+			of.event(m)
+		}
+	}
+}
+
+// hears has a tab told of the events of its session.
+func (c *chromium) hears(b *tab) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.tabs[b.session] = b
+}
+
+// send sends a command. Its answer comes by the channel.
+func (c *chromium) send(session, method string, params any) (<-chan message, error) {
+	m := message{Session: session, Method: method}
+	if params != nil {
+		m.Params, _ = json.Marshal(params)
+	}
+	answer := make(chan message, 1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last++
+	m.ID = c.last
+	c.answers[m.ID] = answer
+	text, _ := json.Marshal(m)
+	_, err := c.to.Write(append(text, 0))
+	return answer, err
+}
 
 // open loads a page and gives the document as the browser sees it, and what
 // the page said on the console.
-func open(t *testing.T, page []byte, scripts bool) (dom, console string) {
+func open(t *testing.T, page []byte, scripts bool) (dom string, console []string) {
 	t.Helper()
-	path := browser(t)
-	dir := t.TempDir()
-	file := filepath.Join(dir, "page.html")
-	profile := filepath.Join(dir, "profile")
-	if !scripts {
-		if err := os.MkdirAll(filepath.Join(profile, "Default"), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(profile, "Default", "Preferences"), []byte(noScripts), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := os.WriteFile(file, page, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
-	defer cancel()
-	command := exec.CommandContext(ctx, path,
-		"--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--user-data-dir="+profile,
-		"--enable-logging=stderr", "--dump-dom", "file://"+file)
-	var output, log bytes.Buffer
-	command.Stdout, command.Stderr = &output, &log
-	if err := command.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s", path, err, log.String())
-	}
-	for _, line := range strings.Split(log.String(), "\n") {
-		if strings.Contains(line, "CONSOLE") {
-			console += line + "\n"
-		}
-	}
-	return output.String(), console
+	b := newTab(t, page)
+	b.ask("Emulation.setScriptExecutionDisabled", map[string]any{"value": !scripts}, nil)
+	b.load()
+	var document struct{ Root struct{ NodeID int } }
+	b.ask("DOM.getDocument", map[string]any{"depth": 0}, &document)
+	var html struct{ OuterHTML string }
+	b.ask("DOM.getOuterHTML", map[string]any{"nodeId": document.Root.NodeID}, &html)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return html.OuterHTML, b.said
 }
 
 // TestBrowserTells holds the other tests up: the browser does tell of a
@@ -76,7 +192,7 @@ func open(t *testing.T, page []byte, scripts bool) (dom, console string) {
 func TestBrowserTells(t *testing.T) {
 	page := string(render(t, shop(), HTML, options))
 	broken := strings.Replace(page, "</main>", `<script>document.title = document.body.textContent = "ran"</script><p style="color: red">x</p></main>`, 1)
-	if _, console := open(t, []byte(broken), true); strings.Count(console, "Content Security Policy") < 2 {
+	if _, console := open(t, []byte(broken), true); strings.Count(strings.Join(console, "\n"), "Content Security Policy") < 2 {
 		t.Errorf("the browser does not tell of a script and a style against the policy: %q", console)
 	}
 	free := regexp.MustCompile(`<meta http-equiv[^>]*>`).ReplaceAllString(broken, "")
@@ -98,8 +214,8 @@ func TestBrowserReads(t *testing.T) {
 		page := render(t, c.a(), HTML, options)
 		dom, console := open(t, page, false)
 		// A browser without scripts says of each that the settings block it.
-		for _, line := range strings.Split(strings.TrimSpace(console), "\n") {
-			if line != "" && !strings.Contains(line, "Blocked script execution") {
+		for _, line := range console {
+			if !strings.Contains(line, "Blocked script execution") {
 				t.Errorf("%s: console: %s", c.name, line)
 			}
 		}

@@ -166,7 +166,7 @@ func drawDifference(f *compare.FlameDifference, index int) flameView {
 	d.Caption = "BASE " + flameAmount(f, f.Base) + ", NEW " + flameAmount(f, f.New) + " per " + visible(f.Per) + ", " + relativeText(f.New/f.Base-1) +
 		". A frame is as wide as the mean of both; what it called stands below it."
 	if d.left > 0 {
-		d.Caption += " " + CountText(int64(d.left)) + plural(d.left, " frame") + " too narrow or too deep to draw " + plainVerb(d.left) + " left out, with what they called."
+		d.Caption += " " + framesLeftOut(d.left)
 	}
 	return d.flameView
 }

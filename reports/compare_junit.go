@@ -176,6 +176,9 @@ func changeSentence(x *change) string {
 	if x.Interval != nil {
 		details = append(details, "interval "+intervalText(x.Interval))
 	}
+	if x.Common != nil {
+		details = append(details, "besides "+commonText(x)+" that other services show, too")
+	}
 	if x.Adjusted != nil {
 		details = append(details, "p "+chanceText(x.Adjusted))
 	}

@@ -77,13 +77,13 @@ func drawStrip(x *change, unit string) stripView {
 	v.About = "Values of each " + unit
 	for lane, side := range []struct {
 		name, class string
-		samples     []float64
-	}{{"BASE", "base", x.Base.Samples}, {"NEW", "new", x.New.Samples}} {
+		*compare.Value
+	}{{"BASE", "base", x.Base}, {"NEW", "new", x.New}} {
 		top := float64(lane) * stripLane
-		for _, s := range side.samples {
+		for _, s := range side.Samples {
 			v.Ticks = append(v.Ticks, box(place(s)-stripTick/2, top+5, stripTick, stripLane-8, side.class, side.name+" "+metricText(x.Unit, s)))
 		}
-		middle := median(side.samples)
+		middle := side.Middle()
 		at := place(middle)
 		v.Medians = append(v.Medians, stroke{D: "M" + px(at) + "," + px(top+2) + " V" + px(top+stripLane), Class: "median",
 			Title: side.name + ", the middle " + unit + ": " + metricText(x.Unit, middle)})
@@ -95,10 +95,4 @@ func drawStrip(x *change, unit string) stripView {
 	v.Labels = append(v.Labels, label{px(stripLeft), px(base + 14), "tick", "start", metricText(x.Unit, low)},
 		label{px(stripWidth - stripRight), px(base + 14), "tick", "end", metricText(x.Unit, high)})
 	return v
-}
-
-// median is the middle value; samples are not empty.
-func median(samples []float64) float64 {
-	s := slices.Sorted(slices.Values(samples))
-	return (s[(len(s)-1)/2] + s[len(s)/2]) / 2
 }

@@ -80,8 +80,12 @@ type (
 	sarifArtifact struct {
 		URI string `json:"uri"`
 	}
+	// A capture has no lines, but GitHub requires them.
 	sarifRegion struct {
-		StartLine int `json:"startLine"` // a capture has no lines, but readers want one
+		StartLine   int `json:"startLine"`
+		StartColumn int `json:"startColumn"`
+		EndLine     int `json:"endLine"`
+		EndColumn   int `json:"endColumn"`
 	}
 	sarifLogical struct {
 		Name          string `json:"name"`
@@ -192,23 +196,35 @@ func location(c *compare.Result, kind, name string) []sarifLocation {
 		file = c.New.Runs[0].Files[0]
 	}
 	return []sarifLocation{{
-		Physical: sarifPhysical{sarifArtifact{fileURI(file)}, sarifRegion{1}},
+		Physical: sarifPhysical{sarifArtifact{fileURI(file)}, sarifRegion{1, 1, 1, 1}},
 		Logical:  []sarifLogical{{Name: visible(name), QualifiedName: visible(kind + " " + name), Kind: "module"}},
 	}}
 }
 
 // fileURI makes a path a reference: of what a URI cannot hold, or would take
-// for more than a part of a path, the escapes.
+// for more than a part of a path, the escapes. A path from the root, or of a drive,
+// becomes a URI of scheme file, as SARIF wants it.
 func fileURI(path string) string {
-	parts := strings.Split(strings.ReplaceAll(path, `\`, "/"), "/")
+	path = strings.ReplaceAll(path, `\`, "/")
+	scheme := ""
+	switch {
+	case strings.HasPrefix(path, "/"):
+		scheme = "file://"
+		path = "/" + strings.TrimLeft(path, "/") // a further one would begin a host
+	case len(path) > 2 && path[1] == ':' && path[2] == '/':
+		scheme = "file:///"
+	}
+	parts := strings.Split(path, "/")
 	for i, p := range parts {
 		parts[i] = strings.ReplaceAll(url.PathEscape(p), ":", "%3A")
 	}
-	return strings.Join(parts, "/")
+	return scheme + strings.Join(parts, "/")
 }
 
 // fingerprint makes the same result of another comparison known as the same.
+// GitHub goes by primaryLocationLineHash alone, which it would compute of the
+// line, the same for all results of a capture.
 func fingerprint(parts ...string) map[string]string {
 	sum := sha256.Sum256([]byte(strings.Join(parts, "\x00")))
-	return map[string]string{"kmonSubject/v1": hex.EncodeToString(sum[:16])}
+	return map[string]string{"kmonSubject/v1": hex.EncodeToString(sum[:16]), "primaryLocationLineHash": hex.EncodeToString(sum[:8]) + ":1"}
 }

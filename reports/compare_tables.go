@@ -32,6 +32,8 @@ func changesTable(c *compare.Result, id, title string, list []change) table {
 		number("p", "corrected for the number of comparisons", 4, func(x *change) cell { return cell{Text: chanceText(x.Adjusted)} }),
 		{column{Head: "Runs agreeing", Hint: "pairs of a run of BASE and one of NEW that changed in this direction", Kind: kindNumber, Rank: 6, Optional: true},
 			func(x *change) cell { return cell{Text: agreeingText(x)} }},
+		{column{Head: "In all services", Hint: "what the other services changed by as well, as far as this one goes with them: the node, left out of the change", Kind: kindNumber, Rank: 6, Optional: true},
+			func(x *change) cell { return cell{Text: commonText(x)} }},
 		number("Counts from", "the least change that counts here", 5, func(x *change) cell { return cell{Text: countsFrom(x)} }),
 	}...))
 }
@@ -75,6 +77,14 @@ func agreeingText(x *change) string {
 		return absent
 	}
 	return strconv.Itoa(x.Agreeing) + " of " + strconv.Itoa(x.Pairs)
+}
+
+// commonText is what was left out of a change because all services show it.
+func commonText(x *change) string {
+	if x.Common == nil {
+		return absent
+	}
+	return relativeText(*x.Common)
 }
 
 // countsFrom is the least change that counts, and whether noise makes it so.

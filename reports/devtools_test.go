@@ -1,101 +1,71 @@
 package reports
 
 import (
-	"bufio"
 	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// tab is a page in a headless Chromium, driven over the DevTools protocol by
-// pipe (--remote-debugging-pipe: JSON messages that end in a zero byte), which
-// needs neither a port nor a library.
+// tab is a page in the Chromium that all tests share, in a browser context of its
+// own: no tab knows of another.
 type tab struct {
 	t       *testing.T
-	to      *os.File
-	mu      sync.Mutex
-	last    int
-	answers map[int]chan json.RawMessage
+	browser *chromium
 	session string
 	file    string
 	loaded  chan bool
+	mu      sync.Mutex
 	said    []string // on the console, and exceptions
 	asked   []string // requests beside the page's own
 }
 
-// message is one message either way.
-type message struct {
-	ID      int             `json:"id,omitempty"`
-	Session string          `json:"sessionId,omitempty"`
-	Method  string          `json:"method,omitempty"`
-	Params  json.RawMessage `json:"params,omitempty"`
-	Result  json.RawMessage `json:"result,omitempty"`
-	Error   json.RawMessage `json:"error,omitempty"`
-}
-
-// show opens a page, waits for its scripts, and closes the browser with the
-// test.
-func show(t *testing.T, page []byte, width, height int) *tab {
+// show opens a page and closes it with the test. Scripts before run ahead of those of
+// the page.
+func show(t *testing.T, page []byte, width, height int, before ...string) *tab {
 	t.Helper()
-	if runtime.GOOS == "windows" {
-		t.Skip("the pipe needs inherited files")
+	b := newTab(t, page)
+	b.ask("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
+	for _, script := range before {
+		b.ask("Page.addScriptToEvaluateOnNewDocument", map[string]any{"source": script}, nil)
 	}
-	path, dir := browser(t), t.TempDir()
-	file := filepath.Join(dir, "page.html")
-	if err := os.WriteFile(file, page, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	theirs, ours := pipe(t)
-	mine, yours := pipe(t)
-	command := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir="+filepath.Join(dir, "profile"), "--remote-debugging-pipe")
-	command.ExtraFiles = []*os.File{theirs, yours}
-	if err := command.Start(); err != nil {
-		t.Fatal(err)
-	}
-	theirs.Close()
-	yours.Close()
-	b := &tab{t: t, to: ours, answers: map[int]chan json.RawMessage{}, loaded: make(chan bool, 1), file: "file://" + file}
-	go b.read(mine)
-	t.Cleanup(func() {
-		ours.Close() // the browser ends with its pipe
-		timer := time.AfterFunc(10*time.Second, func() { command.Process.Kill() })
-		command.Wait()
-		timer.Stop()
-		mine.Close()
-	})
-	b.start(width, height)
+	b.load()
 	return b
 }
 
-func pipe(t *testing.T) (r, w *os.File) {
+// newTab makes a tab for a page, which load loads.
+func newTab(t *testing.T, page []byte) *tab {
 	t.Helper()
-	r, w, err := os.Pipe()
-	if err != nil {
+	file := filepath.Join(t.TempDir(), "page.html")
+	if err := os.WriteFile(file, page, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return r, w
-}
-
-// start opens the tab and loads the page.
-func (b *tab) start(width, height int) {
+	b := &tab{t: t, browser: sharedChromium(t), loaded: make(chan bool, 1), file: "file://" + file}
+	var context struct{ BrowserContextID string }
+	b.ask("Target.createBrowserContext", nil, &context)
+	t.Cleanup(func() {
+		b.session = "" // the browser is asked
+		b.ask("Target.disposeBrowserContext", map[string]any{"browserContextId": context.BrowserContextID}, nil)
+	})
 	var target struct{ TargetID string }
-	b.ask("Target.createTarget", map[string]any{"url": "about:blank"}, &target)
+	b.ask("Target.createTarget", map[string]any{"url": "about:blank", "browserContextId": context.BrowserContextID}, &target)
 	var attached struct{ SessionID string }
 	b.ask("Target.attachToTarget", map[string]any{"targetId": target.TargetID, "flatten": true}, &attached)
 	b.session = attached.SessionID
+	b.browser.hears(b)
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		b.ask(domain+".enable", nil, nil)
 	}
-	b.ask("Emulation.setDeviceMetricsOverride", map[string]any{"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false}, nil)
+	return b
+}
+
+// load loads the page.
+func (b *tab) load() {
+	b.t.Helper()
 	b.ask("Page.navigate", map[string]any{"url": b.file}, nil)
 	select {
 	case <-b.loaded:
@@ -104,34 +74,10 @@ func (b *tab) start(width, height int) {
 	}
 }
 
-// read takes answers and events until the browser ends.
-func (b *tab) read(from *os.File) {
-	r := bufio.NewReaderSize(from, 1<<20)
-	for {
-		text, err := r.ReadBytes(0)
-		if err != nil {
-			return
-		}
-		var m message
-		if json.Unmarshal(text[:len(text)-1], &m) != nil {
-			continue
-		}
-		b.mu.Lock()
-		if answer := b.answers[m.ID]; answer != nil {
-			delete(b.answers, m.ID)
-			if m.Error != nil {
-				m.Result = json.RawMessage(`{"failed":` + string(m.Error) + `}`)
-			}
-			answer <- m.Result
-		} else {
-			b.event(m)
-		}
-		b.mu.Unlock()
-	}
-}
-
 // event keeps what the page said and asked for.
 func (b *tab) event(m message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch m.Method {
 	case "Page.loadEventFired":
 		select {
@@ -152,28 +98,17 @@ func (b *tab) event(m message) {
 // ask sends a command and waits for its answer.
 func (b *tab) ask(method string, params any, into any) {
 	b.t.Helper()
-	m := message{Method: method, Session: b.session}
-	if params != nil {
-		m.Params, _ = json.Marshal(params)
-	}
-	answer := make(chan json.RawMessage, 1)
-	b.mu.Lock()
-	b.last++
-	m.ID = b.last
-	b.answers[m.ID] = answer
-	text, _ := json.Marshal(m)
-	_, err := b.to.Write(append(text, 0))
-	b.mu.Unlock()
+	answer, err := b.browser.send(b.session, method, params)
 	if err != nil {
 		b.t.Fatal(err)
 	}
 	select {
-	case result := <-answer:
-		if strings.HasPrefix(string(result), `{"failed":`) {
-			b.t.Fatalf("%s: %s", method, result)
+	case m := <-answer:
+		if m.Error != nil {
+			b.t.Fatalf("%s: %s", method, m.Error)
 		}
 		if into != nil {
-			if err := json.Unmarshal(result, into); err != nil {
+			if err := json.Unmarshal(m.Result, into); err != nil {
 				b.t.Fatalf("%s: %v", method, err)
 			}
 		}
@@ -196,11 +131,17 @@ func run[T any](b *tab, script string) T {
 	return answer.Result.Value
 }
 
-// ready waits until the page's scripts have started.
+// ready waits until the page's scripts have made all of it.
 func (b *tab) ready() {
 	b.t.Helper()
+	b.is("yes")
+}
+
+// is waits until the page is in a state: "acts", its first screen does, or "yes".
+func (b *tab) is(state string) {
+	b.t.Helper()
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
-		if run[string](b, "document.documentElement.dataset.ready || ''") == "yes" {
+		if run[string](b, "document.documentElement.dataset.ready || ''") == state {
 			return
 		}
 	}
@@ -212,11 +153,22 @@ func (b *tab) ready() {
 // spot is a place on the page.
 type spot struct{ X, Y float64 }
 
-// at gives the place of a share of an element that script names.
+// at gives the place of a share of an element that script names, once it stays there:
+// what comes near as the page scrolls is laid out only then.
 func (b *tab) at(script string, x, y float64) spot {
 	b.t.Helper()
-	return run[spot](b, fmt.Sprintf(`(() => { const e = %s; e.scrollIntoView({block: "center"}); const r = e.getBoundingClientRect();
-		return {X: r.left + r.width * %g, Y: r.top + r.height * %g}; })()`, script, x, y))
+	return run[spot](b, fmt.Sprintf(`new Promise(done => {
+		let last = NaN, alike = 0;
+		const look = () => {
+			const e = %s;
+			e.scrollIntoView({block: "center"});
+			const r = e.getBoundingClientRect();
+			alike = r.top === last ? alike + 1 : 0;
+			last = r.top;
+			if (alike < 3) requestAnimationFrame(look); else done({X: r.left + r.width * %g, Y: r.top + r.height * %g});
+		};
+		look();
+	})`, script, x, y))
 }
 
 // mouse sends one event of the pointer.

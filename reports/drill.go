@@ -130,7 +130,7 @@ func contrastSpec[T any](hint string, of func(*T) *analyze.Contrast) spec[T] {
 // instancesOf lists the instances of a service.
 func instancesOf(anchor string, instances []analyze.Instance) table {
 	type item = analyze.Instance
-	return build(anchor+"-instances", "Instances", instances, []spec[item]{
+	t := build(instancesID(anchor), "Instances", instances, []spec[item]{
 		{column{Head: "Instance", Kind: kindName}, func(i *item) cell { return named(i.Name) }},
 		{column{Head: "Host", Kind: kindName}, func(i *item) cell { return named(i.Host) }},
 		number("Requests", "served", 0, func(i *item) cell { return counted(i.Requests) }),
@@ -139,12 +139,17 @@ func instancesOf(anchor string, instances []analyze.Instance) table {
 		latency("p99", "", 0, func(i *item) (analyze.Distribution, int64) { return i.Latency, i.Latency.P99 }),
 		contrastSpec("p99 against the median p99 of the other instances", func(i *item) *analyze.Contrast { return i.Contrast }),
 	})
+	t.Windowed = true
+	return t
 }
+
+// instancesID names the table of the instances of a service.
+func instancesID(anchor string) string { return anchor + "-instances" }
 
 // connectionsOf lists connections to a service.
 func connectionsOf(anchor string, connections []analyze.Connection) table {
 	type item = analyze.Connection
-	return build(anchor+"-connections", "Connections", connections, []spec[item]{
+	t := build(anchor+"-connections", "Connections", connections, []spec[item]{
 		{column{Head: "Client", Kind: kindName}, func(c *item) cell { return named(cmp.Or(c.ClientInstance, c.Client)) }},
 		{column{Head: "From", Hint: "the client's address", Kind: kindName}, func(c *item) cell { return named(c.ClientAddress) }},
 		{column{Head: "Instance", Kind: kindName}, func(c *item) cell { return named(c.ServerInstance) }},
@@ -164,7 +169,12 @@ func connectionsOf(anchor string, connections []analyze.Connection) table {
 		}),
 		{column{Head: "Open", Hint: "UTC; before: older than the recording", Kind: kindWord}, func(c *item) cell { return word(openText(c)) }},
 	})
+	t.WholeSums = true
+	return withTimes(t, connections, func(c *item) (from, to int64) { return c.OpenedNs, cmp.Or(c.ClosedNs, stillOpenNs) })
 }
+
+// stillOpenNs is later than any recording.
+const stillOpenNs = 1 << 62
 
 // openText says from when to when a connection was open.
 func openText(c *analyze.Connection) string {

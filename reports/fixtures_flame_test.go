@@ -291,8 +291,57 @@ func busyNode(services, edges int) *analyze.Analysis {
 	for i := range a.Edges {
 		a.Edges[i].Series = series(int64(a.Edges[i].RatePerS), a.Edges[i].Latency.P50, i < 32)
 	}
+	addSums(a, series)
 	a.Series = served(a.Services)
 	return a
+}
+
+// addSums adds to a busy node what else is kept by window, about as much as the page
+// holds of it.
+func addSums(a *analyze.Analysis, series func(perS, p50 int64, classes bool) []analyze.Point) {
+	sums := func(seed int64, n int, width, most int64, k int) analyze.SumSeries {
+		return sumsEach(n, width, func(w int64) []int64 {
+			list := make([]int64, k)
+			for i := range list {
+				list[i] = (w*7919 + seed*104729 + int64(i)*1299709*(1+w%13)) * 32452843 % most
+			}
+			return list
+		})
+	}
+	for i := range a.Services {
+		s, seed := &a.Services[i], int64(i)
+		if i >= sumServices {
+			continue
+		}
+		s.Breakdown = lockBound()
+		for _, b := range []*analyze.BreakdownBand{&s.Breakdown.Slow, &s.Breakdown.Middle} {
+			b.Series = sums(seed, 150, 4*second, 40*second, 1+len(b.Parts))
+			for k := range b.Series.Points {
+				b.Series.Points[k].Sums[0] = 1 + int64(k)%37
+			}
+		}
+		s.OffCPU = []analyze.Wait{}
+		for _, w := range waitWords[:8] {
+			s.OffCPU = append(s.OffCPU, analyze.Wait{For: w.word, Count: 10_000, TotalNs: 600 * second, MaxNs: second})
+		}
+		s.WaitSeries = sums(seed, 600, second, 5*second, 8)
+		if i < 16 {
+			other := s.Instances[0]
+			other.Name += "-other"
+			s.Instances = append(s.Instances, other)
+			for k := range s.Instances {
+				s.Instances[k].Series = series(int64(s.RatePerS)/2+int64(k), s.Latency.P50, true)
+			}
+		}
+	}
+	each := int64(second)
+	for i := range int64(sumCalls) {
+		name := a.Services[i%int64(len(a.Services))].Name
+		a.Syscalls = append(a.Syscalls, analyze.SyscallCount{Name: fmt.Sprintf("call%d", i), Kind: "syscall", Service: name, Count: 1_000_000 - i, Errors: &each, TotalNs: &each, Series: sums(i, 120, 5*second, 90_000, 3)})
+		if i < 50 {
+			a.Threads = append(a.Threads, analyze.Thread{Service: name, TID: int32(i), Comm: fmt.Sprintf("worker-%d", i), CPU: *used(1, 0), Series: sums(i, 120, 5*second, 5*second, 2)})
+		}
+	}
 }
 
 // pruned adds up nodes with less than a share of both kinds of time below the

@@ -68,19 +68,25 @@ func TestGolden(t *testing.T) {
 			if e.format == HTML {
 				got = reviewable(t, got)
 			}
-			if *update {
-				if err := os.WriteFile(path, got, 0o644); err != nil {
-					t.Fatal(err)
-				}
-			}
-			want, err := os.ReadFile(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if !bytes.Equal(got, want) {
-				t.Errorf("%s differs from the golden at byte %d: see go test -update and git diff", path, firstDifference(got, want))
-			}
+			checkGolden(t, path, got)
 		}
+	}
+}
+
+// checkGolden holds a report against its golden, which -update writes anew.
+func checkGolden(t *testing.T, path string, got []byte) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(path, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("%s differs from the golden at byte %d: see go test -update and git diff", path, firstDifference(got, want))
 	}
 }
 

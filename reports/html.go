@@ -232,8 +232,9 @@ type htmlTable struct {
 	Rows      []htmlRow
 	More      []htmlRow
 	MoreText  string
-	// Narrow says that scripts narrow it to the picked range.
-	Narrow bool
+	// Narrow says that scripts narrow it to the picked range, WholeSums that they hide
+	// rows only.
+	Narrow, WholeSums bool
 }
 
 // htmlColumn heads a column.
@@ -267,7 +268,7 @@ func filledTables(tables ...table) []htmlTable {
 
 // forHTML prepares t with so many rows open.
 func forHTML(t table, open int) htmlTable {
-	h := htmlTable{ID: t.ID, Title: t.Title, Note: t.Note, Narrow: t.Times != nil || slices.Contains(windowTables, t.ID), Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
+	h := htmlTable{ID: t.ID, Title: t.Title, Note: t.Note, WholeSums: t.WholeSums, Narrow: t.Times != nil || t.Windowed || slices.Contains(windowTables, t.ID), Columns: []htmlColumn{}, Rows: []htmlRow{}, More: []htmlRow{}}
 	for _, c := range t.Columns {
 		h.Columns = append(h.Columns, htmlColumn{c.Head, c.Hint, kindClass(c.Kind)})
 	}
@@ -290,6 +291,9 @@ func forHTML(t table, open int) htmlTable {
 			if j == 0 {
 				r.Head = v
 				continue
+			}
+			if v.Class == "num" {
+				v.Class = "" // most cells of a page are
 			}
 			r.Cells = append(r.Cells, v)
 		}

@@ -161,9 +161,14 @@ func drawFlame(t *analyze.FlameTree, index int) flameView {
 	d.Width, d.Height = px(flameWidth), px(float64(d.deepest+1)*flameRow)
 	d.Caption = flameText(t, t.Total) + ". A frame is as wide as its share; what it called stands below it."
 	if d.left > 0 {
-		d.Caption += " " + CountText(int64(d.left)) + plural(d.left, " frame") + " too narrow or too deep to draw " + plainVerb(d.left) + " left out, with what they called."
+		d.Caption += " " + framesLeftOut(d.left)
 	}
 	return d.flameView
+}
+
+// framesLeftOut says how many frames a drawing lacks.
+func framesLeftOut(n int) string {
+	return CountText(int64(n)) + plural(n, " frame") + " too narrow or too deep to draw " + plainVerb(n) + " left out, with what they called."
 }
 
 // plainVerb agrees with n.

@@ -27,8 +27,8 @@ var (
 	}
 	chartAssets = []asset{{"vendor/uPlot.iife.min.js", []string{"vendor/uPlot.LICENSE"}}}
 	ownAssets   = []asset{
-		{file: "view.js"}, {file: "number.js"}, {file: "data.js"}, {file: "window.js"}, {file: "timeline.js"}, {file: "copy.js"}, {file: "profile.js"}, {file: "heat.js"},
-		{file: "flame.js"}, {file: "top.js"}, {file: "charts.js"}, {file: "topology.js"}, {file: "page.js"},
+		{file: "view.js"}, {file: "number.js"}, {file: "data.js"}, {file: "work.js"}, {file: "window.js"}, {file: "timeline.js"}, {file: "copy.js"}, {file: "profile.js"}, {file: "heat.js"},
+		{file: "flame.js"}, {file: "top.js"}, {file: "charts.js"}, {file: "parts.js"}, {file: "drill.js"}, {file: "within.js"}, {file: "topology.js"}, {file: "page.js"},
 	}
 )
 

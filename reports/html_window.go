@@ -2,6 +2,7 @@ package reports
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 
 	"kmon/analyze"
@@ -17,7 +18,7 @@ const (
 )
 
 // windowTables are the tables that it can take the place of.
-var windowTables = []string{"services", "edges", "disks", "cpu", "network"}
+var windowTables = []string{"services", "edges", "disks", "cpu", "network", "breakdown", "waits", "threads", "syscalls"}
 
 // How a column of a table is added up and shown.
 const (
@@ -25,15 +26,28 @@ const (
 	sumAlarm  = 1 // a count that should be 0
 	sumBytes  = 2
 	sumBusyNs = 3 // time of threads, as the mean number of them
+	sumBusyUs = 4 // likewise, in µs and with that of the rest of the recording
+	sumEachUs = 5 // time in µs, by the first sum
+	sumRated  = 6 // a count whose rate is shown
 )
 
 // windowTable is a table by window.
 type windowTable struct {
 	id, title string
+	note      string   // what its numbers are; "": it is as the table of the whole
 	names     []string // heads of the columns that name a row
 	sums      []windowSum
-	latency   bool // rows have latencies
+	latency   bool       // rows have latencies
+	ordered   bool       // rows stay in their order
+	own       windowGrid // its windows; none: those of the page
+	unkept    int        // rows of the whole recording that have no windows
 	rows      []windowRow
+}
+
+// windowGrid is some windows.
+type windowGrid struct {
+	p  period
+	ns []int64 // recorded, by window
 }
 
 // windowSum is a column whose values add up.
@@ -53,28 +67,33 @@ type windowRow struct {
 
 // windowPage is all of it.
 type windowPage struct {
-	p      period
+	windowGrid
 	lost   []int64 // exchanges, by window
-	ns     []int64 // recorded, by window
 	tables []windowTable
+}
+
+// newGrid divides the time of p.
+func newGrid(a *analyze.Analysis, p period) windowGrid {
+	g := windowGrid{p: p, ns: make([]int64, max((p.end-p.start+p.window-1)/p.window, 0))}
+	for i := range g.ns {
+		from := p.start + int64(i)*p.window
+		g.ns[i] = a.RecordedWithin(from, from+p.window)
+	}
+	return g
 }
 
 // newWindowPage collects the tables that can be narrowed; p is the time of the
 // timeline.
 func newWindowPage(a *analyze.Analysis, p period) windowPage {
-	w := windowPage{p: p}
-	count := (p.end - p.start) / p.window
-	w.lost, w.ns = make([]int64, count), make([]int64, count)
-	for i := range w.ns {
-		from := p.start + int64(i)*p.window
-		w.ns[i] = a.RecordedWithin(from, from+p.window)
-	}
+	w := windowPage{windowGrid: newGrid(a, p)}
+	w.lost = make([]int64, len(w.ns))
 	for _, point := range servicePoints.thin(p, a.Series) {
 		if i, ok := p.place(point.StartNs); ok {
 			w.lost[i] = point.Lost
 		}
 	}
-	for _, t := range []windowTable{w.services(a), w.edges(a), w.disks(a), w.cpus(a), w.network(a)} {
+	tables := []windowTable{w.services(a), w.edges(a), w.disks(a), w.cpus(a), w.network(a)}
+	for _, t := range slices.Concat(tables, sumTables(a), instanceWindows(a)) {
 		if len(t.rows) > 0 {
 			t.rows = t.rows[:min(len(t.rows), windowRows)]
 			w.tables = append(w.tables, t)
@@ -111,14 +130,14 @@ func (w *windowPage) limit() {
 }
 
 // rowOf reads the points of a series.
-func rowOf[T any](w *windowPage, k points[T], series []T, sums []func(*T) int64, names ...string) windowRow {
+func rowOf[T any](p period, k points[T], series []T, sums []func(*T) int64, names ...string) windowRow {
 	r := windowRow{sums: make([][]int64, len(sums))}
 	for _, n := range names {
 		r.names = append(r.names, cut(nameText(n), nameHTML))
 	}
-	merged := k.thin(w.p, series)
+	merged := k.thin(p, series)
 	for i := range merged {
-		place, ok := w.p.place(*k.start(&merged[i]))
+		place, ok := p.place(*k.start(&merged[i]))
 		if !ok {
 			continue
 		}
@@ -133,12 +152,12 @@ func rowOf[T any](w *windowPage, k points[T], series []T, sums []func(*T) int64,
 }
 
 // withLatencies adds to a row what its points know of latencies.
-func withLatencies[T any](r windowRow, w *windowPage, k points[T], series []T, of func(*T) (longest int64, classes []analyze.ClassCount)) windowRow {
-	merged := k.thin(w.p, series)
+func withLatencies[T any](r windowRow, p period, k points[T], series []T, of func(*T) (longest int64, classes []analyze.ClassCount)) windowRow {
+	merged := k.thin(p, series)
 	r.longest, r.classes = make([]int64, 0, len(merged)), make([][]analyze.ClassCount, 0, len(merged))
 	any := false
 	for i := range merged {
-		if _, ok := w.p.place(*k.start(&merged[i])); ok {
+		if _, ok := p.place(*k.start(&merged[i])); ok {
 			longest, classes := of(&merged[i])
 			r.longest, r.classes = append(r.longest, longest), append(r.classes, classes)
 			any = any || len(classes) > 0
@@ -150,13 +169,13 @@ func withLatencies[T any](r windowRow, w *windowPage, k points[T], series []T, o
 	return r
 }
 
-var requestSums = []windowSum{{"Requests", hintRequests, sumCount}, {"Errors", "resets and unanswered", sumAlarm}}
+var requestSums = []windowSum{{"Requests", hintRequests, sumRated}, {"Errors", "resets and unanswered", sumAlarm}}
 
 // requestRow is a row of requests.
-func (w *windowPage) requestRow(series []analyze.Point, names ...string) windowRow {
-	r := rowOf(w, servicePoints, series, []func(*analyze.Point) int64{
+func requestRow(p period, series []analyze.Point, names ...string) windowRow {
+	r := rowOf(p, servicePoints, series, []func(*analyze.Point) int64{
 		func(p *analyze.Point) int64 { return p.Requests }, func(p *analyze.Point) int64 { return p.Errors }}, names...)
-	return withLatencies(r, w, servicePoints, series, func(p *analyze.Point) (int64, []analyze.ClassCount) {
+	return withLatencies(r, p, servicePoints, series, func(p *analyze.Point) (int64, []analyze.ClassCount) {
 		if p.Count == 0 {
 			return 0, nil
 		}
@@ -166,36 +185,64 @@ func (w *windowPage) requestRow(series []analyze.Point, names ...string) windowR
 
 func (w *windowPage) services(a *analyze.Analysis) windowTable {
 	t := windowTable{id: "services", title: "Services", names: []string{"Service"}, sums: requestSums, latency: true}
-	for _, s := range connected(a) {
-		if s.Requests > 0 && len(s.Series) > 0 {
-			t.rows = append(t.rows, w.requestRow(s.Series, s.Name))
-		}
+	for _, s := range windowedServices(a) {
+		t.rows = append(t.rows, requestRow(w.p, s.Series, s.Name))
 	}
 	return t
 }
 
 func (w *windowPage) edges(a *analyze.Analysis) windowTable {
 	t := windowTable{id: "edges", title: "Edges", names: []string{"Client", "Server"}, sums: requestSums, latency: true}
-	for _, e := range busiestEdges(a.Edges) {
-		if e.Requests > 0 && len(e.Series) > 0 {
-			t.rows = append(t.rows, w.requestRow(e.Series, e.Client, serverText(&e)))
-		}
+	for _, e := range windowedEdges(a) {
+		t.rows = append(t.rows, requestRow(w.p, e.Series, e.Client, serverText(&e)))
 	}
 	return t
 }
 
+// windowedServices and windowedEdges are those that have a row.
+func windowedServices(a *analyze.Analysis) []service {
+	return leading(slices.DeleteFunc(connected(a), func(s service) bool { return s.Requests == 0 || len(s.Series) == 0 }), windowRows)
+}
+
+func windowedEdges(a *analyze.Analysis) []analyze.Edge {
+	return leading(slices.DeleteFunc(busiestEdges(a.Edges), func(e analyze.Edge) bool { return e.Requests == 0 || len(e.Series) == 0 }), windowRows)
+}
+
+// windowRefs are the rows of services and edges, from 1.
+type windowRefs struct {
+	services map[string]int
+	edges    map[edgeRef]int
+}
+
+// edgeRef is what tells edges apart.
+type edgeRef struct {
+	client, server string
+	port           int32
+}
+
+func newWindowRefs(a *analyze.Analysis) windowRefs {
+	refs := windowRefs{map[string]int{}, map[edgeRef]int{}}
+	for i, s := range windowedServices(a) {
+		refs.services[s.Name] = i + 1
+	}
+	for i, e := range windowedEdges(a) {
+		refs.edges[edgeRef{e.Client, e.Server, e.ServerPort}] = i + 1
+	}
+	return refs
+}
+
 func (w *windowPage) disks(a *analyze.Analysis) windowTable {
 	t := windowTable{id: "disks", title: "Disks", names: []string{"Disk"}, latency: true,
-		sums: []windowSum{{"IOs", "asked for in this time", sumCount}, {"Read", "", sumBytes}, {"Written", "", sumBytes}}}
+		sums: []windowSum{{"IOs", "asked for in this time", sumRated}, {"Read", "", sumBytes}, {"Written", "", sumBytes}}}
 	for _, d := range busiestDisks(a) {
 		if d.IOs == 0 || len(d.Series) == 0 {
 			continue
 		}
-		r := rowOf(w, diskPoints, d.Series, []func(*analyze.DiskPoint) int64{
+		r := rowOf(w.p, diskPoints, d.Series, []func(*analyze.DiskPoint) int64{
 			func(p *analyze.DiskPoint) int64 { return p.IOs },
 			func(p *analyze.DiskPoint) int64 { return p.ReadBytes },
 			func(p *analyze.DiskPoint) int64 { return p.WriteBytes }}, d.Name)
-		t.rows = append(t.rows, withLatencies(r, w, diskPoints, d.Series, func(p *analyze.DiskPoint) (int64, []analyze.ClassCount) {
+		t.rows = append(t.rows, withLatencies(r, w.p, diskPoints, d.Series, func(p *analyze.DiskPoint) (int64, []analyze.ClassCount) {
 			if p.Count == 0 {
 				return 0, nil
 			}
@@ -210,7 +257,7 @@ func (w *windowPage) cpus(a *analyze.Analysis) windowTable {
 		sums: []windowSum{{"CPUs", "CPUs used, on average", sumBusyNs}, {"Run queue", hintQueueing, sumBusyNs}}}
 	for _, s := range workers(a) {
 		if len(s.CPUSeries) > 0 {
-			t.rows = append(t.rows, rowOf(w, cpuPoints, s.CPUSeries, []func(*analyze.CPUPoint) int64{
+			t.rows = append(t.rows, rowOf(w.p, cpuPoints, s.CPUSeries, []func(*analyze.CPUPoint) int64{
 				func(p *analyze.CPUPoint) int64 { return p.OnCPUNs },
 				func(p *analyze.CPUPoint) int64 { return p.RunQueueNs }}, s.Name))
 		}
@@ -238,10 +285,35 @@ func (w *windowPage) network(a *analyze.Analysis) windowTable {
 			sums[3] = func(p *analyze.NetworkPoint) int64 { return p.Overflows }
 		}
 		if faulty(*n) && len(n.Series) > 0 {
-			t.rows = append(t.rows, rowOf(w, faultPoints, n.Series, sums, n.Service))
+			t.rows = append(t.rows, rowOf(w.p, faultPoints, n.Series, sums, n.Service))
 		}
 	}
 	return t
+}
+
+// instanceWindows are the instances of each service that has several, in the wider
+// windows of sums.
+func instanceWindows(a *analyze.Analysis) (tables []windowTable) {
+	for _, s := range connected(a) {
+		t := windowTable{id: instancesID(serviceAnchor(s.Name)), title: "Instances", names: []string{"Instance", "Host"}, sums: requestSums, latency: true}
+		var all [][]analyze.Point
+		for _, i := range s.Instances {
+			all = append(all, i.Series)
+		}
+		p := servicePoints.period(a.WindowNs, all...).within(sumWindows)
+		if p.end <= p.start || p.window <= 0 {
+			continue
+		}
+		t.own = newGrid(a, p)
+		for _, i := range s.Instances {
+			if len(i.Series) > 0 {
+				t.rows = append(t.rows, requestRow(p, i.Series, i.Name, i.Host))
+			}
+		}
+		t.unkept = len(s.Instances) - len(t.rows)
+		tables = append(tables, t)
+	}
+	return tables
 }
 
 // packWindows packs what the page knows of each window; "" when there is nothing.
@@ -252,12 +324,8 @@ func packWindows(a *analyze.Analysis) (string, error) {
 	}
 	w := newWindowPage(a, p)
 	var b packer
-	b.number(p.start / 1e9)
-	b.number(p.start % 1e9)
-	b.number(p.window)
-	plain := func(_ int, n int64) int64 { return n }
-	column64(&b, w.ns, plain)
-	column64(&b, w.lost, plain)
+	w.windowGrid.pack(&b)
+	column64(&b, w.lost, func(_ int, n int64) int64 { return n })
 	b.number(int64(len(w.tables)))
 	for i := range w.tables {
 		w.tables[i].pack(&b)
@@ -265,10 +333,18 @@ func packWindows(a *analyze.Analysis) (string, error) {
 	return b.pack()
 }
 
+func (g *windowGrid) pack(b *packer) {
+	b.number(g.p.start / 1e9)
+	b.number(g.p.start % 1e9)
+	b.number(g.p.window)
+	column64(b, g.ns, func(_ int, n int64) int64 { return n })
+}
+
 // pack writes a table for assets/window.js.
 func (t *windowTable) pack(b *packer) {
 	b.text(t.id)
 	b.text(t.title)
+	b.text(t.note)
 	b.number(int64(len(t.names)))
 	for _, n := range t.names {
 		b.text(n)
@@ -279,11 +355,17 @@ func (t *windowTable) pack(b *packer) {
 		b.text(s.hint)
 		b.number(s.kind)
 	}
-	latency := int64(0)
-	if t.latency {
-		latency = 1
+	flags := int64(0)
+	for i, set := range []bool{t.latency, t.ordered, len(t.own.ns) > 0} {
+		if set {
+			flags |= 1 << i
+		}
 	}
-	b.number(latency)
+	b.number(flags)
+	if len(t.own.ns) > 0 {
+		t.own.pack(b)
+	}
+	b.number(int64(t.unkept))
 	b.number(int64(len(t.rows)))
 	for i := range t.rows {
 		t.rows[i].pack(b)

@@ -52,6 +52,10 @@ type table struct {
 	// Times are those of the rows, Unix ns: a reader may narrow the table to some.
 	// nil: it is of the whole recording.
 	Times []analyze.Span
+	// WholeSums says that the numbers of a row are of the whole recording all the same.
+	WholeSums bool
+	// Windowed says that there may be a table by window in its place, as of windowTables.
+	Windowed bool
 }
 
 // withTimes is t with the times of its rows.

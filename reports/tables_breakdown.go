@@ -15,7 +15,7 @@ const breakdownTitle = "Where the slow requests' time went"
 // breakdownParts are the parts of a request's time in the order of the table and
 // the drawing.
 var breakdownParts = []struct{ name, head, hint string }{
-	{"on-cpu", "On CPU", "the serving thread was on a CPU"},
+	{"on-cpu", "On CPU", "the serving thread was on a CPU; in a virtual machine also what the host took of that time"},
 	{"run-queue", "Run queue", "it could have run, but waited for a CPU"},
 	{"lock", "Lock", "it waited for a lock or another thread (a futex; in Go also for work), or for a lock of the kernel on memory"},
 	{"disk", "Disk", "it waited for a disk or within a filesystem"},
@@ -131,6 +131,8 @@ func breakdownTable(a *analyze.Analysis) table {
 	return t
 }
 
+const breakdownMeaning = "A request on average, by what its thread did between the first message and the last; what the thread did for other requests meanwhile is in it."
+
 // breakdownNote says what the parts are, and what they can't tell.
 func breakdownNote(a *analyze.Analysis) string {
 	var all analyze.Breakdown
@@ -140,7 +142,7 @@ func breakdownNote(a *analyze.Analysis) string {
 		all.HandedOver += s.Breakdown.HandedOver
 		all.UnclearCalls += s.Breakdown.UnclearCalls
 	}
-	notes := []string{"A request on average, by what its thread did between the first message and the last; what the thread did for other requests meanwhile is in it."}
+	notes := []string{breakdownMeaning}
 	if all.HandedOver > 0 {
 		notes = append(notes, percentText(float64(all.HandedOver)/float64(all.Requests))+
 			" of the requests were answered by another thread than took them: of these only callees are known.")

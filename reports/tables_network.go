@@ -135,5 +135,6 @@ func dropsTable(a *analyze.Analysis) table {
 		number("Coverage", hintCoverage, 3, func(d *analyze.Drop) cell { return covered(d.Coverage, true) }),
 	})
 	t.Note = lossNote(a, "netevents")
-	return t
+	t.WholeSums = true
+	return withTimes(t, a.Drops, func(d *analyze.Drop) (from, to int64) { return d.FirstNs, d.LastNs + 1 })
 }

@@ -174,7 +174,7 @@ func drawTopology(a *analyze.Analysis) topologyView {
 	}
 	v.drawLines(d, at)
 	v.Groups = filledTables(groupsTable(d))
-	v.data = d.pack()
+	v.data = d.pack(newWindowRefs(a))
 	v.Live = v.data != ""
 	return v
 }

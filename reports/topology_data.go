@@ -2,7 +2,7 @@ package reports
 
 // pack packs the topology for assets/topology.js, which opens groups and narrows
 // the drawing; "": there is nothing to draw.
-func (d *drawing) pack() string {
+func (d *drawing) pack(rows windowRefs) string {
 	if len(d.Nodes) == 0 {
 		return ""
 	}
@@ -31,8 +31,12 @@ func (d *drawing) pack() string {
 		if n.Tone == toneBad {
 			flags |= 2
 		}
+		if n.Requests > 0 {
+			flags |= 4
+		}
 		p.number(flags)
 		p.number(int64(d.slotOf[i]))
+		p.number(int64(rows.services[n.Name]))
 	}
 	p.number(int64(len(d.layers)))
 	for _, ids := range d.layers {
@@ -56,6 +60,7 @@ func (d *drawing) pack() string {
 		p.text(first)
 		p.text(second)
 		p.text(edgeTitle(&d.graph, e))
+		p.number(int64(rows.edges[edgeRef{e.Edge.Client, e.Edge.Server, e.Edge.ServerPort}]))
 	}
 	text, err := p.pack()
 	if err != nil {

@@ -38,7 +38,8 @@ var valueKeys = map[string]struct {
 }
 
 // ValueTables names the tables that WriteValues knows, in the order of the JSON
-// report: a list of it, or LIST.MEMBER for the lists within the elements of one.
+// report: a list of it, or LIST.MEMBER for the lists within the elements of one, and
+// LIST.MEMBER.MEMBER where an object stands between them.
 func ValueTables() []string {
 	var names []string
 	for _, list := range membersOf(reflect.TypeFor[analyze.Analysis]()) {
@@ -49,13 +50,27 @@ func ValueTables() []string {
 		if _, ok := valueKeys[list.name]; !ok {
 			continue
 		}
-		for _, inner := range membersOf(list.Type.Elem()) {
-			if isList(inner.Type) {
-				names = append(names, list.name+"."+inner.name)
-			}
+		for _, within := range listsWithin(list.Type.Elem()) {
+			names = append(names, list.name+"."+within)
 		}
 	}
 	return names
+}
+
+// listsWithin gives the paths of the lists of an object, and of the objects in it.
+func listsWithin(t reflect.Type) []string {
+	var paths []string
+	for _, m := range membersOf(t) {
+		switch {
+		case isList(m.Type):
+			paths = append(paths, m.name)
+		case flat(m) && inner(m.Type).Kind() == reflect.Struct:
+			for _, path := range listsWithin(inner(m.Type)) {
+				paths = append(paths, m.name+"."+path)
+			}
+		}
+	}
+	return paths
 }
 
 // ValuesFormatForPath gives the format of a table that belongs to the ending of
@@ -129,7 +144,7 @@ type valueRow struct {
 
 // valueRows collects the rows of a table.
 func valueRows(a *analyze.Analysis, table string) (*values, error) {
-	list, inner, nested := strings.Cut(table, ".")
+	list, within, nested := strings.Cut(table, ".")
 	outer := memberOf(reflect.ValueOf(a).Elem(), list)
 	if outer.IsNil() {
 		return nil, fmt.Errorf("%s: %w", table, ErrNotRecorded)
@@ -145,17 +160,43 @@ func valueRows(a *analyze.Analysis, table string) (*values, error) {
 	for _, key := range by.members {
 		v.keys = append(v.keys, by.word+"_"+key)
 	}
-	v.element = memberOf(reflect.Zero(v.element), inner).Type().Elem()
+	v.element = elementAt(v.element, within)
 	for i := range outer.Len() {
 		var keys []reflect.Value
 		for _, key := range by.members {
 			keys = append(keys, memberOf(outer.Index(i), key))
 		}
-		for elements, j := memberOf(outer.Index(i), inner), 0; j < elements.Len(); j++ {
-			v.rows = append(v.rows, valueRow{keys, elements.Index(j)})
+		for _, element := range elementsAt(outer.Index(i), within) {
+			v.rows = append(v.rows, valueRow{keys, element})
 		}
 	}
 	return v, nil
+}
+
+// elementAt gives the type of the elements of a list by its path.
+func elementAt(t reflect.Type, path string) reflect.Type {
+	for name := range strings.SplitSeq(path, ".") {
+		t = memberOf(reflect.Zero(inner(t)), name).Type()
+	}
+	return t.Elem()
+}
+
+// elementsAt gives the elements of a list by its path; none where an object on it is
+// absent.
+func elementsAt(v reflect.Value, path string) (list []reflect.Value) {
+	for name := range strings.SplitSeq(path, ".") {
+		if v.Kind() == reflect.Pointer {
+			if v.IsNil() {
+				return nil
+			}
+			v = v.Elem()
+		}
+		v = memberOf(v, name)
+	}
+	for i := range v.Len() {
+		list = append(list, v.Index(i))
+	}
+	return list
 }
 
 // memberOf gives a member of a struct by its name in JSON.

@@ -26,7 +26,7 @@ func valuesOf(t *testing.T, a *analyze.Analysis, table string, f Format) string 
 // a cell for each column, and no column's name twice.
 func TestValueTables(t *testing.T) {
 	tables := ValueTables()
-	for _, want := range []string{"services", "services.instances", "services.series", "edges", "findings", "findings.evidence", "threads", "disks.users", "losses", "marks"} {
+	for _, want := range []string{"services", "services.instances", "services.series", "services.breakdown.slow.parts", "edges", "findings", "findings.evidence", "threads", "disks.users", "losses", "marks"} {
 		if !slices.Contains(tables, want) {
 			t.Errorf("there is no table %s among %v", want, tables)
 		}
@@ -66,6 +66,7 @@ func TestValuesCSV(t *testing.T) {
 			{Name: "a,\"b\"\x1b[2J", Requests: 3, RatePerS: 0.5, Latency: analyze.Distribution{Count: 3, Mean: 5, P50: 4, P99: 9},
 				CPU: &analyze.CPU{OnCPUNs: 12, OnCPUPerRequestNs: &share}, Series: []analyze.Point{{StartNs: 1, Requests: 2}, {StartNs: 2, Requests: 1, Count: 1, P99: 8}}},
 			{Name: "quiet"},
+			{Name: "slow", Breakdown: &analyze.Breakdown{Slow: analyze.BreakdownBand{Parts: []analyze.TimePart{{Name: "lock", Ns: 7, Share: 0.7}, {Name: "unknown", Ns: 3, Share: 0.3}}}}},
 		},
 		Syscalls: []analyze.SyscallCount{},
 	}
@@ -100,6 +101,10 @@ func TestValuesCSV(t *testing.T) {
 	series := cells("services.series")
 	if len(series) != 2 || series[1]["service_name"] != services[0]["name"] || series[1]["p99"] != "8" || series[0]["p99"] != "" || series[0]["requests"] != "2" {
 		t.Errorf("series: got %v", series)
+	}
+	parts := cells("services.breakdown.slow.parts")
+	if len(parts) != 2 || parts[0]["service_name"] != "slow" || parts[0]["name"] != "lock" || parts[1]["ns"] != "3" {
+		t.Errorf("parts of slow requests: got %v", parts)
 	}
 	if got := valuesOf(t, a, "syscalls", CSV); strings.Count(got, "\n") != 1 {
 		t.Errorf("of no calls: got %q, want a head alone", got)

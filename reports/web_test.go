@@ -42,7 +42,8 @@ const axeRun = `axe.run({exclude: [".chart:not(:first-child)"]}, {resultTypes: [
 	.map(v => v.impact + " " + v.id + ", " + v.nodes.length + " times: " + v.nodes.slice(0, 3).map(n => n.html.slice(0, 200) + " (" + n.any.concat(n.all, n.none).map(c => c.message).join("; ").slice(0, 200) + ")").join(" | ")))`
 
 // TestAccessible: axe-core finds no serious or critical fault in a page with all
-// that there can be, light or dark, whole or narrowed to a range.
+// that there can be, light or dark, whole or narrowed to a range, nor in one of a
+// comparison.
 func TestAccessible(t *testing.T) {
 	axe, err := os.ReadFile(webTool(t, "axe-core", "axe.min.js"))
 	if err != nil {
@@ -57,14 +58,21 @@ func TestAccessible(t *testing.T) {
 	}{
 		{"all", render(t, shots(), HTML, options), "light", "0"},
 		{"all, narrowed", render(t, shots(), HTML, options), "dark", picked},
+		{"comparison", renderComparison(t, worse(), HTML, compareOptions), "light", ""},
+		{"comparison", renderComparison(t, worse(), HTML, compareOptions), "dark", ""},
+		{"comparison, unsure", renderComparison(t, unsure(), HTML, compareOptions), "light", ""},
 	} {
 		b := show(t, c.page, 1280, 800)
-		b.ready()
+		if c.first != "" { // a comparison has no scripts
+			b.ready()
+		}
 		b.ask("Emulation.setEmulatedMedia", map[string]any{"features": []map[string]string{{"name": "prefers-color-scheme", "value": c.scheme}}}, nil)
 		// the numbers of charts are alike: one of them will do
 		run[any](b, `for (const d of document.querySelectorAll("details")) d.open = !d.closest(".chart:not(:first-child), #glance")`)
 		run[any](b, string(axe)+"\n;true")
-		run[any](b, c.first)
+		if c.first != "" {
+			run[any](b, c.first)
+		}
 		for _, fault := range run[[]string](b, axeRun) {
 			t.Errorf("%s, %s: %s", c.name, c.scheme, fault)
 		}

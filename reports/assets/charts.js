@@ -3,6 +3,7 @@
 const kmonCharts = (() => {
   const key = "kmon";
   const charts = []; // on the page: {element, chart, plot}
+  const widths = new Map(); // of the charts in a grid
 
   // formats word the values of a unit.
   const formats = { ns: kmonNumber.duration, rate: kmonNumber.rate, bytes: (n) => kmonNumber.bytes(n) + "/s", cores: (n) => n.toFixed(2) + (n === 1 ? " core" : " cores"), threads: (n) => n.toFixed(2) + (n === 1 ? " thread" : " threads"), faults: kmonNumber.rate };
@@ -182,12 +183,21 @@ const kmonCharts = (() => {
     return formats[unit](v).replace(/(\.\d*?)0+(?=\D)/, "$1").replace(/\.(?=\D)/, "");
   }
 
+  // width is that of an element. Charts of a grid are alike, and as wide inside as the
+  // first but for their border: one layout tells it for all.
+  function width(element) {
+    const grid = element.closest(".charts");
+    if (!grid) return element.clientWidth;
+    if (!widths.has(grid)) widths.set(grid, grid.firstElementChild.clientWidth - 2);
+    return widths.get(grid);
+  }
+
   // draw puts a chart into element, in place of what is there.
   function draw(element, chart) {
-    const style = getComputedStyle(element);
+    const style = getComputedStyle(document.documentElement);
     const old = charts.findIndex((c) => c.element === element);
     if (old >= 0) charts.splice(old, 1)[0].plot.destroy();
-    const plot = new uPlot(options(chart, Math.max(300, element.clientWidth), style), withGaps(chart), element);
+    const plot = new uPlot(options(chart, Math.max(300, width(element)), style), withGaps(chart), element);
     charts.push({ element, chart, plot });
     if (kmonView.range) narrow(plot, chart, kmonView.range);
   }
@@ -208,6 +218,7 @@ const kmonCharts = (() => {
 
   // redraw fits all charts to the page anew: another width, light or dark.
   function redraw() {
+    widths.clear();
     for (const { element, chart } of [...charts]) draw(element, chart);
   }
 

@@ -1,6 +1,8 @@
 "use strict";
 // Reads the data blocks of the page: what reports/html_pack.go wrote.
 const kmonData = (() => {
+  const decoder = new TextDecoder();
+
   class Reader {
     constructor(bytes) {
       this.bytes = bytes;
@@ -21,27 +23,49 @@ const kmonData = (() => {
     text() {
       const size = this.number();
       this.at += size;
-      return new TextDecoder().decode(this.bytes.subarray(this.at - size, this.at));
+      return decoder.decode(this.bytes.subarray(this.at - size, this.at));
     }
 
-    // column reads a list of numbers.
-    column() {
-      const size = this.number();
-      if (size > this.bytes.length - this.at) throw new RangeError("the data of this page is cut short");
-      const list = new Float64Array(size), { bytes } = this;
+    // column reads a list of numbers, as a list that can hold them.
+    column(List = Float64Array) {
+      return this.numbers(this.number(), List);
+    }
+
+    // numbers reads so many numbers.
+    numbers(size, List = Float64Array) {
+      const { bytes } = this, end = bytes.length;
       let at = this.at;
+      if (size > end - at) throw new RangeError("the data of this page is cut short");
+      const list = new List(size);
       for (let i = 0; i < size; i++) {
-        if (bytes[at] < 128) { // nearly all
-          list[i] = bytes[at++];
+        let b = bytes[at++];
+        if (b < 128) { // nearly all
+          list[i] = b;
           continue;
         }
-        this.at = at;
-        list[i] = this.number();
-        at = this.at;
+        let n = b & 127;
+        for (let scale = 128; b > 127; scale *= 128) n += ((b = bytes[at++]) & 127) * scale;
+        list[i] = n;
       }
+      if (at > end) throw new RangeError("the data of this page is cut short");
       this.at = at;
       return list;
     }
+  }
+
+  // fromBase64 decodes as the browser does, if it can.
+  function fromBase64(text) {
+    if (Uint8Array.fromBase64) return Uint8Array.fromBase64(text);
+    const binary = atob(text), bytes = new Uint8Array(binary.length);
+    for (let i = 0; i < bytes.length; i++) bytes[i] = binary.charCodeAt(i);
+    return bytes;
+  }
+
+  // inflate gives what was packed.
+  async function inflate(packed) {
+    const stream = new DecompressionStream("deflate"), writer = stream.writable.getWriter();
+    for (const step of [writer.write(packed), writer.close()]) step.catch(() => {}); // the reader fails, too
+    return new Uint8Array(await new Response(stream.readable).arrayBuffer());
   }
 
   // load gives a reader of the block with this id, or null: there is none, or
@@ -49,11 +73,7 @@ const kmonData = (() => {
   async function load(id) {
     const block = document.getElementById(id);
     if (!block || typeof DecompressionStream === "undefined") return null;
-    const text = atob(block.textContent.trim());
-    const packed = new Uint8Array(text.length);
-    for (let i = 0; i < packed.length; i++) packed[i] = text.charCodeAt(i);
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Reader(new Uint8Array(await new Response(stream).arrayBuffer()));
+    return new Reader(await inflate(fromBase64(block.textContent.trim())));
   }
 
   return { Reader, load };

@@ -32,6 +32,7 @@ const kmonFlame = (() => {
       this.element.textContent = "";
       this.element.dataset.total = String(tree.value);
       this.matched = null;
+      this.marked = false; // what was searched for, in this tree
       if (!tree.value) {
         this.tell("Nothing was recorded here.");
         return;
@@ -67,7 +68,7 @@ const kmonFlame = (() => {
         .width(Math.max(300, this.element.clientWidth))
         .cellHeight(18)
         .inverted(true)
-        .minFrameSize(1.5)
+        .minFrameSize(2.5) // as the drawing: what is narrower can neither be read nor hit
         .transitionDuration(0)
         .resetHeightOnZoom(true)
         .sort((a, b) => (a.data.name < b.data.name ? -1 : a.data.name > b.data.name ? 1 : 0))
@@ -102,7 +103,8 @@ const kmonFlame = (() => {
       this.matched = null;
       if (!this.tree || !this.tree.value) return;
       if (this.term) this.chart.search(this.term);
-      else this.chart.clear();
+      else if (this.marked) this.chart.clear();
+      this.marked = Boolean(this.term);
       this.element.dataset.matched = this.matched ? String(this.matched.sum) : "";
       this.tellTotal();
       this.outline();

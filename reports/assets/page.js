@@ -33,7 +33,16 @@
       if (latencies.length) this.startLatencies();
       this.listen();
       this.follow();
-      this.showAll();
+    }
+
+    // make shows all for the first time, a task each.
+    async make() {
+      let tree;
+      for (const show of [() => this.showHeat(), () => this.latency && this.showLatency(), () => this.showCores(), () => (tree = this.showGraph()), () => this.showFunctions(tree)]) {
+        await kmonWork.pause();
+        show();
+      }
+      this.made = true;
     }
 
     listen() {
@@ -115,7 +124,6 @@
         kmonView.set({ edge: edge.selectedIndex > 0 ? edge.selectedOptions[0].text : "" });
         this.showLatency();
       });
-      this.showLatency();
     }
 
     showLatency() {
@@ -209,12 +217,22 @@
     }
 
     showFlame() {
+      this.showFunctions(this.showGraph());
+    }
+
+    // showGraph draws the graph and gives its tree.
+    showGraph() {
       const [from, to] = this.shown();
       const tree = this.profile.tree(this.kind.value, this.frame, from, to);
       const time = this.range ? this.clock(from) + " to " + this.clock(to) + " UTC" : "the whole recording";
       element("range-text").textContent = time + ": " + this.valueText(tree.value);
       element("range-reset").disabled = !this.range;
       this.flame.show(tree);
+      return tree;
+    }
+
+    // showFunctions lists those of a tree.
+    showFunctions(tree) {
       const off = this.kind.value === "off";
       element("flame-unit").textContent = off ? "time" : "samples";
       kmonTop.fill(element("flame-top"), tree, off ? kmonNumber.duration : kmonNumber.count);
@@ -237,6 +255,10 @@
     }
 
     redraw() {
+      if (!this.made) { // printed before its turn
+        if (this.latency) this.showLatency();
+        return this.showAll();
+      }
       this.heat.draw();
       if (this.latency) this.latency.draw();
       this.showFlame();
@@ -266,32 +288,49 @@
     });
   }
 
-  async function startFlame() {
+  // startFlame makes the flame page; made takes it once there is something to see.
+  async function startFlame(made) {
     const block = await kmonData.load("data-profile");
-    if (!block) return null;
-    const profile = new kmonProfile.Profile(block);
-    const latencies = readLatencies(await kmonData.load("data-heats"));
+    if (!block) return;
+    await kmonWork.pause();
+    const profile = new kmonProfile.Profile(block), heats = await kmonData.load("data-heats");
+    await kmonWork.pause();
+    const latencies = readLatencies(heats);
     reveal(element("flame"));
-    return new FlamePage(profile, latencies);
+    const flames = new FlamePage(profile, latencies);
+    made(flames);
+    await flames.make();
+    startFlameCopies(flames);
   }
 
-  async function startCharts() {
-    const block = await kmonData.load("data-series");
-    if (!block) return;
-    const list = kmonCharts.read(block);
-    for (const part of document.querySelectorAll("#storage [data-live]")) part.hidden = false;
-    for (const part of document.querySelectorAll("[data-chart]")) {
-      part.hidden = false;
-      kmonCharts.draw(part, list[Number(part.dataset.chart)]);
-      part.parentElement.querySelector("[data-still]").hidden = true;
+  // startCharts makes the charts in their turn.
+  function startCharts() {
+    if (!element("data-series")) return;
+    let list = null;
+    for (const plot of document.querySelectorAll("[data-chart]")) {
+      kmonWork.later(plot.parentElement, async () => {
+        list ||= kmonData.load("data-series").then((block) => block && kmonCharts.read(block));
+        const charts = await list;
+        if (charts) showChart(plot, charts[Number(plot.dataset.chart)]);
+      });
     }
+  }
+
+  // showChart puts a chart in the place of its drawing.
+  function showChart(plot, chart) {
+    const panel = plot.parentElement;
+    plot.hidden = false;
+    kmonCharts.draw(plot, chart);
+    plot.after(kmonCopy.button(panel.querySelector("h3"), () => kmonCharts.numbers(kmonCharts.of(plot))));
+    panel.querySelector("[data-still]").hidden = true;
+    if (panel.closest("#storage")) for (const part of document.querySelectorAll("#storage [data-live]")) part.hidden = false;
   }
 
   // startRange lets the timeline pick, and the tables and charts follow.
   async function startRange() {
-    const block = await kmonData.load("data-windows");
-    if (!block) return;
-    const windows = new kmonWindow.Windows(block), shown = element("range-shown"), all = element("range-all");
+    const windows = await kmonWindow.load();
+    if (!windows) return;
+    const shown = element("range-shown"), all = element("range-all");
     for (const part of [...document.querySelectorAll("#glance [data-live]"), element("range-bar")]) part.hidden = false;
     const tell = (text) => (shown.textContent = text);
     const timelines = [...document.querySelectorAll("[data-timeline]")].map((e) => new kmonTimeline.Timeline(e, tell));
@@ -303,6 +342,8 @@
       tell(range ? "Shown: " + clock(range.start) + " to " + clock(range.end) + " UTC, " + length(range.end - range.start) + " of " + kmonNumber.duration(windows.ns.reduce((a, b) => a + b, 0)) + " recorded" : "Shown: the whole recording");
       kmonWindow.show(windows, range);
       kmonWindow.narrow(range);
+      kmonParts.follow(windows, range);
+      kmonDrill.follow(windows, range);
       kmonCharts.narrowAll(range);
     };
     document.addEventListener("kmon:range", (e) => follow(e.detail));
@@ -327,14 +368,10 @@
     time.replaceWith(button);
   }
 
-  // startCopies puts a button to every table and every chart.
+  // startCopies puts a button to every table.
   function startCopies() {
     for (const panel of document.querySelectorAll(".panel")) {
       panel.prepend(kmonCopy.button(panel.querySelector("caption"), () => kmonCopy.ofTables(panel)));
-    }
-    for (const plot of document.querySelectorAll("[data-chart]")) {
-      if (plot.hidden) continue;
-      plot.after(kmonCopy.button(plot.parentElement.querySelector("h3"), () => kmonCharts.numbers(kmonCharts.of(plot))));
     }
   }
 
@@ -347,8 +384,10 @@
     if (flames.latency) after("latency-heat", "heat map of latency", () => flames.latency.numbers());
   }
 
-  // startLinks follows links within the page without losing the rest of the view.
+  // startLinks follows links within the page without losing the rest of the view. It
+  // gives what shows the target again, unless the reader went elsewhere meanwhile.
   function startLinks() {
+    let moved = false;
     const show = () => {
       const target = element(kmonView.get("at"));
       if (!target) return;
@@ -374,6 +413,8 @@
       if (kmonView.get("at") !== at) show();
       at = kmonView.get("at");
     });
+    for (const kind of ["wheel", "touchmove", "pointerdown", "keydown"]) addEventListener(kind, () => (moved = true), { once: true, passive: true });
+    return () => at && !moved && show();
   }
 
   // onChange redraws when the page gets another width, or turns light or dark.
@@ -401,6 +442,17 @@
     });
   }
 
+  // layOut lays out all that is not near the screen, a section at a time: for a picture
+  // of the whole page, and because what is not slows all changes down.
+  async function layOut() {
+    for (const section of document.querySelectorAll("main > section")) {
+      await kmonWork.pause();
+      for (const e of [section, ...section.querySelectorAll(".chart")]) e.classList.add("laid-out");
+      section.getBoundingClientRect();
+    }
+  }
+
+  // start lets the first screen act, then makes the rest.
   async function start() {
     let flames = null;
     onChange(() => {
@@ -408,13 +460,18 @@
       if (flames) flames.redraw();
     });
     kmonView.start();
-    await startCharts();
     await startRange();
-    await kmonTopology.start();
-    flames = await startFlame();
     startCopies();
-    if (flames) startFlameCopies(flames);
-    startLinks();
+    const showTarget = startLinks();
+    performance.mark("kmon-acts");
+    document.documentElement.dataset.ready = "acts";
+    if (element("data-topology")) kmonWork.later(element("topology"), kmonTopology.start);
+    startCharts();
+    if (element("data-profile")) kmonWork.later(element("flame"), () => startFlame((page) => (flames = page)));
+    await layOut();
+    await kmonWork.all();
+    document.body.getBoundingClientRect(); // the last part's layout counts
+    showTarget(); // what was made above it moved it
     performance.mark("kmon");
     document.documentElement.dataset.ready = "yes";
   }

@@ -7,26 +7,26 @@ const kmonProfile = (() => {
   function readFrames(r) {
     const names = Array.from({ length: r.number() }, () => r.text());
     const modules = Array.from({ length: r.number() }, () => r.text());
-    const module = r.column(), kind = r.column();
+    const module = r.column(Int32Array), kind = r.column(Int32Array);
     return names.map((name, i) => ({
       name, module: modules[module[i]], kind: kinds[kind[i] >> 1], approximate: kind[i] % 2 === 1,
     }));
   }
 
   // readCells gives cells by bucket: those of bucket b are first[b] to
-  // first[b + 1] of node and value.
-  function readCells(r) {
-    const order = r.column(), gaps = r.column(), counts = r.column(), distances = r.column(), value = r.column();
+  // first[b + 1] of node and value, which List can hold.
+  function readCells(r, List) {
+    const order = r.column(Int32Array), gaps = r.column(Int32Array), counts = r.column(Int32Array), node = r.column(Int32Array), value = r.column(List);
     let buckets = 0;
     for (const gap of gaps) buckets += gap;
     if (gaps.length) buckets++;
-    const first = new Uint32Array(buckets + 1), node = new Int32Array(distances.length);
+    const first = new Uint32Array(buckets + 1);
     let at = 0, bucket = 0, next = 0;
     for (let i = 0; i < gaps.length; i++) {
       bucket += gaps[i];
       for (; next <= bucket; next++) first[next] = at;
       for (let place = 0, end = at + counts[i]; at < end; at++) {
-        place += distances[at];
+        place += node[at]; // the distance so far
         node[at] = order[place];
       }
     }
@@ -43,14 +43,15 @@ const kmonProfile = (() => {
       // Time off the CPU is added up by interval, in the bucket it begins in.
       this.step = { on: 1, off: Math.max(1, Math.round(r.number() / this.bucketNs)) };
       this.frames = readFrames(r);
-      const up = r.column();
-      this.parent = Int32Array.from(up, (distance, i) => (distance ? i - distance : -1));
-      this.frame = Int32Array.from(r.column());
-      this.cells = { on: readCells(r), off: readCells(r) };
+      const up = r.column(Int32Array);
+      this.parent = new Int32Array(up.length);
+      for (let i = 0; i < up.length; i++) this.parent[i] = up[i] ? i - up[i] : -1;
+      this.frame = r.column(Int32Array);
+      this.cells = { on: readCells(r, Uint32Array), off: readCells(r, Float64Array) };
       // Detail has the samples of "on" once more, with rarer paths, in wider
       // buckets: so many of the others each.
       this.detail = Math.round(r.number() / this.bucketNs);
-      this.cells.detail = readCells(r);
+      this.cells.detail = readCells(r, Uint32Array);
       this.buckets = Math.max(this.cells.on.buckets, this.cells.off.buckets, 1);
       this.root = new Int32Array(this.parent.length);
       for (let i = 0; i < this.root.length; i++) {
@@ -64,9 +65,12 @@ const kmonProfile = (() => {
 
     // services are the frames of the roots, the busiest of this kind first.
     services(kind) {
-      const { node, value } = this.cells[kind], sums = new Float64Array(this.frames.length);
+      const cells = this.cells[kind], { node, value } = cells;
+      if (cells.services) return cells.services;
+      const sums = new Float64Array(this.frames.length);
       for (let i = 0; i < node.length; i++) sums[this.root[node[i]]] += value[i];
-      return Array.from(sums.keys()).filter((frame) => sums[frame] > 0).sort((a, b) => sums[b] - sums[a] || a - b);
+      cells.services = Array.from(sums.keys()).filter((frame) => sums[frame] > 0).sort((a, b) => sums[b] - sums[a] || a - b);
+      return cells.services;
     }
 
     // byTime sums the cells of each so many buckets, a list for each of the
@@ -74,6 +78,14 @@ const kmonProfile = (() => {
     byTime(kind, services, step) {
       const { first, node, value, buckets } = this.cells[kind];
       const lists = services.map(() => new Float64Array(Math.ceil(this.buckets / step)));
+      if (services.length === 1 && services[0] < 0) {
+        for (let b = 0; b < buckets; b++) {
+          let sum = 0;
+          for (let i = first[b], end = first[b + 1]; i < end; i++) sum += value[i];
+          lists[0][Math.floor(b / step)] += sum;
+        }
+        return lists;
+      }
       const all = services.indexOf(-1), place = new Int32Array(this.frames.length).fill(-1);
       services.forEach((frame, i) => {
         if (frame >= 0) place[frame] = i;
@@ -115,7 +127,8 @@ const kmonProfile = (() => {
       const made = new Array(sums.length);
       for (let i = 0; i < sums.length; i++) {
         if (!sums[i] || (service >= 0 && this.root[i] !== service)) continue;
-        const n = { ...this.frames[this.frame[i]], value: sums[i], children: [] };
+        const { name, module, kind, approximate } = this.frames[this.frame[i]];
+        const n = { name, module, kind, approximate, value: sums[i], children: [] };
         made[i] = n;
         if (this.parent[i] >= 0) {
           made[this.parent[i]].children.push(n);

@@ -2,7 +2,8 @@
 // The topology drawing, live: groups open and close, a search narrows it to some
 // services and their neighbours, a service that is pointed at shows its neighbours
 // and leads to its details. Layers and their order are those of the drawing that is
-// in the page without scripts; only rows are stacked anew.
+// in the page without scripts; only rows are stacked anew. While a range is picked, it
+// shows that (within.js) in the same places.
 const kmonTopology = (() => {
   // Sizes are those of reports/topology.go and curve.go.
   const node = { w: 168, h: 44, gap: 30 }, bend = 28, layerGap = 180, denseGap = 130, margin = 16, arrow = 6;
@@ -15,13 +16,13 @@ const kmonTopology = (() => {
     const list = (each) => Array.from({ length: r.number() }, (_, i) => each(i));
     const slots = list(() => ({ name: r.text(), detail: r.text(), why: r.text(), members: [] }));
     const nodes = list((i) => {
-      const n = { name: r.text(), detail: r.text(), anchor: r.text(), flags: r.number(), slot: r.number() };
+      const n = { name: r.text(), detail: r.text(), anchor: r.text(), flags: r.number(), slot: r.number(), row: r.number() };
       slots[n.slot].members.push(i);
       return n;
     });
     const layers = list(() => [...r.column()]);
     const lines = new Map(list(() => [r.number() + ">" + r.number(), [...r.column()]]));
-    const edges = list(() => ({ from: r.number(), to: r.number(), rate: r.number() / 1000, look: r.number(), first: r.text(), second: r.text(), title: r.text() }));
+    const edges = list((at) => ({ at, from: r.number(), to: r.number(), rate: r.number() / 1000, look: r.number(), first: r.text(), second: r.text(), title: r.text(), row: r.number() }));
     return { slots, nodes, layers, lines, edges };
   }
 
@@ -38,8 +39,10 @@ const kmonTopology = (() => {
   const text = (cls, x, y, s) => make("text", { class: cls, x: number(x), y: number(y), "text-anchor": "middle" }, s);
 
   class Topology {
-    constructor(data) {
-      Object.assign(this, data);
+    constructor(data, windows) {
+      Object.assign(this, data, { windows, within: null });
+      this.note = document.getElementById("topology-colours");
+      this.compared = this.note.textContent;
       this.svg = document.querySelector("#topology-drawing svg");
       this.parts = document.getElementById("topology-parts");
       this.status = document.getElementById("topology-status");
@@ -50,6 +53,23 @@ const kmonTopology = (() => {
       this.listen();
       this.label();
       this.follow();
+      if (!windows) return;
+      document.getElementById("topology").removeAttribute("data-whole");
+      document.addEventListener("kmon:range", () => this.followRange());
+      if (kmonView.range) this.followRange();
+    }
+
+    // followRange shows what was in the picked range, or all.
+    followRange() {
+      const { range } = kmonView;
+      this.within = range ? kmonWithin.facts(this.windows, range, this) : null;
+      this.note.textContent = range ? kmonWithin.note(this.windows, range, this.within) : this.compared;
+      this.draw();
+    }
+
+    // shown is what a line says of an edge, as things are.
+    shown(e) {
+      return this.within ? this.within.edges[e.at] : { ...e, kept: true, any: true };
     }
 
     listen() {
@@ -164,7 +184,7 @@ const kmonTopology = (() => {
         }
       });
       const width = 2 * margin + layers.length * node.w + Math.max(layers.length - 1, 0) * gap + 30, height = 2 * margin + tall;
-      const lines = this.join(of, shown, hits), most = Math.max(...lines.map((l) => l.rate), 1e-9);
+      const lines = this.join(of, shown, hits), most = Math.max(...lines.map((l) => l.now), 1e-9);
       const curves = lines.map((l) => this.route(l, at));
       this.parts.replaceChildren(
         ...lines.map((l, i) => this.path(l, curves[i], most)),
@@ -187,10 +207,14 @@ const kmonTopology = (() => {
         if (!from || !to || shown && !hits.has(e.from) && !hits.has(e.to)) continue;
         const way = this.nodes[e.from].slot + ">" + this.nodes[e.to].slot;
         if (!shown && !this.lines.has(way)) continue;
-        const key = from.key + ">" + to.key, l = lines.get(key) || { from, to, way, rate: 0, look: 0, edges: [] };
-        l.rate += e.rate;
-        l.look = Math.max(l.look, e.look);
-        l.edges.push(e);
+        const key = from.key + ">" + to.key, l = lines.get(key) || { from, to, way, rate: 0, now: 0, look: 0, any: false, kept: false, edges: [] };
+        const now = this.shown(e);
+        l.rate += e.rate; // of the whole: who has room for a label
+        l.now += now.rate;
+        l.look = Math.max(l.look, now.look);
+        l.any = l.any || now.any;
+        l.kept = l.kept || now.kept;
+        l.edges.push(now);
         lines.set(key, l);
       }
       return [...lines.values()].sort((a, b) => b.rate - a.rate);
@@ -216,8 +240,8 @@ const kmonTopology = (() => {
 
     path(l, curve, most) {
       const d = curve.map(([x, y], i) => (i === 0 ? "M" : i % 3 === 1 ? " C" : " ") + number(x) + "," + number(y)).join("");
-      const width = 1.25 + (l.rate > 0 ? 4 * Math.max(0, 1 + Math.log10(l.rate / most) / 3) : 0);
-      const cls = ["edge", looks[l.look], l.from.x > l.to.x ? "back" : "", l.rate ? "" : "quiet"].filter(Boolean).join(" ");
+      const width = 1.25 + (l.now > 0 ? 4 * Math.max(0, 1 + Math.log10(l.now / most) / 3) : 0);
+      const cls = ["edge", looks[l.look], l.from.x > l.to.x ? "back" : "", l.now ? "" : "quiet", l.any ? "" : "idle"].filter(Boolean).join(" ");
       const titles = l.edges.slice(0, 5).map((e) => e.title);
       if (l.edges.length > 5) titles.push("and " + kmonNumber.count(l.edges.length - 5) + " more edges");
       return make("path", { class: cls, d, "stroke-width": number(width), "marker-end": "url(#arrow" + (l.look ? "-" + looks[l.look] : "") + ")", "data-from": l.from.key, "data-to": l.to.key },
@@ -226,13 +250,23 @@ const kmonTopology = (() => {
 
     box(item) {
       const { x, y, slot } = item, bar = item.key[0] === "b", h = bar ? 24 : node.h;
-      const name = slot ? slot.name : item.node.name, detail = slot ? slot.detail : item.node.detail;
+      const name = slot ? slot.name : item.node.name, detail = this.detail(item);
       const cls = slot ? "group" + (slot.members.every((n) => this.nodes[n].flags & 1) ? " external" : "") : item.node.flags & 1 ? "external" : "";
-      const bad = (slot ? slot.members : item.nodes).some((n) => this.nodes[n].flags & 2);
+      const members = slot ? slot.members : item.nodes, now = this.within && members.map((n) => this.within.nodes[n]);
+      const bad = now ? now.some((n) => n.bad) : members.some((n) => this.nodes[n].flags & 2);
       const rect = make("rect", { class: bar ? "bar" : "node " + cls + (bad ? " bad" : "") + (item.hit ? " chosen" : ""), x: number(x - node.w / 2), y: number(y - h / 2), width: node.w, height: h, rx: cls.includes("external") ? 22 : 6 });
       const lines = bar ? [text("detail", x, y + 4, "▾ " + shorten(name, 20))] : [text("name", x, y - 4, shorten(name, 22)), text("detail", x, y + 13, detail)];
       const title = slot ? name + ": " + detail + ": " + slot.why : name + ": " + detail;
-      return make("a", { href: slot ? "#groups" : "#" + item.node.anchor, "data-place": item.key }, make("title", {}, title), rect, ...lines);
+      return make("a", { href: slot ? "#groups" : "#" + item.node.anchor, "data-place": item.key, class: now && now.every((n) => n.idle) ? "idle" : "" }, make("title", {}, title), rect, ...lines);
+    }
+
+    // detail is the second line of a place: of a group what its members add up to.
+    detail({ slot, node, nodes }) {
+      if (!this.within) return slot ? slot.detail : node.detail;
+      const now = (slot ? slot.members : nodes).map((n) => this.within.nodes[n]);
+      if (!slot) return now[0].detail;
+      const rate = now.reduce((sum, n) => sum + n.rate, 0), all = now.every((n) => n.kept);
+      return slot.members.length + " services · " + (all ? "" : "≥ ") + kmonNumber.rate(rate);
     }
 
     // labels writes on lines where there is room, the busiest first.
@@ -245,14 +279,20 @@ const kmonTopology = (() => {
           const r = [x - label.w / 2, y - label.h / 2, x + label.w / 2, y + label.h / 2];
           if (taken.some((o) => r[0] < o[2] && o[0] < r[2] && r[1] < o[3] && o[1] < r[3])) continue;
           taken.push(r);
-          const many = l.edges.length > 1, first = many ? kmonNumber.rate(l.rate) : l.edges[0].first, second = many ? l.edges.length + " edges" : l.edges[0].second;
-          list.push(make("g", { "data-from": l.from.key, "data-to": l.to.key },
+          const many = l.edges.length > 1, first = many ? this.sum(l) : l.edges[0].first, second = many ? l.edges.length + " edges" : l.edges[0].second;
+          list.push(make("g", { "data-from": l.from.key, "data-to": l.to.key, class: l.any ? "" : "idle" },
             make("rect", { class: "plate", x: number(r[0]), y: number(r[1]), width: label.w, height: label.h }),
             text("edge-label", x, second ? y - 3 : y + 4, marks[l.look] + first), ...(second ? [text("edge-label", x, y + 10, second)] : [])));
           break;
         }
       });
       return list;
+    }
+
+    // sum is what a line of several edges says first.
+    sum(l) {
+      if (!l.any) return kmonWithin.none;
+      return l.kept || !this.within ? kmonNumber.rate(l.now) : kmonWithin.unkept;
     }
 
     // label tells assistive technology which places open.
@@ -282,7 +322,7 @@ const kmonTopology = (() => {
 
   async function start() {
     const block = await kmonData.load("data-topology");
-    if (block) new Topology(read(block));
+    if (block) new Topology(read(block), await kmonWindow.load());
   }
 
   return { start };
