@@ -31,14 +31,21 @@ type place struct{ run, window int }
 
 func (u *unit) place() place { return place{u.run, u.window} }
 
+// What a control is known on.
+const (
+	onBase = iota
+	onNew
+	onNoise // by run
+	onSides
+)
+
 // control is the CPU time a request of a service (log), by unit.
 type control struct {
-	key             key
-	base, new       map[place]float64
-	noise           map[place]float64 // by run
-	asks            bool              // and serves nothing: it is the load
-	requests, level float64           // level: mean of both sides
-	difference      float64           // of their means
+	key               key
+	at                [onSides]map[place]float64
+	asks              bool // and serves nothing: it is the load
+	requests          int64
+	level, difference float64 // of the means of base and new: their mean, and what they differ by
 }
 
 // findControls measures those services that others may be held against.
@@ -54,25 +61,27 @@ func (c *comparison) findControls() {
 		if base.tooLittle("", &m, c.base, c.byRun) != "" || new.tooLittle("", &m, c.new, c.byRun) != "" {
 			continue
 		}
-		one := control{key: k, asks: per == asked, requests: float64(base.value.Requests + new.value.Requests), noise: map[place]float64{}}
+		one := control{key: k, asks: per == asked, requests: base.value.Requests + new.value.Requests}
 		var okBase, okNew bool
-		one.base, okBase = places(c.unitsOf(&base))
-		one.new, okNew = places(c.unitsOf(&new))
+		one.at[onBase], okBase = places(c.unitsOf(&base))
+		one.at[onNew], okNew = places(c.unitsOf(&new))
 		if !okBase || !okNew {
 			continue
 		}
 		if noise := measure(&m, k, c.noise, per); len(noise.runs) == len(c.noise) {
-			one.noise, _ = places(noise.runs)
+			one.at[onNoise], _ = places(noise.runs)
 		}
 		c.controls = append(c.controls, one)
 	}
-	rank := func(o control) float64 { // what serves comes first
-		if o.asks {
-			return -1 / o.requests
+	slices.SortStableFunc(c.controls, func(a, b control) int {
+		switch {
+		case a.asks && !b.asks:
+			return 1
+		case b.asks && !a.asks:
+			return -1
 		}
-		return o.requests
-	}
-	slices.SortStableFunc(c.controls, func(a, b control) int { return cmp.Compare(rank(b), rank(a)) })
+		return cmp.Compare(b.requests, a.requests)
+	})
 	c.controls = c.controls[:min(len(c.controls), maxControls+1)]
 }
 
@@ -114,7 +123,8 @@ func (c *comparison) hold(t *tested) *held {
 			return nil
 		}
 		for k := range units {
-			x[i] = append(x[i], levelAt(controls, units[k].place(), i == 0))
+			level, _ := levelAt(controls, i, units[k].place()) // controlsOf saw that all are there
+			x[i] = append(x[i], level)
 		}
 		y[i] = list
 	}
@@ -141,8 +151,8 @@ func (c *comparison) controlsOf(k key, base, new []unit) []control {
 		if o.key == k || len(list) == maxControls || o.asks && len(list) >= minControls {
 			continue
 		}
-		meanBase, okBase := meanAt(o.base, base)
-		meanNew, okNew := meanAt(o.new, new)
+		meanBase, okBase := meanAt(o.at[onBase], base)
+		meanNew, okNew := meanAt(o.at[onNew], new)
 		if okBase && okNew {
 			o.level, o.difference = (meanBase+meanNew)/2, meanNew-meanBase
 			list = append(list, o)
@@ -164,17 +174,19 @@ func meanAt(at map[place]float64, units []unit) (float64, bool) {
 	return sum / float64(len(units)), true
 }
 
-// levelAt gives how much more than on average (log) the controls need in a unit: the
-// median, which one that changed by itself moves little.
-func levelAt(controls []control, p place, base bool) float64 {
+// levelAt gives how much more than on average (log) the controls need in a unit of a
+// side: the median, which one that changed by itself moves little. false: one was not
+// measured in it.
+func levelAt(controls []control, side int, p place) (float64, bool) {
 	list := make([]float64, len(controls))
 	for i, o := range controls {
-		list[i] = o.new[p] - o.level
-		if base {
-			list[i] = o.base[p] - o.level
+		v, ok := o.at[side][p]
+		if !ok {
+			return 0, false
 		}
+		list[i] = v - o.level
 	}
-	return stat.Median(list)
+	return stat.Median(list), true
 }
 
 // disagree gives the variance of the mean of what the controls differ by, steadied by
@@ -185,9 +197,9 @@ func disagree(controls []control) part {
 		list[i] = o.difference
 	}
 	_, variance := moments(list)
-	n, prior := float64(len(list)), float64(priorFreedom)
-	variance = (prior*assumedApart*assumedApart + (n-1)*variance) / (prior + n - 1)
-	return part{variance / n, prior + n - 1}
+	n := float64(len(list))
+	one := steadied(assumedApart, (n-1)*variance, n-1)
+	return part{one.variance / n, one.df}
 }
 
 // following is how far a service follows its controls.
@@ -249,15 +261,11 @@ func (c *comparison) heldNoise(t *tested, controls []control, slope, middle floa
 		return nil
 	}
 	for i := range list {
-		at := make([]float64, 0, len(controls))
-		for _, o := range controls {
-			v, ok := o.noise[of.runs[i].place()]
-			if !ok {
-				return nil
-			}
-			at = append(at, v-o.level)
+		level, ok := levelAt(controls, onNoise, of.runs[i].place())
+		if !ok {
+			return nil
 		}
-		list[i] -= slope * (stat.Median(at) - middle)
+		list[i] -= slope * (level - middle)
 	}
 	return list
 }

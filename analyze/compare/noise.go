@@ -81,9 +81,15 @@ func (c *comparison) spread(t *tested, others []float64) (spread, bool) {
 	}
 	_, variance := moments(list)
 	df := float64(len(list) - 1)
-	prior := float64(priorFreedom)
-	variance = (prior*assumed.sd*assumed.sd + df*variance) / (prior + df)
-	return spread{math.Sqrt(variance), prior + df, false}, true
+	both := steadied(assumed.sd, df*variance, df)
+	return spread{math.Sqrt(both.variance), both.df, false}, true
+}
+
+// steadied gives the variance of what was measured, a sum of squares with degrees of
+// freedom, steadied by the standard deviation that is assumed.
+func steadied(assumed, squares, df float64) part {
+	const prior = float64(priorFreedom)
+	return part{(prior*assumed*assumed + squares) / (prior + df), prior + df}
 }
 
 // noiseOf gives a metric of the runs of an unchanged system (log); nil: some lack it.
@@ -120,9 +126,8 @@ func (s *spread) seen(base, new []unit, latencies bool, others []float64) {
 			}
 		}
 	}
-	const prior = float64(priorFreedom)
-	if mixed := (prior*s.sd*s.sd + squares) / (prior + n); mixed > s.sd*s.sd {
-		s.sd, s.df = math.Sqrt(mixed), prior+n
+	if both := steadied(s.sd, squares, n); both.variance > s.sd*s.sd {
+		s.sd, s.df = math.Sqrt(both.variance), both.df
 	}
 }
 
