@@ -12,6 +12,7 @@
 #ifndef KMON_ACCOUNTS_H
 #define KMON_ACCOUNTS_H
 
+#include "socket_state.h"
 #include "thread_state.h"
 #include "call_id.h"
 
@@ -89,6 +90,49 @@ static __always_inline bool read_account(struct thread_account *a)
 	a->sleep = s->waited_ns[WAIT_SLEEP] >> ACCOUNT_SHIFT;
 	a->other = s->waited_ns[WAIT_OTHER] >> ACCOUNT_SHIFT;
 	return true;
+}
+
+/* before_tail cuts off what was waited for a CPU after an answer had left, at ts_ns: whom it
+ * woke may have taken the CPU before the hook fired. */
+static __always_inline u32 before_tail(u32 run_queue, u64 ts_ns)
+{
+	u64 tail = (bpf_ktime_get_ns() - ts_ns) >> ACCOUNT_SHIFT;
+
+	return tail < run_queue ? run_queue - tail : 0;
+}
+
+/*
+ * note_account notes at a message of a server's socket, whose lock is held, what the
+ * current thread tid has waited for since the request began. A request that several
+ * threads had to do with is none of theirs.
+ */
+static __always_inline void note_account(struct socket_state *s, bool request, u64 ts_ns, u32 tid)
+{
+	bool first = request && s->request_messages == 1 && !(s->exchange_flags & EXCHANGE_CONTINUED);
+	struct thread_account *begun = &s->begun, *parts = &s->parts;
+
+	if (first) {
+		s->serving_tid = read_account(begun) ? tid : 0;
+		return;
+	}
+	if (!s->request_first_ns || !s->serving_tid)
+		return;
+	if (s->serving_tid != tid || !read_account(parts)) {
+		s->exchange_flags |= EXCHANGE_HANDED_OVER;
+		s->exchange_flags &= ~EXCHANGE_ACCOUNTED;
+		return;
+	}
+	if (request || s->exchange_flags & EXCHANGE_HANDED_OVER)
+		return;
+	parts->run_queue -= begun->run_queue;
+	if (parts->run_queue)
+		parts->run_queue = before_tail(parts->run_queue, ts_ns);
+	parts->lock -= begun->lock;
+	parts->disk -= begun->disk;
+	parts->network -= begun->network;
+	parts->sleep -= begun->sleep;
+	parts->other -= begun->other;
+	s->exchange_flags |= EXCHANGE_ACCOUNTED;
 }
 
 #endif

@@ -222,52 +222,6 @@ static __always_inline bool add_message(struct socket_state *s, bool request, u3
 	return ended;
 }
 
-/* before_tail cuts off what was waited for a CPU after an answer had left, at ts_ns: whom it
- * woke may have taken the CPU before the hook fired. */
-static __always_inline u32 before_tail(u32 run_queue, u64 ts_ns)
-{
-	u64 tail = (bpf_ktime_get_ns() - ts_ns) >> ACCOUNT_SHIFT;
-
-	return tail < run_queue ? run_queue - tail : 0;
-}
-
-/*
- * note_account notes at a message of a server's socket what the thread tid has waited
- * for since the request began; now is its accounts, NULL where they are not kept.
- * A request that several threads had to do with is none of theirs.
- */
-static __always_inline void note_account(struct socket_state *s, bool request, u64 ts_ns, u32 tid,
-					 const struct thread_account *now)
-{
-	bool first = request && s->request_messages == 1 && !(s->exchange_flags & EXCHANGE_CONTINUED);
-	struct thread_account *parts = &s->parts;
-
-	if (first) {
-		s->serving_tid = now ? tid : 0;
-		if (now)
-			s->begun = *now;
-		return;
-	}
-	if (!s->request_first_ns || !s->serving_tid)
-		return;
-	if (s->serving_tid != tid || !now) {
-		s->exchange_flags |= EXCHANGE_HANDED_OVER;
-		s->exchange_flags &= ~EXCHANGE_ACCOUNTED;
-		return;
-	}
-	if (request || s->exchange_flags & EXCHANGE_HANDED_OVER)
-		return;
-	parts->run_queue = now->run_queue - s->begun.run_queue;
-	if (parts->run_queue)
-		parts->run_queue = before_tail(parts->run_queue, ts_ns);
-	parts->lock = now->lock - s->begun.lock;
-	parts->disk = now->disk - s->begun.disk;
-	parts->network = now->network - s->begun.network;
-	parts->sleep = now->sleep - s->begun.sleep;
-	parts->other = now->other - s->begun.other;
-	s->exchange_flags |= EXCHANGE_ACCOUNTED;
-}
-
 /*
  * sweep emits what has waited long enough: at the end of the recording
  * everything; before, complete exchanges after IDLE_NS and the uncounted

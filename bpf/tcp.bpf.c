@@ -253,42 +253,30 @@ static __always_inline void adopt(struct sock *sk, struct socket_state *s, const
 	s->cookie = cookie;
 }
 
-/* count adds what moved in one direction since the last look and emits the
- * exchange that this ended, if any. pid_tgid is 0 where the current process is
- * just whoever was interrupted. */
-static __always_inline void count(struct socket_state *s, bool sent, u32 seq, u64 ts_ns, bool unacked,
-				  u64 pid_tgid, enum place place)
+/* count adds what moved in one direction since the last look; the caller holds the
+ * lock. It returns true when this ended an exchange, which is then in out. pid_tgid
+ * is 0 where the current process is just whoever was interrupted. */
+static __always_inline bool count(struct socket_state *s, bool sent, u32 seq, u64 ts_ns, bool unacked,
+				  u64 pid_tgid, enum place place, struct exchange_record *out)
 {
-	bool served = account_requests && place == IN_STORAGE && pid_tgid && s->role == ROLE_SERVER;
-	struct thread_account now, *known = NULL;
-	struct exchange_record out;
-	bool ended = false;
-
-	if (served && read_account(&now))
-		known = &now;
-	if (!lock(s)) {
-		count_loss(LOSS_SOCKET_BUSY, 1);
-		return;
-	}
+	bool request = sent == (s->role == ROLE_CLIENT);
 	s32 bytes = seq - (sent ? s->sent_seq : s->received_seq);
-	if (bytes > 0) {
-		bool request = sent == (s->role == ROLE_CLIENT);
+	bool ended;
 
-		if (sent)
-			s->sent_seq = seq;
-		else
-			s->received_seq = seq;
-		ended = add_message(s, request, bytes, ts_ns, unacked, &out);
-		if (pid_tgid) {
-			s->tgid = pid_tgid >> 32;
-			s->tid = pid_tgid;
-		}
-		if (served)
-			note_account(s, request, ts_ns, pid_tgid, known);
+	if (bytes <= 0)
+		return false;
+	if (sent)
+		s->sent_seq = seq;
+	else
+		s->received_seq = seq;
+	ended = add_message(s, request, bytes, ts_ns, unacked, out);
+	if (pid_tgid) {
+		s->tgid = pid_tgid >> 32;
+		s->tid = pid_tgid;
 	}
-	unlock(s);
-	if (ended)
-		emit_exchange(&out);
+	if (account_requests && place == IN_STORAGE && pid_tgid && s->role == ROLE_SERVER)
+		note_account(s, request, ts_ns, pid_tgid);
+	return ended;
 }
 
 /*
@@ -313,6 +301,40 @@ static __always_inline u64 sent_at(const struct socket_state *s, struct sock *sk
 		return departed_ns;
 	now_ns = bpf_ktime_get_ns();
 	return known && departed_ns < now_ns ? departed_ns : now_ns;
+}
+
+/* count_moved counts what was sent, and received if that is asked for, since the last
+ * look, and emits the exchanges that this ended. tp as for sent_at. It takes the lock
+ * once: the verifier walks through all its tries for every way to it. */
+static __always_inline void count_moved(struct sock *sk, struct tcp_sock *tp, struct socket_state *s,
+					const struct view *v, bool received, u64 pid_tgid, enum place place)
+{
+	bool sent = v->sent_seq != s->sent_seq && !s->closed; /* closed has counted the last one */
+	bool sent_ended = false, received_ended = false;
+	struct exchange_record sent_out, received_out;
+	u64 sent_ns = 0, received_ns = 0;
+
+	received = received && v->received_seq != s->received_seq;
+	if (!sent && !received)
+		return;
+	if (sent)
+		sent_ns = sent_at(s, sk, tp);
+	if (received)
+		received_ns = bpf_ktime_get_ns();
+	if (!lock(s)) {
+		count_loss(LOSS_SOCKET_BUSY, 1);
+		return;
+	}
+	/* A send whose own hook has not fired yet comes before what answers it. */
+	if (sent)
+		sent_ended = count(s, true, v->sent_seq, sent_ns, false, pid_tgid, place, &sent_out);
+	if (received)
+		received_ended = count(s, false, v->received_seq, received_ns, v->unacked, pid_tgid, place, &received_out);
+	unlock(s);
+	if (sent_ended)
+		emit_exchange(&sent_out);
+	if (received_ended)
+		emit_exchange(&received_out);
 }
 
 /* end_hash is the same for an IPv4 address and for the IPv6 one it is mapped to. */
@@ -414,12 +436,7 @@ static __always_inline void handle_message(struct sock *sk, struct tcp_sock *tp,
 		pass_messages(s, v, received);
 		return;
 	}
-	/* A send whose own hook has not fired yet comes before what answers it;
-	 * closed has counted the last one. */
-	if (v->sent_seq != s->sent_seq && !s->closed)
-		count(s, true, v->sent_seq, sent_at(s, sk, tp), false, pid_tgid, place);
-	if (received && v->received_seq != s->received_seq)
-		count(s, false, v->received_seq, bpf_ktime_get_ns(), v->unacked, pid_tgid, place);
+	count_moved(sk, tp, s, v, received, pid_tgid, place);
 }
 
 /*
@@ -696,7 +713,7 @@ static __always_inline void closed(struct sock *sk, struct tcp_sock *tp, struct 
 		look(sk, tp, &v);
 		/* The hook of the last send may not have fired yet. */
 		if (s->wanted && !s->subflow && v.sent_seq != s->sent_seq)
-			count(s, true, v.sent_seq, sent_at(s, sk, tp), false, 0, BY_ADDRESS);
+			count_moved(sk, tp, s, &v, false, 0, BY_ADDRESS);
 		s->closed = reason;
 		if (!v.unread)
 			end_exchange(s, now_ns);

@@ -279,10 +279,19 @@ func start(ctx context.Context, o Options) (_ *recorder, err error) {
 	return r, nil
 }
 
-// begin takes the first snapshot, opens the capture and starts the programs.
-// With an error it leaves neither a file nor a program.
-func (r *recorder) begin(plan probe.Plan) error {
+// begin loads the programs, takes the first snapshot, opens the capture and starts
+// the programs. With an error it leaves neither a file nor a program.
+func (r *recorder) begin(plan probe.Plan) (err error) {
 	host := r.provider.Host()
+	// Before the clock is read: nothing is recorded while the kernel checks them.
+	if err := r.loadPrograms(plan, host); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, r.session.Close())
+		}
+	}()
 	clock := provider.Clock()
 	first := r.provider.Snapshot(clock.MonotonicNs)
 	r.targets = r.provider.Targets()
@@ -297,7 +306,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 	if err := r.beginBounds(path); err != nil {
 		return err
 	}
-	path, err := r.beginRing(path)
+	path, err = r.beginRing(path)
 	if err != nil {
 		return err
 	}
@@ -309,7 +318,7 @@ func (r *recorder) begin(plan probe.Plan) error {
 	// Programs last: what fails before has none to detach.
 	err = r.appendFirst(clock.MonotonicNs, first)
 	if err == nil {
-		err = r.startPrograms(plan, host)
+		err = r.startPrograms(host)
 	}
 	if err != nil {
 		return errors.Join(err, r.writer.Discard(), r.parts.close(), r.abandonRing())
@@ -330,10 +339,10 @@ func (r *recorder) appendFirst(nowNs int64, first provider.Snapshot) error {
 	return errors.Join(append(errs, r.appendSnapshot(first), r.warnOfStrangers(nowNs, first.Processes))...)
 }
 
-// startPrograms lets the kernel record. The recording begins here.
-func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) {
-	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
-	r.session, err = probe.Start(plan, probe.Options{
+// loadPrograms has the kernel check the programs.
+func (r *recorder) loadPrograms(plan probe.Plan, host format.Host) (err error) {
+	r.ofTargets.blind = !plan.Has("tcp", "state")
+	r.session, err = probe.Load(plan, probe.Options{
 		DataRingBytes:    cmp.Or(r.options.DataRingBytes, DefaultDataRingBytes),
 		ControlRingBytes: controlRingBytes,
 		CgroupV1:         host.CgroupHierarchy != "v2",
@@ -343,20 +352,20 @@ func (r *recorder) startPrograms(plan probe.Plan, host format.Host) (err error) 
 			UserStacks: r.options.UserStacks, Symbols: r.stacks.symbols,
 		},
 		MeasureEvery: r.options.measureEvery(),
-	}, targetsOf(r.targets))
-	if err == nil {
-		r.beginOverhead(host.CPUs)
-	}
-	r.ofTargets.blind = !plan.Has("tcp", "state")
-	r.beginIntervals(provider.Clock().MonotonicNs)
-	r.lastLossNs, r.began = r.startNs, time.Now()
-	if err != nil {
+	})
+	return err
+}
+
+// startPrograms lets the kernel record. The recording begins here.
+func (r *recorder) startPrograms(host format.Host) error {
+	r.decoder.BootOffsetNs = r.provider.BootOffsetNs()
+	if err := r.session.Begin(targetsOf(r.targets)); err != nil {
 		return err
 	}
-	if err := r.session.ListExisting(r.drainControl); err != nil {
-		return errors.Join(err, r.session.Close())
-	}
-	return nil
+	r.beginOverhead(host.CPUs)
+	r.beginIntervals(provider.Clock().MonotonicNs)
+	r.lastLossNs, r.began = r.startNs, time.Now()
+	return r.session.ListExisting(r.drainControl)
 }
 
 // HostName is the name of the host that is recorded, below hostRoot as in

@@ -150,7 +150,7 @@ func startOn(t *testing.T, at place, ports ...uint16) *Session {
 	// Nothing is sent here, and not every kernel has kprobes.
 	plan.hooks = slices.DeleteFunc(plan.hooks, func(h hook) bool { return h.kind == kindKprobe })
 	slices.Sort(ports)
-	s, err := Start(plan, Options{DataRingBytes: 64 << 10, ControlRingBytes: 64 << 10}, Targets{Ports: ports})
+	s, err := Load(plan, Options{DataRingBytes: 64 << 10, ControlRingBytes: 64 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -159,6 +159,9 @@ func startOn(t *testing.T, at place, ports ...uint16) *Session {
 			t.Error(err)
 		}
 	})
+	if err := s.Begin(Targets{Ports: ports}); err != nil {
+		t.Fatal(err)
+	}
 	return s
 }
 

@@ -64,9 +64,9 @@ type Session struct {
 	threads                threads
 }
 
-// Start loads the programs of plan as one collection and attaches them. Records
-// are in the rings from then on. ListExisting is to be called next.
-func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
+// Load has the kernel check the programs of plan, as one collection, which takes it
+// some tenths of a second. Nothing is recorded before Begin.
+func Load(plan Plan, o Options) (_ *Session, err error) {
 	if err := rlimit.RemoveMemlock(); err != nil {
 		return nil, fmt.Errorf("lift the limit on locked memory: %w", err)
 	}
@@ -98,22 +98,25 @@ func Start(plan Plan, o Options, targets Targets) (_ *Session, err error) {
 	if err = s.findCPUMemory(); err != nil {
 		return nil, err
 	}
-	if err = s.SetTargets(targets); err != nil {
-		return nil, err
-	}
 	s.counts = callCounts{calls: plan.Calls}
+	return s, nil
+}
+
+// Begin attaches the programs. Records are in the rings from then on. ListExisting is
+// to be called next. With an error the session is of no use but to be closed.
+func (s *Session) Begin(targets Targets) error {
+	if err := s.SetTargets(targets); err != nil {
+		return err
+	}
 	// Once for the recorder's own pid, once for the threads that began before
 	// their hooks were there.
-	if err = s.beginThreads(); err != nil {
-		return nil, err
+	if err := s.beginThreads(); err != nil {
+		return err
 	}
-	if err = s.attach(); err != nil {
-		return nil, err
+	if err := s.attach(); err != nil {
+		return err
 	}
-	if err = s.beginThreads(); err != nil {
-		return nil, err
-	}
-	return s, nil
+	return s.beginThreads()
 }
 
 // planned is the collection with the plan's programs and the maps they use.

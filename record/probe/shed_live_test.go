@@ -90,7 +90,7 @@ func TestCallsAreNotTimedOverAPause(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := Start(plan, Options{DataRingBytes: 64 << 10, ControlRingBytes: 64 << 10}, Targets{PIDs: []int32{int32(r.pid)}})
+	s, err := Load(plan, Options{DataRingBytes: 64 << 10, ControlRingBytes: 64 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,6 +99,9 @@ func TestCallsAreNotTimedOverAPause(t *testing.T) {
 			t.Error(err)
 		}
 	}()
+	if err := s.Begin(Targets{PIDs: []int32{int32(r.pid)}}); err != nil {
+		t.Fatal(err)
+	}
 	set := func(out bool) {
 		t.Helper()
 		var shed Shed
