@@ -96,6 +96,7 @@ func (c knownConfig) play(done <-chan struct{}) ([]Thread, error) {
 			queued := runQueueNs()
 			part.work(&threads[i])
 			threads[i].RunQueueNs = runQueueNs() - queued
+			threads[i].LifeCPUNs = threadTimeNs()
 			working.Done()
 			<-done
 		}()

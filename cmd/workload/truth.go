@@ -43,6 +43,7 @@ type Thread struct {
 	TookNs  int64  `json:"took_ns"`  // and how long that took
 	// RunQueueNs is the part of TookNs in which it could run and others ran.
 	RunQueueNs int64 `json:"run_queue_ns"`
+	LifeCPUNs  int64 `json:"life_cpu_ns"` // on CPUs since the thread began, which may have had other work before
 }
 
 // Disk is what one process read from and wrote to one disk or file, one IO at

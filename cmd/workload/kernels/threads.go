@@ -51,8 +51,8 @@ func checkThreads(r *result, capture *format.Capture, truths []truth) error {
 					r.fail(fmt.Errorf("%d calls of sched_yield, of which the load made %d", got, thread.Times))
 				}
 			case "spinner":
-				if got := onCPU[thread.TID]; got < thread.TookNs || got > thread.TookNs*5/4 {
-					r.fail(fmt.Errorf("the spinner was on a CPU for %d ns, and spun for %d", got, thread.TookNs))
+				if got := onCPU[thread.TID]; got < thread.TookNs || got > thread.LifeCPUNs*21/20 {
+					r.fail(fmt.Errorf("the spinner was on a CPU for %d ns, and spun for %d of the %d in its life", got, thread.TookNs, thread.LifeCPUNs))
 				}
 			}
 		}

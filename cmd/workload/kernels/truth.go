@@ -52,10 +52,11 @@ type socket struct {
 }
 
 type thread struct {
-	Name   string `json:"name"`
-	TID    int32  `json:"tid"`
-	Times  int64  `json:"times"`
-	TookNs int64  `json:"took_ns"`
+	Name      string `json:"name"`
+	TID       int32  `json:"tid"`
+	Times     int64  `json:"times"`
+	TookNs    int64  `json:"took_ns"`
+	LifeCPUNs int64  `json:"life_cpu_ns"`
 }
 
 type disk struct {
