@@ -147,6 +147,8 @@ type DiskOperation struct {
 	Bytes     int64        `json:"bytes"`
 	Latency   Distribution `json:"latency_ns"`
 	Device    Distribution `json:"device_ns"`
+	// Series are IOs, Bytes, ns in the device and ns of latency; Max is the longest latency.
+	Series SumSeries `json:"-"`
 }
 
 // DiskUser is who asked for IO. What a process writes through the page cache
@@ -160,6 +162,8 @@ type DiskUser struct {
 	ReadBytes  int64        `json:"read_bytes"`
 	WriteBytes int64        `json:"write_bytes"`
 	Latency    Distribution `json:"latency_ns"`
+	// Series are IOs, ReadBytes, WriteBytes and ns of latency; Max is the longest latency.
+	Series SumSeries `json:"-"`
 }
 
 // DiskPoint is the IO that was asked for in one window.

@@ -1,6 +1,8 @@
 package analyze
 
 import (
+	"slices"
+
 	"kmon/analyze/cpu"
 	"kmon/analyze/replay"
 )
@@ -11,6 +13,8 @@ type sumsByWindow struct {
 	lit     []bool // recorded, or with rows
 	sums    [][]int64
 	n       int // sums of a window
+	largest map[int32][]int64
+	most    largest
 }
 
 // newSumsByWindow has n sums of each window that some captures recorded; without rows
@@ -40,6 +44,19 @@ func (b *sumsByWindow) add(index int32, values ...int64) {
 	}
 }
 
+// atLeast tells of values of a window that do not add up.
+func (b *sumsByWindow) atLeast(index int32, values ...int64) {
+	if b.largest == nil {
+		b.largest = map[int32][]int64{}
+	}
+	if b.largest[index] == nil {
+		b.largest[index] = slices.Clone(values)
+	}
+	for i, v := range values {
+		b.largest[index][i] = max(b.largest[index][i], v)
+	}
+}
+
 // total gives one of the sums, of all windows.
 func (b *sumsByWindow) total(of int) (sum int64) {
 	for _, s := range b.sums {
@@ -59,7 +76,13 @@ func (b *sumsByWindow) series() SumSeries {
 		if sums == nil {
 			sums = make([]int64, b.n)
 		}
-		s.Points = append(s.Points, SumPoint{StartNs: b.windows.BaseNs + int64(i)*b.windows.WidthNs, Sums: sums})
+		p := SumPoint{StartNs: b.windows.BaseNs + int64(i)*b.windows.WidthNs, Sums: sums}
+		if b.most.n > 0 {
+			if p.Max = b.largest[int32(i)]; p.Max == nil {
+				p.Max = slices.Repeat([]int64{b.most.none}, b.most.n)
+			}
+		}
+		s.Points = append(s.Points, p)
 	}
 	return s
 }

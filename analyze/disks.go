@@ -58,7 +58,7 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		}
 		detailed := mostOf(len(ids), maxClassed, func(j int) int64 { return sums[j].IOs })
 		for j, id := range ids {
-			d := r.disk(sums[j], trees[i], id)
+			d := r.disk(total, sums[j], trees[i], blockio.Key{Capture: i, Device: id})
 			d.Series = r.diskSeries(sums[j], i, lost, detailed[j])
 			d.Capture, d.Coverage = r.label(c), ofTable(cover[i], "ios")
 			a.Disks = append(a.Disks, d)
@@ -119,7 +119,11 @@ func diskIDs(total *blockio.Partial, tree *blockio.Tree, capture int) []int64 {
 }
 
 // disk makes a Disk of its sums.
-func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
+func (r *run) disk(total *blockio.Partial, s *blockio.Disk, tree *blockio.Tree, key blockio.Key) Disk {
+	id := key.Device
+	series := func(keys ...blockio.PartKey) SumSeries {
+		return partSeries(r, total.Parts, map[int32]bool{int32(key.Capture): true}, 4, largest{1, -1}, keys...)
+	}
 	d := Disk{
 		Name: tree.Name(id), Mounts: append([]string{}, tree.Mounts(id)...), Below: []string{},
 		IOs: s.IOs, RatePerS: r.rate(s.IOs),
@@ -127,7 +131,14 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
 		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
 		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges, Open: s.Open,
 		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
-		Operations: diskOperations(s), Users: diskUsers(s),
+		Operations: diskOperations(s, func(c blockio.Class) SumSeries { return series(blockio.PartKey{Key: key, Class: c}) }),
+		Users: diskUsers(s, func(users []blockio.User) SumSeries {
+			keys := make([]blockio.PartKey, len(users))
+			for i, user := range users {
+				keys[i] = blockio.PartKey{Key: key, User: user}
+			}
+			return series(keys...)
+		}),
 	}
 	d.MeanInFlight = r.rate(1) / 1e9 * float64(d.Latency.Mean) * float64(d.Latency.Count)
 	for _, below := range tree.Below(id) {
@@ -144,13 +155,13 @@ func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
 	return d
 }
 
-func diskOperations(s *blockio.Disk) []DiskOperation {
+func diskOperations(s *blockio.Disk, series func(blockio.Class) SumSeries) []DiskOperation {
 	list := make([]DiskOperation, 0, len(s.Classes))
 	for _, class := range blockio.SortedClasses(s.Classes) {
 		c := s.Classes[class]
 		list = append(list, DiskOperation{
 			Operation: class.Operation.String(), SizeTo: class.Size, IOs: c.IOs, Bytes: c.Bytes,
-			Latency: distribution(&c.Latency), Device: distribution(&c.Device),
+			Latency: distribution(&c.Latency), Device: distribution(&c.Device), Series: series(class),
 		})
 	}
 	return list
@@ -158,23 +169,27 @@ func diskOperations(s *blockio.Disk) []DiskOperation {
 
 // diskUsers lists the users of a disk, most IOs first; those beyond
 // maxDiskUsers are one.
-func diskUsers(s *blockio.Disk) []DiskUser {
-	users := busiestUsers(s.Users)
+func diskUsers(s *blockio.Disk, series func([]blockio.User) SumSeries) []DiskUser {
+	users, rest := busiestUsers(s.Users), []blockio.User{}
 	if len(users) > maxDiskUsers {
-		rest := new(blockio.UserStats)
-		for _, user := range users[maxDiskUsers-1:] {
-			rest.Merge(s.Users[user])
-		}
-		users = append(users[:maxDiskUsers-1], otherUsers)
-		s.Users[otherUsers] = rest
+		users, rest = users[:maxDiskUsers-1], users[maxDiskUsers-1:]
 	}
-	list := make([]DiskUser, 0, len(users))
-	for _, user := range users {
-		u := s.Users[user]
+	list := make([]DiskUser, 0, len(users)+1)
+	add := func(name blockio.User, u *blockio.UserStats, of ...blockio.User) {
 		list = append(list, DiskUser{
-			Service: user.Service, Comm: user.Comm, IOs: u.IOs, ReadBytes: u.ReadBytes, WriteBytes: u.WriteBytes,
-			Latency: distribution(&u.Latency),
+			Service: name.Service, Comm: name.Comm, IOs: u.IOs, ReadBytes: u.ReadBytes, WriteBytes: u.WriteBytes,
+			Latency: distribution(&u.Latency), Series: series(of),
 		})
+	}
+	for _, user := range users {
+		add(user, s.Users[user], user)
+	}
+	if len(rest) > 0 {
+		all := new(blockio.UserStats)
+		for _, user := range rest {
+			all.Merge(s.Users[user])
+		}
+		add(otherUsers, all, rest...)
 	}
 	return list
 }
@@ -216,9 +231,7 @@ func (r *run) listUsers(a *Analysis, total *blockio.Partial) {
 		}
 	}
 	for _, user := range busiestUsers(all) {
-		if user != otherUsers {
-			r.listService(a, user.Service)
-		}
+		r.listService(a, user.Service)
 	}
 }
 

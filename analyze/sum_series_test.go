@@ -1,7 +1,9 @@
 package analyze
 
 import (
+	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 
 	"kmon/format"
@@ -80,5 +82,97 @@ func TestBreakdownByWindow(t *testing.T) {
 	}
 	if want := map[int64]int64{0: 1, 4: 1, 7: 1}; !reflect.DeepEqual(slow, want) { // at 0.9, 4.2 and 7.5 s
 		t.Errorf("slow requests by second from the first: %v, want %v", slow, want)
+	}
+}
+
+// within adds up the windows of a series that begin in a range of seconds, from the
+// story's start; most are the largest.
+func (s *SumSeries) within(from, to int64) (sums, most []int64) {
+	for _, p := range s.Points {
+		if p.StartNs < unix0+from*second || p.StartNs >= unix0+to*second {
+			continue
+		}
+		if sums == nil {
+			sums, most = make([]int64, len(p.Sums)), slices.Clone(p.Max)
+		}
+		for k, v := range p.Sums {
+			sums[k] += v
+		}
+		for k, v := range p.Max {
+			most[k] = max(most[k], v)
+		}
+	}
+	return sums, most
+}
+
+// ranges are the whole of a story's ten seconds, and parts of it.
+var ranges = [][2]int64{{0, 10}, {2, 4}, {3, 9}}
+
+// ofRange analyzes a range of a story by itself.
+func ofRange(t *testing.T, r [2]int64, s *story) *Analysis {
+	t.Helper()
+	return analyzed(t, Options{Since: fmt.Sprintf("%ds", r[0]), Until: fmt.Sprintf("%ds", r[1])}, s)
+}
+
+// What users and operations of disks did in windows is what an analysis of these alone
+// says of them.
+func TestDiskPartsByWindow(t *testing.T) {
+	s := database(t)
+	s.io(sda, 50, 3*second, ms, ms, format.OperationWrite, 1<<20)
+	s.io(sda, 50, 3*second, ms, ms, format.OperationWrite, 4096).Flags = format.IOSync
+	s.io(sda, 0, 4*second, ms, 7*ms, format.OperationRead, 4096)
+	s.io(sda, 100, 4*second, 0, second, format.OperationRead, 4096).Flags = format.IOOpen
+	whole := diskNamed(t, analyzed(t, Options{}, s), "sda")
+	for _, r := range ranges {
+		part := diskNamed(t, ofRange(t, r, s), "sda")
+		users, operations := 0, 0
+		for _, u := range whole.Users {
+			sums, most := u.Series.within(r[0], r[1])
+			for _, o := range part.Users {
+				if o.Service != u.Service || o.Comm != u.Comm {
+					continue
+				}
+				users++
+				if want := []int64{o.IOs, o.ReadBytes, o.WriteBytes}; !slices.Equal(sums[:3], want) || sums[3]/sums[0] != o.Latency.Mean || most[0] != o.Latency.Max {
+					t.Errorf("seconds %v of %s %s: %v, %v by window, %+v in an analysis of them", r, u.Service, u.Comm, sums, most, o)
+				}
+			}
+		}
+		for _, u := range whole.Operations {
+			sums, most := u.Series.within(r[0], r[1])
+			for _, o := range part.Operations {
+				if o.Operation != u.Operation || o.SizeTo != u.SizeTo {
+					continue
+				}
+				operations++
+				if want := []int64{o.IOs, o.Bytes}; !slices.Equal(sums[:2], want) || sums[2]/sums[0] != o.Device.Mean || sums[3]/sums[0] != o.Latency.Mean || most[0] != o.Latency.Max {
+					t.Errorf("seconds %v of %s to %d: %v, %v by window, %+v in an analysis of them", r, u.Operation, u.SizeTo, sums, most, o)
+				}
+			}
+		}
+		if users != len(part.Users) || operations != len(part.Operations) || users == 0 {
+			t.Errorf("seconds %v: %d of %d users, %d of %d operations", r, users, len(part.Users), operations, len(part.Operations))
+		}
+	}
+	for _, u := range whole.Users { // what did nothing is 0, and no latency
+		if sums, most := u.Series.within(0, 1); u.Service == "kernel" && (!slices.Equal(sums, []int64{0, 0, 0, 0}) || most[0] != -1) {
+			t.Errorf("%s %s did %v, %v in the first second", u.Service, u.Comm, sums, most)
+		}
+	}
+}
+
+// However many users there are, those beyond the list are one by window, too.
+func TestOtherDiskUsersByWindow(t *testing.T) {
+	s := newStory(t, "node1")
+	s.withBlock()
+	s.disk(sda, 0, "sda", "disk", 1<<40)
+	for i := range int32(maxDiskUsers + 30) {
+		s.process(100+i, fmt.Sprintf("job%03d", i))
+		s.io(sda, 100+i, int64(i%10)*second, 0, ms, format.OperationRead, 4096)
+	}
+	d := diskNamed(t, analyzed(t, Options{}, s), "sda")
+	other := d.Users[len(d.Users)-1]
+	if sums := added(t, &other.Series); other.Service != otherUsers.Service || other.IOs != 31 || sums[0] != 31 {
+		t.Errorf("the others are %+v, by window %v", other, sums)
 	}
 }

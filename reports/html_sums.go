@@ -16,7 +16,11 @@ const (
 	sumWindows  = 30 // most of a table
 	sumServices = 20 // that wait, or whose requests are divided
 	sumCalls    = 60
+	sumParts    = 60 // of the IO of all disks: users, and kinds of operations
 )
+
+// pointSum reads a number of a window.
+type pointSum = func(*analyze.SumPoint) int64
 
 // sumPoints says how the points of a SumSeries are read.
 var sumPoints = points[analyze.SumPoint]{
@@ -29,17 +33,23 @@ var sumPoints = points[analyze.SumPoint]{
 		for i, v := range w.Sums {
 			to.Sums[i] += v
 		}
+		for len(to.Max) < len(w.Max) {
+			to.Max = append(to.Max, -1)
+		}
+		for i, v := range w.Max {
+			to.Max[i] = max(to.Max[i], v)
+		}
 	},
 }
 
 // sumTables are all of them.
 func sumTables(a *analyze.Analysis) []windowTable {
-	return append(breakdownWindows(a), waitWindows(a), threadWindows(a), callWindows(a))
+	return append(breakdownWindows(a), waitWindows(a), threadWindows(a), callWindows(a), diskUserWindows(a), diskOperationWindows(a))
 }
 
 // sumsOf makes a table of items: their names, and their series with the numbers of its
 // sums to show. Items without windows, and beyond most, are not kept.
-func sumsOf[T any](a *analyze.Analysis, t windowTable, items []T, most int, series func(*T) *analyze.SumSeries, row func(*T) (names []string, sums []func([]int64) int64)) windowTable {
+func sumsOf[T any](a *analyze.Analysis, t windowTable, items []T, most int, series func(*T) *analyze.SumSeries, row func(*T) (names []string, sums []pointSum)) windowTable {
 	kept := slices.DeleteFunc(slices.Clone(items), func(x T) bool { return len(series(&x).Points) == 0 })
 	kept = leading(kept, most)
 	t.unkept = len(items) - len(kept)
@@ -57,21 +67,18 @@ func sumsOf[T any](a *analyze.Analysis, t windowTable, items []T, most int, seri
 	t.own = newGrid(a, p)
 	for i := range kept {
 		names, sums := row(&kept[i])
-		of := make([]func(*analyze.SumPoint) int64, len(sums))
-		for k, sum := range sums {
-			if sum != nil {
-				of[k] = func(w *analyze.SumPoint) int64 { return sum(w.Sums) }
-			}
-		}
-		t.rows = append(t.rows, rowOf(p, sumPoints, all[i], of, names...))
+		t.rows = append(t.rows, rowOf(p, sumPoints, all[i], sums, names...))
 	}
 	return t
 }
 
 // at gives one of the sums, in the unit that is packed.
-func at(i int, unit int64) func([]int64) int64 {
-	return func(sums []int64) int64 { return (sums[i] + unit/2) / unit }
+func at(i int, unit int64) pointSum {
+	return func(w *analyze.SumPoint) int64 { return (w.Sums[i] + unit/2) / unit }
 }
+
+// most gives one of the largest values and 1, as they are packed; 0: there was none.
+func most(i int) pointSum { return func(w *analyze.SumPoint) int64 { return w.Max[i] + 1 } }
 
 // lossInAll is what is missing from the numbers of the whole recording.
 func lossInAll(a *analyze.Analysis, tables ...string) string {
@@ -96,8 +103,8 @@ func waitWindows(a *analyze.Analysis) windowTable {
 			t.sums = append(t.sums, windowSum{w.head, w.hint, sumBusyUs})
 		}
 	}
-	return sumsOf(a, t, list, sumServices, func(s *service) *analyze.SumSeries { return &s.WaitSeries }, func(s *service) ([]string, []func([]int64) int64) {
-		sums := make([]func([]int64) int64, len(words))
+	return sumsOf(a, t, list, sumServices, func(s *service) *analyze.SumSeries { return &s.WaitSeries }, func(s *service) ([]string, []pointSum) {
+		sums := make([]pointSum, len(words))
 		for k, word := range words {
 			if i := slices.IndexFunc(s.OffCPU, func(w analyze.Wait) bool { return w.For == word }); i >= 0 {
 				sums[k] = at(i, 1e3)
@@ -123,8 +130,8 @@ func threadWindows(a *analyze.Analysis) windowTable {
 		{"CPUs", "CPUs used, on average; in brackets: in the rest of the recording", sumBusyUs},
 		{"Run queue", "waiting for a CPU, on average; in brackets: in the rest of the recording", sumBusyUs}}}
 	t.note = joinNotes("Those that are busiest in the whole recording.", intervalNote, lossInAll(a, "intervals"))
-	return sumsOf(a, t, a.Threads, windowRows, func(x *analyze.Thread) *analyze.SumSeries { return &x.Series }, func(x *analyze.Thread) ([]string, []func([]int64) int64) {
-		return []string{x.Service, x.Comm, strconv.Itoa(int(x.TID))}, []func([]int64) int64{at(0, 1e3), at(1, 1e3)}
+	return sumsOf(a, t, a.Threads, windowRows, func(x *analyze.Thread) *analyze.SumSeries { return &x.Series }, func(x *analyze.Thread) ([]string, []pointSum) {
+		return []string{x.Service, x.Comm, strconv.Itoa(int(x.TID))}, []pointSum{at(0, 1e3), at(1, 1e3)}
 	})
 }
 
@@ -133,8 +140,8 @@ func callWindows(a *analyze.Analysis) windowTable {
 	t := windowTable{id: "syscalls", title: "System calls", names: []string{"Service", "Call"}, sums: []windowSum{
 		{"Calls", "", sumRated}, {"Errors", "calls that failed", sumAlarm}, {"Each", "time inside, on average", sumEachUs}}}
 	t.note = joinNotes("Those that are called most in the whole recording.", intervalNote, lossInAll(a, "syscalls"))
-	return sumsOf(a, t, a.Syscalls, sumCalls, func(x *analyze.SyscallCount) *analyze.SumSeries { return &x.Series }, func(x *analyze.SyscallCount) ([]string, []func([]int64) int64) {
-		sums := []func([]int64) int64{at(0, 1), nil, nil}
+	return sumsOf(a, t, a.Syscalls, sumCalls, func(x *analyze.SyscallCount) *analyze.SumSeries { return &x.Series }, func(x *analyze.SyscallCount) ([]string, []pointSum) {
+		sums := []pointSum{at(0, 1), nil, nil}
 		if x.Errors != nil {
 			sums[1] = at(1, 1)
 		}
@@ -177,39 +184,39 @@ func breakdownWindows(a *analyze.Analysis) []windowTable {
 		}
 	}
 	series := func(b *bandOf) *analyze.SumSeries { return &b.Series }
-	parts = sumsOf(a, parts, bandsOf, 2*sumServices, series, func(b *bandOf) ([]string, []func([]int64) int64) {
-		sums := []func([]int64) int64{at(0, 1), b.sum("")}
+	parts = sumsOf(a, parts, bandsOf, 2*sumServices, series, func(b *bandOf) ([]string, []pointSum) {
+		sums := []pointSum{at(0, 1), b.sum("")}
 		for _, name := range names {
 			sums = append(sums, b.sum(name))
 		}
 		return []string{b.service, b.latencies()}, sums
 	})
 	callees := windowTable{id: "asked", title: "Which services were asked", names: []string{"Service", "Requests", "Asked"}, sums: []windowSum{{"Time", "", sumCount}}}
-	callees = sumsOf(a, callees, asked, 4*sumServices, series, func(b *bandOf) ([]string, []func([]int64) int64) {
-		return []string{b.service, b.latencies(), b.callee}, []func([]int64) int64{b.called()}
+	callees = sumsOf(a, callees, asked, 4*sumServices, series, func(b *bandOf) ([]string, []pointSum) {
+		return []string{b.service, b.latencies(), b.callee}, []pointSum{b.called()}
 	})
 	return []windowTable{parts, callees}
 }
 
 // sum adds up the parts of a name, all for "", in µs: each is rounded for itself, so
 // that they add up.
-func (b *bandOf) sum(name string) func([]int64) int64 {
-	var list []func([]int64) int64
+func (b *bandOf) sum(name string) pointSum {
+	var list []pointSum
 	for i, p := range b.Parts {
 		if name == "" || p.Name == name {
 			list = append(list, at(1+i, 1e3))
 		}
 	}
-	return func(sums []int64) (us int64) {
+	return func(w *analyze.SumPoint) (us int64) {
 		for _, of := range list {
-			us += of(sums)
+			us += of(w)
 		}
 		return us
 	}
 }
 
 // called is the time of the row's callee.
-func (b *bandOf) called() func([]int64) int64 {
+func (b *bandOf) called() pointSum {
 	return at(1+slices.IndexFunc(b.Parts, func(p analyze.TimePart) bool { return p.Callee == b.callee && p.Name == analyze.PartCallee }), 1e3)
 }
 
@@ -219,4 +226,32 @@ func (b *bandOf) latencies() string {
 		return b.which + ": from " + DurationText(b.FromNs) + " on"
 	}
 	return b.which + ": " + DurationText(b.FromNs) + " to " + DurationText(b.ToNs)
+}
+
+const longestHint = "in this time"
+
+// diskUserWindows is who asked for IO.
+func diskUserWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "disk-users", title: "Who used the disks", names: []string{"Disk", "Service", "Thread"}, sums: []windowSum{
+		{"IOs", "asked for in this time", sumRated}, {"Read", "", sumBytes}, {"Written", "", sumBytes},
+		{"Each", hintDiskLatency + ", on average", sumEachUs}, {"Longest", longestHint, sumLargestNs}}}
+	t.note = joinNotes("Those that asked for most in the whole recording.", lossInAll(a, "ios"))
+	users := diskUsers(a)
+	slices.SortStableFunc(users, func(a, b diskUser) int { return cmp.Compare(b.IOs, a.IOs) })
+	return sumsOf(a, t, users, sumParts, func(u *diskUser) *analyze.SumSeries { return &u.Series }, func(u *diskUser) ([]string, []pointSum) {
+		return []string{u.disk, u.Service, u.Comm}, []pointSum{at(0, 1), at(1, 1), at(2, 1), at(3, 1e3), most(0)}
+	})
+}
+
+// diskOperationWindows is what was asked for.
+func diskOperationWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "disk-operations", title: "Disk operations by size", names: []string{"Disk", "Operation", "Up to"}, sums: []windowSum{
+		{"IOs", "asked for in this time", sumRated}, {"Bytes", "", sumBytes}, {"Each", hintDiskLatency + ", on average", sumEachUs},
+		{"Each in the device", "on average", sumEachUs}, {"Longest", longestHint, sumLargestNs}}}
+	t.note = joinNotes("Those that were asked for most in the whole recording.", lossInAll(a, "ios"))
+	all := diskOperations(a)
+	slices.SortStableFunc(all, func(a, b diskOperation) int { return cmp.Compare(b.IOs, a.IOs) })
+	return sumsOf(a, t, all, sumParts, func(o *diskOperation) *analyze.SumSeries { return &o.Series }, func(o *diskOperation) ([]string, []pointSum) {
+		return []string{o.disk, o.Operation, orAbsent(o.SizeTo, BytesText)}, []pointSum{at(0, 1), at(1, 1), at(3, 1e3), at(2, 1e3), most(0)}
+	})
 }

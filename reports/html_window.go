@@ -18,7 +18,8 @@ const (
 )
 
 // windowTables are the tables that it can take the place of.
-var windowTables = []string{"services", "edges", "disks", "cpu", "network", "breakdown", "waits", "threads", "syscalls"}
+var windowTables = []string{"services", "edges", "disks", "cpu", "network", "breakdown", "waits", "threads", "syscalls",
+	"disk-users", "disk-operations"}
 
 // How a column of a table is added up and shown.
 const (
@@ -29,6 +30,11 @@ const (
 	sumBusyUs = 4 // likewise, in µs and with that of the rest of the recording
 	sumEachUs = 5 // time in µs, by the first sum
 	sumRated  = 6 // a count whose rate is shown
+	// These don't add up: of several windows the largest stands, and 0 says that there
+	// was none, others are 1 more.
+	sumLargest      = 7 // a count
+	sumLargestBytes = 8
+	sumLargestNs    = 9
 )
 
 // windowTable is a table by window.

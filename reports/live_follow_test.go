@@ -12,7 +12,7 @@ import (
 // followShop is a minute of a shop of which everything is known by window: seconds 20
 // to 29 are slow, and the cart asks redis in seconds 40 to 49 only.
 func followShop() *analyze.Analysis {
-	a, d := cpuShop(), drilled()
+	a, d := node(), drilled()
 	a.Connections, a.Examples, a.Edges = d.Connections, d.Examples, d.Edges
 	for i := range a.Edges {
 		e := &a.Edges[i]
@@ -55,8 +55,29 @@ func followShop() *analyze.Analysis {
 	}
 	a.Series = served(a.Services)
 	a.Threads[0].Series = sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 5*second, second), 100 * millisecond} })
+	followDisks(a)
 	a.Syscalls[0].Series = sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 15_000, 432), 0, within(w, 4, 6, 3*second, 0)} })
 	return a
+}
+
+// followDisks has what asked for IO by window: the flusher writes in seconds 20 to 29
+// only, and is slow.
+func followDisks(a *analyze.Analysis) {
+	for i := range a.Disks {
+		if d := &a.Disks[i]; d.Name == "vda" {
+			d.Users[0].Series = mostEach(60, second, func(w int64) ([]int64, []int64) {
+				return []int64{150, 150 * 4096, 0, 150 * millisecond}, []int64{within(w, 21, 22, 90, 4) * millisecond}
+			})
+			d.Users[1].Series = mostEach(60, second, func(w int64) ([]int64, []int64) {
+				n := within(w, 20, 30, 300, 0)
+				return []int64{n, 0, n * 65536, n * 20 * millisecond}, []int64{within(w, 20, 30, 200*millisecond, -1)}
+			})
+			d.Operations[1].Series = mostEach(60, second, func(w int64) ([]int64, []int64) {
+				n := within(w, 20, 30, 300, 0)
+				return []int64{n, n * 65536, n * 5 * millisecond, n * 20 * millisecond}, []int64{within(w, 20, 30, 200*millisecond, -1)}
+			})
+		}
+	}
 }
 
 // slowSeries is slow in seconds 20 to 29, and has faults in second 52.
@@ -80,6 +101,15 @@ func sumsEach(n int, width int64, of func(w int64) []int64) analyze.SumSeries {
 	s := analyze.SumSeries{WidthNs: width}
 	for w := range int64(n) {
 		s.Points = append(s.Points, analyze.SumPoint{StartNs: start + w*width, Sums: of(w)})
+	}
+	return s
+}
+
+// mostEach is sumsEach with the largest values.
+func mostEach(n int, width int64, of func(w int64) (sums, most []int64)) analyze.SumSeries {
+	s := sumsEach(n, width, func(w int64) []int64 { sums, _ := of(w); return sums })
+	for w := range s.Points {
+		_, s.Points[w].Max = of(int64(w))
 	}
 	return s
 }
@@ -265,15 +295,46 @@ func TestWaitsFollow(t *testing.T) {
 	b.quiet()
 }
 
+// TestDisksFollow: who used the disks, and for what, is of the range: sums add up, of
+// the longest the longest stands, and there is none where there was no IO.
+func TestDisksFollow(t *testing.T) {
+	b := show(t, render(t, followShop(), HTML, options), 1400, 900)
+	b.ready()
+	of := func(id, second, third string) string {
+		return run[string](b, fmt.Sprintf(`(() => { const r = [...document.querySelectorAll('[data-panel=%q] > .windowed tbody tr')].find(r => r.cells[1].textContent === %q && r.cells[2].textContent === %q);
+			return r ? [...r.cells].map(c => c.textContent).join(" | ") : ""; })()`, id, second, third))
+	}
+	for _, c := range []struct {
+		from, to          int64
+		id, second, third string
+		want              string
+	}{
+		{20, 30, "disk-users", "postgres", "–", "vda | postgres | – | 1,500 | 150/s | 150/s | 5.86 MiB | 0 B | 1.00 ms | 90.0 ms"},
+		{22, 30, "disk-users", "postgres", "–", "vda | postgres | – | 1,200 | 150/s | 150/s | 4.69 MiB | 0 B | 1.00 ms | 4.00 ms"},
+		{20, 30, "disk-users", "kernel", "flusher", "vda | kernel | flusher | 3,000 | 300/s | 0/s | 0 B | 188 MiB | 20.0 ms | 200 ms"},
+		{30, 40, "disk-users", "kernel", "flusher", "vda | kernel | flusher | 0 | 0/s | 60.0/s | 0 B | 0 B | – | –"},
+		{20, 30, "disk-operations", "write", "64.0 KiB", "vda | write | 64.0 KiB | 3,000 | 300/s | 0/s | 188 MiB | 20.0 ms | 5.00 ms | 200 ms"},
+	} {
+		pickSeconds(b, c.from, c.to)
+		if got := of(c.id, c.second, c.third); got != c.want {
+			t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
+		}
+	}
+	if text := run[string](b, `document.querySelector("[data-panel=disk-users] .windowed").textContent`); !strings.Contains(text, "7 more of the whole recording are not kept by window") || !strings.Contains(text, "Of the whole recording 1,334 rows of ios are missing") {
+		t.Errorf("the users say %q", text)
+	}
+	b.quiet()
+}
+
 // TestUnkeptTables: a table that could follow, of an analysis that did not keep it by
 // window, is marked as of the whole recording.
 func TestUnkeptTables(t *testing.T) {
-	a := cpuShop()
+	a := node()
 	a.Series = served(a.Services)
 	b := show(t, render(t, a, HTML, options), 1400, 900)
 	b.ready()
 	pickSeconds(b, 0, 2)
-	for _, id := range []string{"breakdown", "waits", "threads", "syscalls"} {
+	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations"} {
 		if run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+id+`] caption"), "::after").content`) == "none" {
 			t.Errorf("%s is not marked", id)
 		}

@@ -91,16 +91,20 @@ type diskOperation struct {
 	disk string
 }
 
-// diskOperationsTable splits the IO of each disk by what was asked and how
-// much of it.
-func diskOperationsTable(a *analyze.Analysis) table {
+func diskOperations(a *analyze.Analysis) []diskOperation {
 	all := []diskOperation{}
 	for _, d := range busiestDisks(a) {
 		for _, o := range d.Operations {
 			all = append(all, diskOperation{o, d.Name})
 		}
 	}
-	t := build("disk-operations", "Disk operations by size", all, []spec[diskOperation]{
+	return all
+}
+
+// diskOperationsTable splits the IO of each disk by what was asked and how
+// much of it.
+func diskOperationsTable(a *analyze.Analysis) table {
+	t := build("disk-operations", "Disk operations by size", diskOperations(a), []spec[diskOperation]{
 		{column{Head: "Disk", Kind: kindName}, func(o *diskOperation) cell { return named(o.disk) }},
 		{column{Head: "Operation", Kind: kindName}, func(o *diskOperation) cell { return named(o.Operation) }},
 		number("Up to", hintSizeTo, 0, func(o *diskOperation) cell { return cell{Text: orAbsent(o.SizeTo, BytesText)} }),
@@ -123,15 +127,19 @@ type diskUser struct {
 	disk string
 }
 
-// diskUsersTable lists who asked for the IO.
-func diskUsersTable(a *analyze.Analysis) table {
+func diskUsers(a *analyze.Analysis) []diskUser {
 	all := []diskUser{}
 	for _, d := range busiestDisks(a) {
 		for _, u := range d.Users {
 			all = append(all, diskUser{u, d.Name})
 		}
 	}
-	return build("disk-users", "Who used the disks", all, []spec[diskUser]{
+	return all
+}
+
+// diskUsersTable lists who asked for the IO.
+func diskUsersTable(a *analyze.Analysis) table {
+	return build("disk-users", "Who used the disks", diskUsers(a), []spec[diskUser]{
 		{column{Head: "Disk", Kind: kindName}, func(u *diskUser) cell { return named(u.disk) }},
 		{column{Head: "Service", Kind: kindName}, func(u *diskUser) cell { return named(u.Service) }},
 		{column{Head: "Thread", Kind: kindName, Hint: "of the kernel; flusher: what processes wrote earlier, through the page cache", Rank: 3, Optional: true}, func(u *diskUser) cell { return named(u.Comm) }},

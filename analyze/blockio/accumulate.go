@@ -36,6 +36,7 @@ func New(capture int, offsetNs int64, w replay.Windows, t *Tree, user func(*form
 
 // counter counts the rows of one device since the last flush.
 type counter struct {
+	key     Key
 	disk    *Disk
 	latency stat.Builder
 	queue   stat.Builder
@@ -66,7 +67,9 @@ func (a *Accumulator) Add(rows []format.IO) {
 			continue
 		}
 		if user, ok := a.user(row); ok {
-			a.count(a.counter(row.DeviceID), row, user, a.windows.Of(at))
+			c := a.counter(row.DeviceID)
+			a.count(c, row, user, a.windows.Of(at))
+			a.countParts(c, row, user, at)
 			a.counted++
 		}
 	}
@@ -81,7 +84,8 @@ func (a *Accumulator) counter(device int64) *counter {
 	if c != nil {
 		return c
 	}
-	c = &counter{disk: a.partial.Disk(Key{a.capture, id}), users: map[User]*userCounter{}}
+	key := Key{a.capture, id}
+	c = &counter{key: key, disk: a.partial.Disk(key), users: map[User]*userCounter{}}
 	a.disks[id] = c
 	return c
 }
@@ -132,18 +136,44 @@ func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32)
 	c.within.Add(latency, &a.pool)
 }
 
+// countParts counts a row for its user and its class.
+func (a *Accumulator) countParts(c *counter, row *format.IO, user User, at int64) {
+	if row.Flags&format.IOOpen != 0 {
+		return
+	}
+	var counts Counts
+	bytes, latency := max(row.Bytes, 0), sum(row.QueueNs, row.DeviceNs)
+	counts.count(row.Op, bytes)
+	parts := a.partial.parts(a.windows)
+	parts.Add(PartKey{Key: c.key, User: user}, at, replay.Sum{
+		Values: [4]int64{1, counts.ReadBytes, counts.WriteBytes, latency}, Max: [2]int64{latency}})
+	parts.Add(PartKey{Key: c.key, Class: classOf(row.Op, bytes)}, at, replay.Sum{
+		Values: [4]int64{1, bytes, max(row.DeviceNs, 0), latency}, Max: [2]int64{latency}})
+}
+
 // perClass holds a counter for each class that had IOs.
 type perClass[T any] [operations][classes]*T
 
 func (p *perClass[T]) at(op format.Operation, bytes int64) *T {
-	if op <= 0 || int(op) >= operations {
-		op = format.OperationOther
-	}
+	op = known(op)
 	at := &p[op][sizeClass(bytes)]
 	if *at == nil {
 		*at = new(T)
 	}
 	return *at
+}
+
+// known is op, or other of a later kmon.
+func known(op format.Operation) format.Operation {
+	if op <= 0 || int(op) >= operations {
+		return format.OperationOther
+	}
+	return op
+}
+
+// classOf is the class of an IO.
+func classOf(op format.Operation, bytes int64) Class {
+	return Class{known(op), classSize(sizeClass(bytes))}
 }
 
 // Partial gives what was added up so far, and empties the Accumulator.

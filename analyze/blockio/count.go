@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/bits"
 
+	"kmon/analyze/replay"
 	"kmon/analyze/stat"
 	"kmon/format"
 )
@@ -141,9 +142,20 @@ func made[K comparable, V any](m map[K]*V, key K) *V {
 // bytes: 48 MB.
 const maxWindowWords = 6 << 20
 
+// PartKey is a part of the IO of a disk: that of a user, or of a class.
+type PartKey struct {
+	Key
+	User  User
+	Class Class // of no operation: the part is of a user
+}
+
 // Partial is the result of some rows. The zero value is that of none.
 type Partial struct {
 	Disks map[Key]*Disk
+	// Parts are by window: IOs, bytes read (of a class: all), bytes written (of a class:
+	// ns in the device), ns of latency; the largest is the longest latency. nil: there
+	// are none.
+	Parts *replay.Sums[PartKey]
 	// Coarse says that the windows have no distributions: they needed more
 	// memory than there is for them. Those of some rows need no more than
 	// those of all, so the order of rows and of merges does not matter.
@@ -163,9 +175,20 @@ func (p *Partial) Disk(key Key) *Disk {
 	return d
 }
 
+// parts gives Parts, which has such windows if there is none yet.
+func (p *Partial) parts(w replay.Windows) *replay.Sums[PartKey] {
+	if p.Parts == nil {
+		p.Parts = replay.NewSums[PartKey](w)
+	}
+	return p.Parts
+}
+
 // Merge adds o to p and leaves o as it is.
 func (p *Partial) Merge(o *Partial) {
 	p.Coarse = p.Coarse || o.Coarse
+	if o.Parts != nil {
+		p.parts(o.Parts.Windows).Merge(o.Parts)
+	}
 	for key, disk := range o.Disks {
 		p.Disk(key).merge(disk)
 	}

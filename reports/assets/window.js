@@ -5,8 +5,8 @@
 const kmonWindow = (() => {
   // Kinds of sums: 0 a count, 1 one that should be 0, 2 bytes, 3 busy time, 4 the same in
   // µs with the rest of the recording in brackets, 5 µs by the first sum, 6 a count that has
-  // a rate.
-  const busy = 3, beside = 4, each = 5, rated = 6;
+  // a rate; 7 to 9 are the largest values, and 1: a count, bytes, ns.
+  const busy = 3, beside = 4, rated = 6, largest = 7;
   const mostRows = 100, steady = 50; // least latencies that make a p99 worth comparing
   const absent = "–";
 
@@ -25,7 +25,7 @@ const kmonWindow = (() => {
       }
       first.push(j);
     }
-    return { names, windows, sums, longest, classes, counts, first };
+    return { names, windows, sums, kinds: t.sums.map((s) => s.kind), longest, classes, counts, first };
   }
 
   // readGrid reads windows: of a table its own, where it is kept in wider ones than the
@@ -64,7 +64,7 @@ const kmonWindow = (() => {
     add(row, i, ns) {
       this.ns += ns;
       row.sums.forEach((s, k) => {
-        if (s.length) this.sums[k] += s[i];
+        if (s.length) this.sums[k] = row.kinds[k] < largest ? this.sums[k] + s[i] : Math.max(this.sums[k], s[i]);
       });
       this.longest = Math.max(this.longest, row.longest.length ? row.longest[i] : 0);
       if (row.first.length === 1) return;
@@ -177,6 +177,7 @@ const kmonWindow = (() => {
   const worded = [
     counted, counted, (n) => kmonNumber.bytes(n), mean, (n, part) => briefly(n * 1e3, part),
     (n, part) => (!part.sums[0] ? absent : n ? kmonNumber.duration((n * 1e3) / part.sums[0]) : "0"), counted,
+    ...[counted, kmonNumber.bytes, kmonNumber.duration].map((text) => (n) => (n ? text(n - 1) : absent)),
   ];
 
   const fold = (ratio) => (ratio < 9.95 ? ratio.toPrecision(2) : kmonNumber.count(ratio)) + "×";
