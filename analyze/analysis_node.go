@@ -68,6 +68,10 @@ type Memory struct {
 	MaxCurrentBytes int64 `json:"max_current_bytes"` // of its cgroups; 0: none recorded
 	LimitBytes      int64 `json:"limit_bytes"`       // least limit of its cgroups; 0: none
 	OOMKills        int64 `json:"oom_kills"`         // during the recording
+	// Series are OOMKills, at the look that noticed them; Max are the largest sum over the
+	// processes, and that over the cgroups, 0: not known, -1: nobody looked. It has no
+	// points for a service of several hosts.
+	Series SumSeries `json:"-"`
 }
 
 // Thread is one of the busiest threads.
@@ -194,8 +198,9 @@ type Drop struct {
 	FirstNs  int64  `json:"first_ns"`
 	LastNs   int64  `json:"last_ns"`
 	// Stack is the most frequent, leaf first; empty: none taken.
-	Stack    []string `json:"stack"`
-	Coverage float64  `json:"coverage"` // of all network events of the capture
+	Stack    []string  `json:"stack"`
+	Coverage float64   `json:"coverage"` // of all network events of the capture
+	Series   SumSeries `json:"-"`        // is Count
 }
 
 // NetworkCount is what went wrong on the sockets of one service, and their
@@ -237,6 +242,8 @@ type AcceptQueue struct {
 	Limit     int32   `json:"limit"`     // the backlog it listens with, the kernel lets one more wait; 0: not known
 	Overflows int64   `json:"overflows"` // connections turned away, each time they asked
 	Coverage  float64 `json:"coverage"`
+	// Series are Overflows; Max are the largest number seen waiting, and Limit.
+	Series SumSeries `json:"-"`
 }
 
 // FlameTree is where time went, merged by call path from the root. The value of

@@ -18,7 +18,7 @@ const (
 
 // fillServices writes the sums into the services and their instances.
 func (s *cpuSums) fillServices(a *Analysis) {
-	lost := s.lostPerWindow("intervals")
+	lost, looks := s.lostPerWindow("intervals"), s.total.Memory.Looks()
 	for name, c := range s.merged() {
 		at := slices.IndexFunc(a.Services, func(o Service) bool { return o.Name == name })
 		service := &a.Services[at]
@@ -31,7 +31,8 @@ func (s *cpuSums) fillServices(a *Analysis) {
 			service.WaitSeries = s.waitSeries(c, service.OffCPU)
 		}
 		if c.memory != nil {
-			service.Memory = (*Memory)(c.memory)
+			service.Memory = memory(c.memory)
+			service.Memory.Series = s.memorySeries(looks, c.looked)
 		}
 		s.fillInstances(service, c)
 	}

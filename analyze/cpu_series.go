@@ -133,3 +133,28 @@ func (s *cpuSums) callSeries(k cpu.CallKey, whole *cpu.Calls) SumSeries {
 	}
 	return b.series()
 }
+
+// memorySeries is the memory of a service; without points where its numbers are of
+// several hosts, or listed services, whose largest were not at one time.
+func (s *cpuSums) memorySeries(looks *replay.Sums[cpu.MemoryKey], services []int32) SumSeries {
+	if looks == nil || len(services) != 1 {
+		return SumSeries{}
+	}
+	var found SumSeries
+	for i := range s.captures {
+		capture := int32(i)
+		list := partSeries(s.run, looks, map[int32]bool{capture: true}, 1, largest{2, -1}, cpu.MemoryKey{Service: services[0], Capture: capture})
+		switch looked := slices.ContainsFunc(list.Points, func(p SumPoint) bool { return p.Max[0] >= 0 }); {
+		case looked && len(found.Points) > 0:
+			return SumSeries{}
+		case looked:
+			found = list
+		}
+	}
+	return found
+}
+
+// memory is m as the Analysis has it.
+func memory(m *cpu.ServiceMemory) *Memory {
+	return &Memory{MaxRSSBytes: m.MaxRSSBytes, LastRSSBytes: m.LastRSSBytes, MaxCurrentBytes: m.MaxCurrentBytes, LimitBytes: m.LimitBytes, OOMKills: m.OOMKills}
+}

@@ -67,6 +67,7 @@ type cpuService struct {
 	windows  map[int32]*cpu.Window
 	captures map[int32]bool
 	memory   *cpu.ServiceMemory
+	looked   []int32 // numbers of the services that memory is of
 }
 
 // summarize adds the sums of parties up by service.
@@ -247,7 +248,10 @@ func (s *cpuSums) merged() map[string]*cpuService {
 		sum.account.Add(&c.account)
 		sum.waits.Add(&c.waits)
 		maps.Copy(sum.captures, c.captures)
-		sum.addMemory(c.memory)
+		if c.memory != nil {
+			sum.addMemory(c.memory)
+			sum.looked = append(sum.looked, number)
+		}
 		for _, w := range s.total.Windows[number] {
 			if sum.windows[w.Index] == nil {
 				sum.windows[w.Index] = new(cpu.Window)
@@ -263,12 +267,8 @@ func (s *cpuSums) merged() map[string]*cpuService {
 }
 
 func (c *cpuService) addMemory(o *cpu.ServiceMemory) {
-	switch {
-	case o == nil:
-	case c.memory == nil:
-		kept := *o
-		c.memory = &kept
-	default:
-		c.memory.Add(o)
+	if c.memory == nil {
+		c.memory = new(cpu.ServiceMemory)
 	}
+	c.memory.Add(o)
 }

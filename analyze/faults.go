@@ -217,6 +217,7 @@ func (r *run) drops(total *network.Partial) ([]Drop, error) {
 			Count: d.Count, Service: key.Service, Local: d.Locals.Busiest(), Peer: d.Peers.Busiest(),
 			FirstNs: d.FirstNs, LastNs: d.LastNs,
 			Stack:    busiestStack(d.Stacks, names[key.Capture]),
+			Series:   partSeries(r, total.DropWindows, map[int32]bool{int32(key.Capture): true}, 1, largest{}, key),
 			Coverage: ofTable(cover[key.Capture], "netevents"),
 		})
 	}
@@ -257,6 +258,8 @@ func (r *run) acceptQueues(total *network.Partial) []AcceptQueue {
 			Capture: r.label(r.captures[key.Capture]), Service: q.Service, Address: network.Address(key.Addr, key.Port),
 			MaxDepth: q.MaxDepth, Limit: q.Limit, Overflows: q.Overflows,
 			Coverage: ofTable(cover[key.Capture], "acceptqueues"),
+			// Where there is no row the queue was empty.
+			Series: partSeries(r, total.QueueWindows, map[int32]bool{int32(key.Capture): true}, 1, largest{n: 2}, key),
 		})
 	}
 	slices.SortFunc(list, func(a, b AcceptQueue) int {

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -160,8 +161,12 @@ func TestAcceptQueues(t *testing.T) {
 		{Capture: "node1.kmon", Service: "cart", Address: "0.0.0.0:8080", MaxDepth: 5, Limit: 4, Overflows: 7, Coverage: 1},
 		{Capture: "node1.kmon", Service: "shop", Address: "[::1]:25", MaxDepth: 1, Limit: 128, Coverage: 1},
 	}
-	if !slices.Equal(a.AcceptQueues, want) {
-		t.Errorf("got %+v, want %+v", a.AcceptQueues, want)
+	got := slices.Clone(a.AcceptQueues)
+	for i := range got {
+		got[i].Series = SumSeries{} // see TestFaultsByWindow
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
 

@@ -176,3 +176,54 @@ func TestOtherDiskUsersByWindow(t *testing.T) {
 		t.Errorf("the others are %+v, by window %v", other, sums)
 	}
 }
+
+// Drops and accept queues of windows are those of an analysis of these alone.
+func TestFaultsByWindow(t *testing.T) {
+	whole := analyzed(t, Options{}, faulty(t))
+	for _, r := range ranges {
+		part := ofRange(t, r, faulty(t))
+		for _, d := range whole.Drops {
+			sums, _ := d.Series.within(r[0], r[1])
+			i := slices.IndexFunc(part.Drops, func(o Drop) bool { return o.Reason == d.Reason && o.Service == d.Service })
+			if i < 0 && sums[0] != 0 || i >= 0 && sums[0] != part.Drops[i].Count {
+				t.Errorf("seconds %v of %s: %v by window, %+v in an analysis of them", r, d.Reason, sums, part.Drops)
+			}
+		}
+		for _, q := range whole.AcceptQueues {
+			sums, most := q.Series.within(r[0], r[1])
+			want := AcceptQueue{} // no row: an empty queue
+			if i := slices.IndexFunc(part.AcceptQueues, func(o AcceptQueue) bool { return o.Address == q.Address }); i >= 0 {
+				want = part.AcceptQueues[i]
+			}
+			if sums[0] != want.Overflows || !slices.Equal(most, []int64{int64(want.MaxDepth), int64(want.Limit)}) {
+				t.Errorf("seconds %v of %s: %v, %v by window, %+v in an analysis of them", r, q.Address, sums, most, want)
+			}
+		}
+	}
+}
+
+// Memory of windows is that of an analysis of these alone; where nobody looked it is
+// not known. A kill is told at the look that noticed it, though the look before is out.
+func TestMemoryByWindow(t *testing.T) {
+	whole := serviceNamed(t, analyzed(t, Options{}, busyNode(t).story), "web").Memory
+	for _, r := range [][2]int64{{0, 10}, {0, 5}, {5, 10}} {
+		part := serviceNamed(t, ofRange(t, r, busyNode(t).story), "web").Memory
+		sums, most := whole.Series.within(r[0], r[1])
+		if want := []int64{part.MaxRSSBytes, part.MaxCurrentBytes}; !slices.Equal(most, want) || part.MaxRSSBytes == 0 {
+			t.Errorf("seconds %v: %v by window, %v in an analysis of them", r, most, want)
+		}
+		if want := whole.OOMKills; r[1] == 10 && sums[0] != want || r[1] == 5 && sums[0] != 0 {
+			t.Errorf("seconds %v: %d kills by window, %d in all", r, sums[0], want)
+		}
+	}
+	if _, most := whole.Series.within(1, 5); !slices.Equal(most, []int64{-1, -1}) {
+		t.Errorf("while nobody looked it had %v", most)
+	}
+	node := busyNode(t)
+	other := newNode(t, "node2")
+	other.process(10, "web")
+	other.memory = []format.Memory{{TsNs: mono0, PID: 10, RSSBytes: 1 << 20}}
+	if both := serviceNamed(t, analyzed(t, Options{}, node.story, other.story), "web").Memory; both.MaxRSSBytes != 101<<20 || len(both.Series.Points) != 0 {
+		t.Errorf("of two hosts: %+v", both)
+	}
+}

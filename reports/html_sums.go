@@ -17,7 +17,18 @@ const (
 	sumServices = 20 // that wait, or whose requests are divided
 	sumCalls    = 60
 	sumParts    = 60 // of the IO of all disks: users, and kinds of operations
+	sumFaults   = 60 // kinds of drops, and listeners
 )
+
+// mostKnown is most of what is not known where it is 0.
+func mostKnown(i int) pointSum {
+	return func(w *analyze.SumPoint) int64 {
+		if w.Max[i] <= 0 {
+			return 0
+		}
+		return w.Max[i] + 1
+	}
+}
 
 // pointSum reads a number of a window.
 type pointSum = func(*analyze.SumPoint) int64
@@ -44,7 +55,8 @@ var sumPoints = points[analyze.SumPoint]{
 
 // sumTables are all of them.
 func sumTables(a *analyze.Analysis) []windowTable {
-	return append(breakdownWindows(a), waitWindows(a), threadWindows(a), callWindows(a), diskUserWindows(a), diskOperationWindows(a))
+	return append(breakdownWindows(a), waitWindows(a), threadWindows(a), callWindows(a), diskUserWindows(a), diskOperationWindows(a),
+		queueWindows(a), dropWindows(a), memoryWindows(a))
 }
 
 // sumsOf makes a table of items: their names, and their series with the numbers of its
@@ -253,5 +265,41 @@ func diskOperationWindows(a *analyze.Analysis) windowTable {
 	slices.SortStableFunc(all, func(a, b diskOperation) int { return cmp.Compare(b.IOs, a.IOs) })
 	return sumsOf(a, t, all, sumParts, func(o *diskOperation) *analyze.SumSeries { return &o.Series }, func(o *diskOperation) ([]string, []pointSum) {
 		return []string{o.disk, o.Operation, orAbsent(o.SizeTo, BytesText)}, []pointSum{at(0, 1), at(1, 1), at(3, 1e3), at(2, 1e3), most(0)}
+	})
+}
+
+// queueWindows is how full accept queues were.
+func queueWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "accept-queues", title: "Accept queues", names: []string{"Listener", "Service"}, sums: []windowSum{
+		{"Most waiting", "connections to be accepted, looked at once a second", sumLargest}, {"Limit", "the backlog it listens with; the kernel lets one more wait", sumLargest},
+		{"Turned away", "connections for which the queue had no room, each time they asked", sumAlarm}}}
+	t.note = lossInAll(a, "acceptqueues")
+	return sumsOf(a, t, a.AcceptQueues, sumFaults, func(q *analyze.AcceptQueue) *analyze.SumSeries { return &q.Series }, func(q *analyze.AcceptQueue) ([]string, []pointSum) {
+		return []string{q.Address, q.Service}, []pointSum{most(0), mostKnown(1), at(0, 1)}
+	})
+}
+
+// dropWindows is the packets that the kernel gave up.
+func dropWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "drops", title: "Dropped packets", names: []string{"Reason", "Protocol", "Service"}, sums: []windowSum{{"Packets", "", sumRated}}}
+	t.note = lossInAll(a, "netevents")
+	return sumsOf(a, t, a.Drops, sumFaults, func(d *analyze.Drop) *analyze.SumSeries { return &d.Series }, func(d *analyze.Drop) ([]string, []pointSum) {
+		return []string{d.Reason, d.Protocol, d.Service}, []pointSum{at(0, 1)}
+	})
+}
+
+// memoryWindows is the memory of services.
+func memoryWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "memory", title: "Memory", names: []string{"Service"}, sums: []windowSum{
+		{"Resident", "largest sum over the processes of the service at one look", sumLargestBytes},
+		{"Cgroup", "largest memory charged to the service's cgroups, page cache included", sumLargestBytes},
+		{"OOM kills", "processes killed for want of memory, at the look that noticed it", sumAlarm}}}
+	t.note = joinNotes("“"+absent+"”: nobody looked in this time.", lossInAll(a, "memory"))
+	return sumsOf(a, t, fullest(a), sumServices, func(s *service) *analyze.SumSeries { return &s.Memory.Series }, func(s *service) ([]string, []pointSum) {
+		sums := []pointSum{mostKnown(0), mostKnown(1), nil}
+		if s.Memory.MaxCurrentBytes > 0 { // it has cgroups
+			sums[2] = at(0, 1)
+		}
+		return []string{s.Name}, sums
 	})
 }

@@ -19,7 +19,7 @@ const (
 
 // windowTables are the tables that it can take the place of.
 var windowTables = []string{"services", "edges", "disks", "cpu", "network", "breakdown", "waits", "threads", "syscalls",
-	"disk-users", "disk-operations"}
+	"disk-users", "disk-operations", "accept-queues", "drops", "memory"}
 
 // How a column of a table is added up and shown.
 const (

@@ -56,6 +56,20 @@ func followShop() *analyze.Analysis {
 	a.Series = served(a.Services)
 	a.Threads[0].Series = sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 5*second, second), 100 * millisecond} })
 	followDisks(a)
+	a.AcceptQueues[0].Series = mostEach(60, second, func(w int64) ([]int64, []int64) {
+		return []int64{within(w, 25, 26, 310, 0)}, []int64{within(w, 24, 26, 129, 0), within(w, 24, 26, 128, 0)}
+	})
+	a.Drops[1].Series = sumsEach(60, second, func(w int64) []int64 { return []int64{within(w, 24, 25, 12, 0)} })
+	for i := range a.Services {
+		if m := a.Services[i].Memory; m != nil && m.MaxCurrentBytes > 0 { // the cart's, looked at every 5 s
+			m.Series = mostEach(60, second, func(w int64) ([]int64, []int64) {
+				if w%5 != 0 {
+					return []int64{0}, []int64{-1, -1}
+				}
+				return []int64{within(w, 25, 26, 1, 0)}, []int64{(200 + w) << 20, within(w, 20, 26, 505, 300) << 20}
+			})
+		}
+	}
 	a.Syscalls[0].Series = sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 15_000, 432), 0, within(w, 4, 6, 3*second, 0)} })
 	return a
 }
@@ -326,6 +340,33 @@ func TestDisksFollow(t *testing.T) {
 	b.quiet()
 }
 
+// TestFaultsFollow: accept queues, dropped packets and memory are of the range.
+func TestFaultsFollow(t *testing.T) {
+	b := show(t, render(t, followShop(), HTML, options), 1400, 900)
+	b.ready()
+	for _, c := range []struct {
+		from, to      int64
+		id, row, want string
+	}{
+		{20, 30, "accept-queues", "0.0.0.0:8081", "0.0.0.0:8081 | cart | 129 | 128 | 310"},
+		{26, 30, "accept-queues", "0.0.0.0:8081", "0.0.0.0:8081 | cart | 0 | – | 0"},
+		{20, 30, "drops", "SOCKET_RCVBUFF", "SOCKET_RCVBUFF | TCP | cart | 12 | 1.20/s | 0/s"},
+		{26, 30, "drops", "SOCKET_RCVBUFF", "SOCKET_RCVBUFF | TCP | cart | 0 | 0/s | 0.214/s"},
+		{20, 30, "memory", "cart", "cart | 225 MiB | 505 MiB | 1"},
+		{30, 40, "memory", "cart", "cart | 235 MiB | 300 MiB | 0"},
+		{26, 30, "memory", "cart", "cart | – | – | 0"},
+	} {
+		pickSeconds(b, c.from, c.to)
+		if got := rowOfTable(b, c.id, c.row); got != c.want {
+			t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
+		}
+		if mark := run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+c.id+`] .windowed caption"), "::after").content`); mark != "none" {
+			t.Errorf("%s is marked %s", c.id, mark)
+		}
+	}
+	b.quiet()
+}
+
 // TestUnkeptTables: a table that could follow, of an analysis that did not keep it by
 // window, is marked as of the whole recording.
 func TestUnkeptTables(t *testing.T) {
@@ -334,7 +375,7 @@ func TestUnkeptTables(t *testing.T) {
 	b := show(t, render(t, a, HTML, options), 1400, 900)
 	b.ready()
 	pickSeconds(b, 0, 2)
-	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations"} {
+	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations", "accept-queues", "drops", "memory"} {
 		if run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+id+`] caption"), "::after").content`) == "none" {
 			t.Errorf("%s is not marked", id)
 		}

@@ -235,13 +235,18 @@ func syscallsTable(a *analyze.Analysis) table {
 	return t
 }
 
-// memoryTable lists the memory of services, most first.
-func memoryTable(a *analyze.Analysis) table {
+// fullest are the services with memory, most first.
+func fullest(a *analyze.Analysis) []service {
 	list := slices.DeleteFunc(copied(a.Services), func(s service) bool { return s.Memory == nil })
 	slices.SortStableFunc(list, func(a, b service) int {
 		return cmp.Compare(max(b.Memory.MaxRSSBytes, b.Memory.MaxCurrentBytes), max(a.Memory.MaxRSSBytes, a.Memory.MaxCurrentBytes))
 	})
-	t := build("memory", "Memory", list, []spec[service]{
+	return list
+}
+
+// memoryTable lists the memory of services.
+func memoryTable(a *analyze.Analysis) table {
+	t := build("memory", "Memory", fullest(a), []spec[service]{
 		{column{Head: "Service", Kind: kindName}, func(s *service) cell { return named(s.Name) }},
 		number("Resident", "largest sum over the processes of the service at one look", 0, func(s *service) cell { return cell{Text: orAbsent(s.Memory.MaxRSSBytes, BytesText)} }),
 		number("At the end", "the same at the last look", 1, func(s *service) cell { return cell{Text: orAbsent(s.Memory.LastRSSBytes, BytesText)} }),

@@ -3,6 +3,7 @@ package cpu
 import (
 	"cmp"
 
+	"kmon/analyze/replay"
 	"kmon/format"
 )
 
@@ -12,7 +13,11 @@ type Memory struct {
 	// in one look.
 	moments largest[momentKey, moment]
 	groups  map[GroupKey]*Group
+	kills   *replay.Sums[MemoryKey] // each at the look that noticed it
 }
+
+// MemoryKey is a service on the host of a capture.
+type MemoryKey struct{ Service, Capture int32 }
 
 type momentKey struct {
 	service, capture int32
@@ -37,8 +42,9 @@ type Group struct {
 // maxGroups bounds the cgroups that are told apart.
 const maxGroups = 1 << 14
 
-func newMemory() Memory {
+func newMemory(w replay.Windows) Memory {
 	return Memory{
+		kills:  replay.NewSums[MemoryKey](w),
 		groups: map[GroupKey]*Group{},
 		moments: newLargest(maxMoments, func(m *moment) int64 { return max(m.rss, m.current) }, func(a, b momentKey) int {
 			return cmp.Or(cmp.Compare(a.service, b.service), cmp.Compare(a.capture, b.capture), cmp.Compare(a.ns, b.ns))
@@ -76,11 +82,20 @@ func (m *Memory) group(k GroupKey, o Group) {
 	if o.LimitBytes > 0 && (g.LimitBytes == 0 || o.LimitBytes < g.LimitBytes) {
 		g.LimitBytes = o.LimitBytes
 	}
+	m.kill(k, g, &o)
+	m.kill(k, &o, g)
 	if o.firstNs < g.firstNs || o.firstNs == g.firstNs && o.firstOOM < g.firstOOM {
 		g.firstNs, g.firstOOM = o.firstNs, o.firstOOM
 	}
 	if o.lastNs > g.lastNs || o.lastNs == g.lastNs && o.lastOOM > g.lastOOM {
 		g.lastNs, g.lastOOM = o.lastNs, o.lastOOM
+	}
+}
+
+// kill counts what a look noticed that came after those of g. Rows come in time order.
+func (m *Memory) kill(k GroupKey, g, later *Group) {
+	if n := later.firstOOM - g.lastOOM; n > 0 && g.lastOOM >= 0 && later.firstNs > g.lastNs {
+		m.kills.Add(MemoryKey{k.Service, k.Capture}, later.firstNs, replay.Sum{Values: [4]int64{n}})
 	}
 }
 
@@ -94,6 +109,22 @@ func (m *Memory) merge(o *Memory) {
 	for k, g := range o.groups {
 		m.group(k, *g)
 	}
+	m.kills.Merge(o.kills)
+}
+
+// Looks gives memory by window: processes killed since the look before; the largest are
+// the sum over the processes at one look, and that over the cgroups, 0: not known. nil:
+// some looks were left out.
+func (m *Memory) Looks() *replay.Sums[MemoryKey] {
+	if m.moments.dropped > 0 {
+		return nil
+	}
+	looks := replay.NewSums[MemoryKey](m.kills.Windows)
+	looks.Merge(m.kills)
+	for k, v := range m.moments.sums {
+		looks.Add(MemoryKey{k.service, k.capture}, k.ns, replay.Sum{Max: [2]int64{v.rss, v.current}})
+	}
+	return looks
 }
 
 // ServiceMemory is the memory of one service. Over several captures sums are

@@ -122,7 +122,7 @@ type Partial struct {
 func New(f Frame) *Partial {
 	return &Partial{
 		Frame: f, Accounts: map[int32]*Account{}, Waits: map[int32]*Waits{}, Windows: map[int32][]Window{},
-		Memory: newMemory(), names: map[string]string{},
+		Memory: newMemory(f.Windows), names: map[string]string{},
 		threads: newLargest(maxThreads, func(t *Thread) int64 { return t.OnCPUNs }, compareThreads),
 		pairs:   newLargest(maxPairs, func(p *Pair) int64 { return p.Count }, comparePairs),
 		calls:   newLargest(maxCalls, func(c *Calls) int64 { return c.Count }, compareCalls),

@@ -105,6 +105,7 @@ func (a *Accumulator) addDrop(row *format.NetEvent, service, local, remote strin
 		d.FirstNs, d.LastNs = first, last
 	}
 	d.Count += row.Count
+	sumsIn(&a.partial.DropWindows, a.windows).Add(key, first, replay.Sum{Values: [4]int64{row.Count}})
 	d.FirstNs, d.LastNs = min(d.FirstNs, first), max(d.LastNs, last)
 	tally(a, &d.Peers, strings.Clone(remote), row.Count)
 	tally(a, &d.Locals, strings.Clone(local), row.Count)
@@ -153,9 +154,10 @@ func (a *Accumulator) AddQueues(rows []format.AcceptQueue) {
 			}
 			key.Addr = strings.Clone(key.Addr)
 		}
-		made(&a.partial.Queues, key).merge(&Queue{
-			Service: service, MaxDepth: max(row.Depth, 0), Limit: max(row.Limit, 0), Overflows: max(row.Overflows, 0),
-		})
+		q := Queue{Service: service, MaxDepth: max(row.Depth, 0), Limit: max(row.Limit, 0), Overflows: max(row.Overflows, 0)}
+		made(&a.partial.Queues, key).merge(&q)
+		sumsIn(&a.partial.QueueWindows, a.windows).Add(key, row.TsNs+a.offsetNs, replay.Sum{
+			Values: [4]int64{q.Overflows}, Max: [2]int64{int64(q.MaxDepth), int64(q.Limit)}})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 
+	"kmon/analyze/replay"
 	"kmon/analyze/stat"
 )
 
@@ -116,6 +117,10 @@ type Partial struct {
 	Services map[string]*Service
 	Drops    map[DropKey]*Drop
 	Queues   map[QueueKey]*Queue
+	// DropWindows are the packets of drops by window, QueueWindows the connections that
+	// listeners turned away, and the largest depth and limit; nil: there are none.
+	DropWindows  *replay.Sums[DropKey]
+	QueueWindows *replay.Sums[QueueKey]
 	// Coarse says that not every event is in a window: there were too many.
 	Coarse bool
 }
@@ -136,6 +141,22 @@ func (p *Partial) Merge(o *Partial) {
 	}
 	for key, from := range o.Queues {
 		made(&p.Queues, key).merge(from)
+	}
+	mergeSums(&p.DropWindows, o.DropWindows)
+	mergeSums(&p.QueueWindows, o.QueueWindows)
+}
+
+// sumsIn gives *s, which has such windows if it is nil.
+func sumsIn[K comparable](s **replay.Sums[K], w replay.Windows) *replay.Sums[K] {
+	if *s == nil {
+		*s = replay.NewSums[K](w)
+	}
+	return *s
+}
+
+func mergeSums[K comparable](s **replay.Sums[K], o *replay.Sums[K]) {
+	if o != nil {
+		sumsIn(s, o.Windows).Merge(o)
 	}
 }
 

@@ -151,6 +151,7 @@ const kmonWindow = (() => {
     const services = windows.table("services");
     for (const panel of document.querySelectorAll(".panel[data-narrow][data-panel]")) {
       const id = panel.dataset.panel, rows = panel.querySelectorAll("tbody tr");
+      if (windows.table(id)) panel.dataset.narrow = ""; // its numbers, too
       if (windows.table(id) || rows[0].dataset.t) continue;
       const only = services && id.endsWith("-instances") && rows.length === 1 ? onlyInstance(services, panel, rows[0].cells) : null;
       if (only) windows.tables.push({ ...services, id, title: "Instances", names: ["Instance", "Host"], unkept: 0, rows: [only] });
