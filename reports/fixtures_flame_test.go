@@ -334,6 +334,7 @@ func addSums(a *analyze.Analysis, series func(perS, p50 int64, classes bool) []a
 			}
 		}
 	}
+	addParts(a)
 	each := int64(second)
 	for i := range int64(sumCalls) {
 		name := a.Services[i%int64(len(a.Services))].Name
@@ -341,6 +342,40 @@ func addSums(a *analyze.Analysis, series func(perS, p50 int64, classes bool) []a
 		if i < 50 {
 			a.Threads = append(a.Threads, analyze.Thread{Service: name, TID: int32(i), Comm: fmt.Sprintf("worker-%d", i), CPU: *used(1, 0), Series: sums(i, 120, 5*second, 5*second, 2)})
 		}
+	}
+}
+
+// addParts adds to a busy node what else is kept by window: users and operations of
+// disks, listeners, drops and memory, as many as the page holds.
+func addParts(a *analyze.Analysis) {
+	random := rand.New(rand.NewPCG(1, 2))
+	most := func(n int, width int64, sums []int64, largest ...int64) analyze.SumSeries {
+		each := func(of []int64) (list []int64) {
+			for _, v := range of {
+				list = append(list, random.Int64N(v))
+			}
+			return list
+		}
+		return mostEach(n, width, func(int64) ([]int64, []int64) { return each(sums), each(largest) })
+	}
+	disk, drops := []int64{50, 500_000, 500_000, 50 * millisecond}, []int64{20}
+	for d := range int64(3) {
+		busy := nodeDisk(fmt.Sprintf("nvme%dn1", d), "disk", 2000, millisecond)
+		busy.Series, busy.Users, busy.Operations = latencies(600, 2000, millisecond), nil, nil
+		for i := range int64(sumParts/3 + 1) {
+			name := a.Services[i%int64(len(a.Services))].Name
+			busy.Users = append(busy.Users, analyze.DiskUser{Service: name, IOs: 90_000 - i, Latency: spread(90_000, millisecond), Series: most(600, second, disk, 50*millisecond)})
+			busy.Operations = append(busy.Operations, analyze.DiskOperation{Operation: "read", SizeTo: 1 << i, IOs: 90_000 - i, Latency: spread(90_000, millisecond), Series: most(600, second, disk, 50*millisecond)})
+		}
+		a.Disks = append(a.Disks, busy)
+	}
+	for i := range int64(sumFaults) {
+		name := a.Services[i%int64(len(a.Services))].Name
+		a.AcceptQueues = append(a.AcceptQueues, analyze.AcceptQueue{Service: name, Address: fmt.Sprintf("0.0.0.0:%d", 8000+i), MaxDepth: 128, Limit: 128, Series: most(600, second, drops, 128, 129)})
+		a.Drops = append(a.Drops, analyze.Drop{Reason: fmt.Sprintf("REASON_%d", i), Protocol: "TCP", Service: name, Count: 1000, FirstNs: start, LastNs: start + 600*second, Series: most(600, second, drops)})
+	}
+	for i := range sumServices {
+		a.Services[i].Memory = &analyze.Memory{MaxRSSBytes: 2 << 30, MaxCurrentBytes: 3 << 30, Series: most(120, 5*second, []int64{1}, 2<<30, 3<<30)}
 	}
 }
 

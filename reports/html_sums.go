@@ -16,8 +16,8 @@ const (
 	sumWindows  = 30 // most of a table
 	sumServices = 20 // that wait, or whose requests are divided
 	sumCalls    = 60
-	sumParts    = 60 // of the IO of all disks: users, and kinds of operations
-	sumFaults   = 60 // kinds of drops, and listeners
+	sumParts    = 40 // of the IO of all disks: users, and kinds of operations
+	sumFaults   = 40 // kinds of drops, and listeners
 )
 
 // mostKnown is most of what is not known where it is 0.

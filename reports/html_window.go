@@ -14,6 +14,7 @@ import (
 // Bounds of it.
 const (
 	windowRows    = 400     // most rows of a table
+	windowPoints  = 24_000  // most windows of all its rows: those of many rows are wider
 	windowClasses = 400_000 // most counts of latencies, of all tables
 )
 
@@ -191,18 +192,33 @@ func requestRow(p period, series []analyze.Point, names ...string) windowRow {
 
 func (w *windowPage) services(a *analyze.Analysis) windowTable {
 	t := windowTable{id: "services", title: "Services", names: []string{"Service"}, sums: requestSums, latency: true}
-	for _, s := range windowedServices(a) {
-		t.rows = append(t.rows, requestRow(w.p, s.Series, s.Name))
+	services := windowedServices(a)
+	p := w.wider(a, &t, len(services))
+	for _, s := range services {
+		t.rows = append(t.rows, requestRow(p, s.Series, s.Name))
 	}
 	return t
 }
 
 func (w *windowPage) edges(a *analyze.Analysis) windowTable {
 	t := windowTable{id: "edges", title: "Edges", names: []string{"Client", "Server"}, sums: requestSums, latency: true}
-	for _, e := range windowedEdges(a) {
-		t.rows = append(t.rows, requestRow(w.p, e.Series, e.Client, serverText(&e)))
+	edges := windowedEdges(a)
+	p := w.wider(a, &t, len(edges))
+	for _, e := range edges {
+		t.rows = append(t.rows, requestRow(p, e.Series, e.Client, serverText(&e)))
 	}
 	return t
+}
+
+// wider gives a table with so many rows wider windows than those of the page, if it
+// needs them.
+func (w *windowPage) wider(a *analyze.Analysis, t *windowTable, rows int) period {
+	p := w.p.within(int64(max(windowPoints/max(rows, 1), sumWindows)))
+	if p.window <= w.p.window {
+		return w.p
+	}
+	t.own = newGrid(a, p)
+	return p
 }
 
 // windowedServices and windowedEdges are those that have a row.

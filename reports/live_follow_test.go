@@ -367,6 +367,84 @@ func TestFaultsFollow(t *testing.T) {
 	b.quiet()
 }
 
+// hottestOf gives the path that most value of a profile's cells ended in within buckets
+// [from, to), from the root, how much, and how much ended in its function on any path.
+func hottestOf(p *analyze.Profile, cells []analyze.ProfileCell, from, to int32) (path []string, value, self int64) {
+	ended := map[int32]int64{}
+	for _, c := range cells {
+		if c.Bucket >= from && c.Bucket < to {
+			ended[c.Node] += c.Value
+		}
+	}
+	best := int32(-1)
+	for node, n := range ended {
+		if n > value {
+			best, value = node, n
+		}
+	}
+	name := func(node int32) string { return p.Frames[p.Nodes[node].Frame].Name }
+	for node, n := range ended {
+		if name(node) == name(best) {
+			self += n
+		}
+	}
+	for node := best; node >= 0; node = p.Nodes[node].Parent {
+		path = append([]string{name(node)}, path...)
+	}
+	return path, value, self
+}
+
+// TestFunctionsFollow: functions and paths are those of the range, from the profile.
+func TestFunctionsFollow(t *testing.T) {
+	a, _ := rangeShop()
+	for _, kind := range []string{"on-cpu", "off-cpu"} {
+		tree := flameOf(a, kind)
+		tree.Functions = []analyze.FlameFunction{{Name: "main", Kind: "user", Total: tree.Total}}
+		tree.Paths = []analyze.FlamePath{{Frames: []string{"redis", "main"}, Value: 1}}
+	}
+	b := show(t, render(t, a, HTML, options), 1400, 900)
+	b.ready()
+	mark := func(id string) string {
+		return run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+id+`] caption"), "::after").content`)
+	}
+	first := func(id string) string {
+		return run[string](b, `[...(document.querySelector("[data-panel=`+id+`] > .windowed tbody tr") || {cells: []}).cells].map(c => c.textContent).join(" | ")`)
+	}
+	settled := func() { run[int](b, "new Promise(done => setTimeout(() => done(1), 300))") }
+	pickSeconds(b, 20, 30)
+	settled()
+	p := a.Profile
+	path, value, self := hottestOf(p, p.OnCPU, 20*50, 30*50)
+	all := sumOf(p, p.OnCPU, "", 20*50, 30*50)
+	percent := func(n int64) string { return percentText(float64(n) / float64(all)) }
+	if value == 0 || value == all {
+		t.Fatalf("%q has %d of %d samples", path, value, all)
+	}
+	if got, want := first("paths-on-cpu"), strings.Join([]string{percent(value), DurationText(value * p.SampleNs), path[0], pathText(path)}, " | "); got != want {
+		t.Errorf("the hottest path is %q, want %q", got, want)
+	}
+	got := run[string](b, fmt.Sprintf(`[...[...document.querySelectorAll("[data-panel=functions-on-cpu] > .windowed tbody tr")].find(r => r.cells[0].textContent === %q).cells].map(c => c.textContent).join(" | ")`, path[len(path)-1]))
+	if want := strings.Join([]string{path[len(path)-1], percent(self), DurationText(self * p.SampleNs)}, " | "); !strings.HasPrefix(got, want) {
+		t.Errorf("the function is %q, want %q", got, want)
+	}
+	for _, id := range []string{"functions-on-cpu", "functions-off-cpu", "paths-on-cpu", "paths-off-cpu"} {
+		if mark(id) != "none" || first(id) == "" {
+			t.Errorf("%s is marked %s and says %q", id, mark(id), first(id))
+		}
+	}
+	pickSeconds(b, 40, 41)
+	settled()
+	if path, _, _ := hottestOf(p, p.OnCPU, 40*50, 41*50); !strings.HasSuffix(first("paths-on-cpu"), pathText(path)) {
+		t.Errorf("then the hottest path is %q, want %q", first("paths-on-cpu"), path)
+	}
+	run[any](b, "kmonView.pick()")
+	settled()
+	if first("paths-on-cpu") != "" || run[string](b, `getComputedStyle(document.querySelector("[data-panel=paths-on-cpu] .scroll")).display`) == "none" {
+		t.Errorf("after the reset: %q", first("paths-on-cpu"))
+	}
+	b.quiet()
+}
+
 // TestUnkeptTables: a table that could follow, of an analysis that did not keep it by
 // window, is marked as of the whole recording.
 func TestUnkeptTables(t *testing.T) {

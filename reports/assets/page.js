@@ -43,6 +43,7 @@
         show();
       }
       this.made = true;
+      await this.showLists();
     }
 
     listen() {
@@ -95,6 +96,7 @@
       this.range = this.bucketsOf(kmonView.range);
       this.markAll();
       this.showFlame();
+      this.showLists();
     }
 
     // followView shows another state; what this page itself changed is there already.
@@ -236,6 +238,22 @@
       const off = this.kind.value === "off";
       element("flame-unit").textContent = off ? "time" : "samples";
       kmonTop.fill(element("flame-top"), tree, off ? kmonNumber.duration : kmonNumber.count);
+    }
+
+    // showLists lets the functions and paths of all services follow the range, a kind of
+    // time a task.
+    async showLists() {
+      const { profile, range } = this, turn = (this.turn = (this.turn || 0) + 1);
+      kmonTop.whole();
+      if (!range || !this.made) return;
+      for (const kind of ["on", "off"]) {
+        await kmonWork.pause();
+        if (this.turn !== turn) return; // another range is shown
+        if (!profile.has(kind)) continue;
+        const step = profile.step[kind], [from, to] = [Math.floor(range[0] / step) * step, Math.ceil(range[1] / step) * step];
+        const timeText = kind === "off" ? kmonNumber.duration : (n) => (profile.sampleNs ? kmonNumber.duration(n * profile.sampleNs) : "–");
+        kmonTop.replace(kind, profile.tree(kind, -1, from, to), timeText, this.clock(from) + " to " + this.clock(to) + " UTC");
+      }
     }
 
     // showCores draws the CPUs in use over time: of the chosen service, or of

@@ -113,8 +113,6 @@ const kmonWindow = (() => {
       this.known = new Map(); // the splits of the last range, by table
     }
 
-    text(range) { return this.grid.text(range); }
-
     table(id) { return this.tables.find((t) => t.id === id); }
 
     // splits gives of each row of a table what its windows of a range add up to, and all
@@ -221,10 +219,9 @@ const kmonWindow = (() => {
     return [...splits].sort((a, b) => much(b) - much(a));
   }
 
-  // makeTable gives the table of a range.
-  function makeTable(windows, t, range, title) {
-    const all = inOrder(t, windows.splits(t.id, range));
-    const cols = columns(t), table = element("table"), head = element("tr"), body = element("tbody");
+  // put shows a table in the place of that of the whole recording.
+  function put(panel, title, cols, rows, text) {
+    const table = element("table"), head = element("tr"), body = element("tbody");
     table.append(element("caption", "", title));
     for (const c of cols) {
       const th = element("th", c.className, c.head);
@@ -234,19 +231,26 @@ const kmonWindow = (() => {
     }
     const thead = element("thead");
     thead.append(head);
-    for (const split of all.slice(0, mostRows)) {
-      const row = element("tr");
+    for (const row of rows) {
+      const tr = element("tr");
       cols.forEach((c, i) => {
         const cell = element(i === 0 ? "th" : "td", c.className);
         if (i === 0) cell.scope = "row";
-        if (c.className === "name") cell.append(element("span", "", c.text(split)));
-        else cell.textContent = c.text(split);
-        row.append(cell);
+        if (c.className === "name") cell.append(element("span", "", c.text(row)));
+        else cell.textContent = c.text(row);
+        tr.append(cell);
       });
-      body.append(row);
+      body.append(tr);
     }
     table.append(thead, body);
-    return { table, more: all.length - mostRows };
+    const made = element("div", "windowed"), scroll = element("div", "scroll");
+    scroll.tabIndex = 0;
+    scroll.setAttribute("role", "region");
+    scroll.setAttribute("aria-label", title);
+    scroll.append(table);
+    made.append(scroll, element("p", "quiet", text));
+    panel.append(made);
+    panel.classList.add("replaced");
   }
 
   const clock = (ms) => kmonNumber.clock(ms, ms % 1000 ? 3 : 0);
@@ -277,16 +281,8 @@ const kmonWindow = (() => {
     for (const t of windows.tables) {
       const panel = document.querySelector('[data-panel="' + t.id + '"]');
       if (!panel) continue;
-      const title = t.title + ", " + t.grid.text(range);
-      const { table, more } = makeTable(windows, t, range, title);
-      const made = element("div", "windowed"), scroll = element("div", "scroll");
-      scroll.tabIndex = 0;
-      scroll.setAttribute("role", "region");
-      scroll.setAttribute("aria-label", title);
-      scroll.append(table);
-      made.append(scroll, element("p", "quiet", note(windows, t, range, more)));
-      panel.append(made);
-      panel.classList.add("replaced");
+      const rows = inOrder(t, windows.splits(t.id, range));
+      put(panel, t.title + ", " + t.grid.text(range), columns(t), rows.slice(0, mostRows), note(windows, t, range, rows.length - mostRows));
     }
   }
 
@@ -321,5 +317,5 @@ const kmonWindow = (() => {
     if (holder.firstChild) heading.after(holder);
   }
 
-  return { load, Windows, Part, middle, show, narrow, times, clock, steady, fold };
+  return { load, Windows, Part, middle, show, put, narrow, times, clock, steady, fold };
 })();

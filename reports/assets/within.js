@@ -60,7 +60,7 @@ const kmonWithin = (() => {
   // note says what the drawing is of, and what it cannot show.
   function note(windows, range, { edges }) {
     const idle = edges.filter((e) => !e.any).length, missing = edges.filter((e) => !e.kept).length;
-    const texts = ["Drawn: " + windows.text(range) + ". Rates, p99 and colours are of this time alone: a colour compares an edge's p99 with its own in the rest of the recording, where both have " +
+    const texts = ["Drawn: " + (windows.table("edges") || windows).grid.text(range) + ". Rates, p99 and colours are of this time alone: a colour compares an edge's p99 with its own in the rest of the recording, where both have " +
       kmonWindow.steady + " latencies or more; ✕: a request was unanswered or reset."];
     const of = kmonNumber.count(edges.length) + (edges.length === 1 ? " edge" : " edges");
     if (idle) texts.push(kmonNumber.count(idle) + " of " + of + " had no request: faded.");
