@@ -122,7 +122,7 @@ type Capture struct {
 	Coverage       []Coverage       `json:"coverage"`
 	Clock          Clock            `json:"clock"`
 	Problems       []string         `json:"problems"` // damage found while reading
-	Rows           map[string]int64 `json:"rows"`
+	Rows           map[string]int64 `json:"rows"`     // all that could be read
 	Recorder       Recorder         `json:"recorder"`
 }
 
@@ -150,8 +150,8 @@ type Collector struct {
 	Settings string `json:"settings,omitempty"`
 }
 
-// Coverage is seen / (seen + lost) of one table, times the share of the time in
-// which it was recorded or at least counted.
+// Coverage is seen / (seen + lost) of one table in the analyzed time, times the
+// share of it in which the table was recorded or at least counted.
 type Coverage struct {
 	Table string  `json:"table"`
 	Seen  int64   `json:"seen"`
@@ -160,7 +160,7 @@ type Coverage struct {
 	// UncountedNs is how long nobody even counted what was left out.
 	UncountedNs int64 `json:"uncounted_ns,omitempty"`
 
-	durationNs int64 // of the capture
+	durationNs int64 // of the analyzed time of the capture
 }
 
 // Clock is how the monotonic times of a capture became Unix times.

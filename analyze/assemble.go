@@ -112,13 +112,19 @@ func (r *run) assemble() *Analysis {
 }
 
 // conclude adds what is known once every table was read.
-func (r *run) conclude(a *Analysis) {
+func (r *run) conclude(a *Analysis) error {
+	for _, c := range r.captures {
+		if err := c.NarrowStacks(); err != nil {
+			return err
+		}
+	}
 	a.Captures = r.describeCaptures(r.coverage())
 	a.NotRecorded = r.listUnrecorded()
 	a.Losses, a.LeftOut = r.losses(), r.leftOut()
 	a.Marks = r.marks()
 	a.Warnings = r.warnings(a)
 	a.Verdict = r.verdict(a)
+	return nil
 }
 
 // wanted says whether any of the names passes the filter.

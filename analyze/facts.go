@@ -15,21 +15,21 @@ import (
 // coverages holds the coverage of each capture's tables.
 type coverages [][]Coverage
 
-// coverage compares, for each capture and table, what was read with what is
-// known to be missing: losses the recorder counted, and rows that its final
-// count has and the file lacks.
+// coverage compares, for each capture and table, what was read of the analyzed time
+// with what is known to be missing: losses the recorder counted, and rows that its
+// final count has and the file lacks, of which it is not known when they were.
 func (r *run) coverage() coverages {
 	list := make(coverages, len(r.captures))
 	for i, c := range r.captures {
 		tables := map[string]*Coverage{}
 		get := func(table string) *Coverage {
 			if tables[table] == nil {
-				tables[table] = &Coverage{Table: table, Seen: c.Rows[table], durationNs: c.EndNs - c.StartNs}
+				tables[table] = &Coverage{Table: table, Seen: c.Seen[table], durationNs: narrowed(c)}
 			}
 			return tables[table]
 		}
 		get("exchanges")
-		for table, n := range c.Rows {
+		for table, n := range c.Seen {
 			if n > 0 {
 				get(table)
 			}
@@ -48,6 +48,11 @@ func (r *run) coverage() coverages {
 		list[i] = sortCoverage(tables)
 	}
 	return list
+}
+
+// narrowed is how long the analyzed time of a capture is.
+func narrowed(c *replay.Capture) int64 {
+	return max(min(c.EndNs, c.Within.ToNs)-max(c.StartNs, c.Within.FromNs), 0)
 }
 
 func sortCoverage(tables map[string]*Coverage) []Coverage {
@@ -275,13 +280,13 @@ func listed[T any](r *run, what string, list []T, most int) []T {
 }
 
 // lostPerWindow spreads the lost rows of a table evenly over the time in which
-// they were lost. Without since and until the windows add up to all losses.
+// they were lost. The windows add up to all losses.
 func (r *run) lostPerWindow(table string) []int64 {
 	lost := make([]int64, r.frame.Windows)
 	for _, c := range r.captures {
 		for _, l := range c.Losses {
 			if l.Table == table && l.Count > 0 {
-				r.spread(lost, r.windows(), l, c.OffsetNs)
+				spread(lost, r.windows(), l, c.OffsetNs)
 			}
 		}
 	}
@@ -289,19 +294,12 @@ func (r *run) lostPerWindow(table string) []int64 {
 }
 
 // spread adds a loss to the windows.
-func (r *run) spread(lost []int64, w replay.Windows, l format.Loss, offset int64) {
+func spread(lost []int64, w replay.Windows, l format.Loss, offset int64) {
 	before := int64(0)
-	if r.options.Since != "" {
-		before = lostBy(l, r.frame.FromNs-offset)
-	}
 	for i := range lost {
-		until := w.BaseNs + int64(i+1)*w.WidthNs - offset
-		sum := lostBy(l, until)
-		if i == len(lost)-1 {
-			sum = l.Count
-			if r.options.Until != "" {
-				sum = lostBy(l, r.frame.ToNs-offset)
-			}
+		sum := l.Count
+		if i < len(lost)-1 {
+			sum = lostBy(l, w.BaseNs+int64(i+1)*w.WidthNs-offset)
 		}
 		lost[i] += max(sum-before, 0)
 		before = max(sum, before)

@@ -182,7 +182,7 @@ func (b *inputBuilder) windowCoverage(captures []int32, t coveredTable) []float6
 			switch {
 			case l.Table != t.name:
 			case l.Count > 0:
-				b.spread(lost, b.windows, l, c.OffsetNs)
+				spread(lost, b.windows, l, c.OffsetNs)
 			case isShed(l) && l.Count < 0:
 				b.eachWindow(Span{l.StartNs + c.OffsetNs, l.EndNs + c.OffsetNs}, func(w int32, ns int64) { dark[w] += ns })
 			}

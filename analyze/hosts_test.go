@@ -141,10 +141,25 @@ func TestLossyCapture(t *testing.T) {
 	if !strings.HasPrefix(a.Verdict, "10 of 30 exchanges were lost (coverage 66.7%), too many to trust counts; ") || strings.Contains(a.Verdict, "nothing was lost") {
 		t.Errorf("verdict %q", a.Verdict)
 	}
+
+	// Of a time its own are told: the later half of the rows, and half of a loss.
+	a = analyzed(t, Options{Since: "1500ms", Until: "3s"}, s)
+	if len(a.Losses) != 1 || a.Losses[0].Count != 4 || a.Losses[0].StartNs != unix0+2*second || a.Losses[0].EndNs != unix0+3*second {
+		t.Errorf("losses of a time %+v", a.Losses)
+	}
+	if got, want := a.Captures[0].Coverage[0], (Coverage{Table: "exchanges", Seen: 10, Lost: 4, Ratio: 10.0 / 14, durationNs: 1500 * ms}); got != want {
+		t.Errorf("coverage of a time %+v, want %+v", got, want)
+	}
+	if !strings.HasPrefix(a.Verdict, "4 of 14 exchanges were lost (coverage 71.4%)") || strings.Contains(a.Verdict, "other row") {
+		t.Errorf("verdict on a time %q", a.Verdict)
+	}
+	if a = analyzed(t, Options{Since: "7s"}, s); len(a.Losses) != 0 || !strings.HasSuffix(a.Verdict, "; nothing was lost.") {
+		t.Errorf("after the losses: %+v, %q", a.Losses, a.Verdict)
+	}
 }
 
 // A damaged segment is left out: its rows are known to be missing, because
-// the recorder counted them.
+// the recorder counted them. When they were is not known: any time may lack them.
 func TestDamagedSegment(t *testing.T) {
 	s := loopback(t, 10)
 	path := s.write()
@@ -159,6 +174,9 @@ func TestDamagedSegment(t *testing.T) {
 	coverage := a.Captures[0].Coverage
 	if coverage[0] != (Coverage{Table: "exchanges", Seen: 0, Lost: 20, Ratio: 0, durationNs: 10 * second}) {
 		t.Errorf("coverage %+v", coverage)
+	}
+	if late, err := Run(t.Context(), []string{path}, Options{Since: "9s"}); err != nil || late.Captures[0].Coverage[0].Lost != 20 {
+		t.Errorf("of the end: %+v, %v", late.Captures[0].Coverage, err)
 	}
 	if e := onlyEdge(t, a); e.Requests != 0 || e.Connections != 1 || e.Kind != "connect-only" {
 		t.Errorf("edge is %+v", e)

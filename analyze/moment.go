@@ -5,6 +5,8 @@ import (
 	"math"
 	"strings"
 	"time"
+
+	"kmon/format"
 )
 
 const (
@@ -70,6 +72,23 @@ func (r *run) findRange() error {
 	}
 	r.findUnrecorded()
 	r.setWindows()
+	return r.narrow()
+}
+
+// narrow leaves the captures what is of the range.
+func (r *run) narrow() error {
+	for _, c := range r.captures {
+		within := format.Always
+		if r.frame.FromNs != math.MinInt64 {
+			within.FromNs = r.frame.FromNs - c.OffsetNs
+		}
+		if r.frame.ToNs != math.MaxInt64 {
+			within.ToNs = r.frame.ToNs - c.OffsetNs
+		}
+		if err := c.Narrow(within); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

@@ -71,7 +71,9 @@ func Run(ctx context.Context, paths []string, o Options) (*Analysis, error) {
 	if r.hashes, r.partFiles, err = hashes(); err != nil {
 		return nil, err
 	}
-	r.conclude(a)
+	if err := r.conclude(a); err != nil {
+		return nil, err
+	}
 	return a, nil
 }
 

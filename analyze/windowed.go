@@ -40,7 +40,9 @@ func Windowed(ctx context.Context, paths []string, o Options) (*Analysis, *findi
 		return nil, nil, err
 	}
 	a.Findings, a.Checks = []Finding{}, []Check{}
-	r.conclude(a)
+	if err := r.conclude(a); err != nil {
+		return nil, nil, err
+	}
 	return a, in, nil
 }
 

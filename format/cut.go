@@ -4,10 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"math"
 	"path"
 	"slices"
-	"strings"
 )
 
 // CutFacts says of what longer capture a capture was cut, in its manifest. Analysis
@@ -88,8 +86,8 @@ type cutter struct {
 	from             *Capture
 	startNs, endNs   int64 // of the source
 	sinceNs, untilNs int64 // of the cut, within the source
-	fromNs, toNs     int64 // the same, without a limit where the source has its own
-	reachNs          int64 // toNs, or the end of the last event that began before it
+	Range                  // the same, without a limit where the source has its own
+	reachNs          int64 // ToNs, or the end of the last event that began before it
 	options          CutOptions
 	w                *Writer
 	allowed          map[string]*allowance
@@ -114,15 +112,15 @@ func newCutter(c *Capture, o CutOptions) (*cutter, error) {
 	if o.UntilNs != 0 {
 		k.untilNs = min(o.UntilNs, k.endNs)
 	}
-	k.fromNs, k.toNs = math.MinInt64, math.MaxInt64
+	k.Range = Always
 	if k.sinceNs > k.startNs {
-		k.fromNs = k.sinceNs
+		k.FromNs = k.sinceNs
 	}
 	if k.untilNs < k.endNs {
-		k.toNs = k.untilNs
+		k.ToNs = k.untilNs
 	}
-	k.reachNs = k.toNs
-	k.early, k.late = newOpenSockets(k.fromNs), newOpenSockets(k.toNs)
+	k.reachNs = k.ToNs
+	k.early, k.late = newOpenSockets(k.FromNs), newOpenSockets(k.ToNs)
 	if k.sinceNs >= k.untilNs {
 		return nil, fmt.Errorf("%s: nothing lies between since and until", c.Path)
 	}
@@ -225,44 +223,30 @@ func (k *cutter) copySegment(to rowSink, o *openSegment) error {
 // that it counts and nobody can read, of which it is not known when they were.
 func (k *cutter) copyLosses() error {
 	var losses []Loss
-	err := ReadRows(k.from, func(rows []Loss) error {
-		k.seen["losses"] += int64(len(rows))
+	add := func(rows ...Loss) {
 		for _, l := range rows {
-			if l, any := k.clip(l); any {
+			if l, any := k.Clip(l, k.startNs); any {
 				losses = append(losses, l)
 				if l.Count > 0 {
 					k.lost[l.Collector+"/"+l.Cause.String()] += l.Count
 				}
 			}
 		}
+	}
+	err := ReadRows(k.from, func(rows []Loss) error {
+		k.seen["losses"] += int64(len(rows))
+		add(rows...)
 		return nil
 	})
 	if err != nil {
 		return err
 	}
+	add(k.from.Unwritten()...)
 	for _, l := range k.from.lossesForRepair(k.seen) {
 		l.StartNs, l.EndNs = k.sinceNs, k.untilNs
 		losses = append(losses, l)
 	}
 	return appendNow(k.w, losses...)
-}
-
-// clip gives the part of a loss that is in the time, as if it was spread evenly.
-func (k *cutter) clip(l Loss) (Loss, bool) {
-	start := l.StartNs
-	if start == 0 { // not known
-		start = min(k.startNs, l.EndNs)
-	}
-	from, to := max(start, k.sinceNs), min(l.EndNs, k.untilNs)
-	if from > to || from == to && start < l.EndNs {
-		return l, false
-	}
-	if l.Count > 0 && start < l.EndNs {
-		share := float64(to-from) / float64(l.EndNs-start)
-		l.Count = max(1, int64(math.Round(float64(l.Count)*share)))
-	}
-	l.StartNs, l.EndNs = from, to
-	return l, true
 }
 
 // final is the summary of the cut; nil: the source has no end, and the cut reaches
@@ -275,11 +259,6 @@ func (k *cutter) final() *Final {
 	f := Final{StopReason: "cut"}
 	if k.from.Final != nil {
 		f = *k.from.Final
-		for what, n := range f.Losses { // of what was left out at the end there are no rows
-			if whole && strings.HasSuffix(what, "/"+LossWrite.String()) {
-				k.lost[what] += n
-			}
-		}
 	}
 	if !whole {
 		f.StopReason, f.Error, f.ExitCode = "cut", "", nil

@@ -56,9 +56,9 @@ func (k *cutter) wanted(row any) bool {
 	case *Socket:
 		return k.wantedSocket(r)
 	case *Exchange:
-		return k.within(r.StartNs) || k.isLabel(r)
+		return k.Holds(r.StartNs) || k.isLabel(r)
 	case *Limit: // the first row of a limit says that there is one
-		return r.StartNs < k.toNs && (r.EndNs >= k.fromNs || r.StartNs == r.EndNs)
+		return r.StartNs < k.ToNs && (r.EndNs >= k.FromNs || r.StartNs == r.EndNs)
 	case *Process:
 		return r.StartNs-startSlackNs <= k.reachNs
 	case *Proc:
@@ -69,26 +69,17 @@ func (k *cutter) wanted(row any) bool {
 		return k.frames[r.FrameID]
 	}
 	m, ok := momentOf(row)
-	switch {
-	case !ok:
-		return true
-	case m.spread:
-		return m.first < k.toNs && max(m.first, m.last) >= k.fromNs
-	}
-	return k.within(m.first)
+	return !ok || k.touches(m)
 }
-
-// within says whether what began then belongs to the time.
-func (k *cutter) within(ns int64) bool { return ns >= k.fromNs && ns < k.toNs }
 
 // wantedSocket: open at some time in the time.
 func (k *cutter) wantedSocket(r *Socket) bool {
 	switch {
 	case r.Event == SocketExisting && (k.early.open[r.SocketID] || k.late.open[r.SocketID]):
 		return true
-	case r.TsNs < k.fromNs:
+	case r.TsNs < k.FromNs:
 		return k.early.open[r.SocketID]
-	case r.TsNs >= k.toNs:
+	case r.TsNs >= k.ToNs:
 		return k.late.open[r.SocketID]
 	}
 	return true
@@ -170,7 +161,7 @@ func lookAt[T Row](k *cutter, see func(*T)) error {
 				continue
 			}
 			see(&rows[i])
-			if m, ok := momentOf(&rows[i]); ok && m.first < k.toNs {
+			if m, ok := momentOf(&rows[i]); ok && m.first < k.ToNs {
 				k.reachNs = max(k.reachNs, m.last)
 			}
 		}

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"math"
 	"path/filepath"
 	"reflect"
 	"slices"
@@ -92,18 +93,20 @@ func TestCutTwice(t *testing.T) {
 }
 
 func TestCutLosses(t *testing.T) {
-	k := cutter{startNs: 0, sinceNs: 100, untilNs: 200}
+	within := Range{100, 200}
 	for _, test := range []struct{ loss, want Loss }{
 		{Loss{StartNs: 50, EndNs: 150, Count: 10}, Loss{StartNs: 100, EndNs: 150, Count: 5}},
 		{Loss{StartNs: 110, EndNs: 120, Count: 10}, Loss{StartNs: 110, EndNs: 120, Count: 10}},
-		{Loss{StartNs: 0, EndNs: 400, Count: 8}, Loss{StartNs: 100, EndNs: 200, Count: 2}},
+		{Loss{StartNs: 0, EndNs: 420, Count: 8}, Loss{StartNs: 100, EndNs: 200, Count: 2}},   // with the capture, at 20
 		{Loss{StartNs: 199, EndNs: 300, Count: 8}, Loss{StartNs: 199, EndNs: 200, Count: 1}}, // at least one, it is not known to be none
 		{Loss{StartNs: 50, EndNs: 250, Count: LossUncounted}, Loss{StartNs: 100, EndNs: 200, Count: LossUncounted}},
 		{Loss{StartNs: 150, EndNs: 150, Count: 3}, Loss{StartNs: 150, EndNs: 150, Count: 3}},
+		{Loss{StartNs: 150, EndNs: 140, Count: 3}, Loss{StartNs: 150, EndNs: 150, Count: 3}}, // of a damaged row only the count is known
+		{Loss{StartNs: 50, EndNs: 150, Count: math.MaxInt64}, Loss{StartNs: 100, EndNs: 150, Count: 1 << 62}},
 		{Loss{StartNs: 10, EndNs: 100, Count: 3}, Loss{}},
 		{Loss{StartNs: 201, EndNs: 300, Count: 3}, Loss{}},
 	} {
-		got, any := k.clip(test.loss)
+		got, any := within.Clip(test.loss, 20)
 		if !any {
 			got = Loss{}
 		}

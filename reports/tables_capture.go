@@ -13,7 +13,7 @@ type capture = analyze.Capture
 
 // capturesTable says what was recorded, what was missed and what it cost.
 func capturesTable(a *analyze.Analysis) table {
-	return build("captures", "Captures", a.Captures, []spec[capture]{
+	t := build("captures", "Captures", a.Captures, []spec[capture]{
 		{column{Head: "File", Kind: kindName}, func(c *capture) cell {
 			f := named(c.File)
 			f.Text += moreParts(c)
@@ -33,6 +33,16 @@ func capturesTable(a *analyze.Analysis) table {
 		number("Recorder memory", "largest resident size", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.MaxRSSBytes, BytesText)} }),
 		number("BPF run time", "of its programs in the kernel", 6, func(c *capture) cell { return cell{Text: orAbsent(c.Recorder.BPFRunNs, DurationText)} }),
 	})
+	t.Note = capturesNote(a)
+	return t
+}
+
+// capturesNote says which numbers on captures are of the time that was picked.
+func capturesNote(a *analyze.Analysis) string {
+	if a.Filter.Since == "" && a.Filter.Until == "" {
+		return ""
+	}
+	return "What was seen and lost, and its coverage, is of the time that was picked; length and cost are of the whole capture."
 }
 
 // captureNote says what was done to a capture after it was recorded, and what it

@@ -60,7 +60,7 @@ func writeText(w io.Writer, a *analyze.Analysis, o Options) error {
 	t.definitions(oddities(a))
 	t.rows(checksTable(a), rowsOnTerminal)
 	t.rows(insufficientTable(a), nodeRowsOnTerminal)
-	t.captures(a.Captures)
+	t.captures(a)
 	t.warnings(a.Warnings)
 	if err := t.Flush(); err != nil {
 		return fmt.Errorf("text report: %w", err)
@@ -126,10 +126,13 @@ func (t textWriter) paragraph(first, s string) {
 }
 
 // captures writes what was recorded, what was missed and what it cost.
-func (t textWriter) captures(captures []analyze.Capture) {
+func (t textWriter) captures(a *analyze.Analysis) {
 	t.heading("Captures")
-	for i := range captures {
-		c := &captures[i]
+	if note := capturesNote(a); note != "" {
+		t.paragraph("  ", note)
+	}
+	for i := range a.Captures {
+		c := &a.Captures[i]
 		seen, lost, worst := coverageOf(c)
 		t.WriteString("  " + cut(nameText(c.File), max(0, t.o.Width-2)) + moreParts(c) + "\n")
 		t.paragraph("    ", "host "+visible(c.Host)+" · kernel "+visible(c.Kernel)+" · "+timeText(c.StartNs)+
@@ -150,7 +153,7 @@ func (t textWriter) captures(captures []analyze.Capture) {
 			t.paragraph("    ", t.paint(toneBad, visible(p)))
 		}
 	}
-	if len(captures) == 0 {
+	if len(a.Captures) == 0 {
 		t.WriteString("  none\n")
 	}
 }

@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,7 +23,7 @@ type Capture struct {
 	Streams    map[int64]bool
 	Listeners  []format.Listener
 	Interfaces []format.Interface
-	Losses     []format.Loss
+	Losses     []format.Loss // of the time that is analyzed
 	Self       []format.Self
 	Marks      []format.Mark
 	StartNs    int64 // of the recording, monotonic
@@ -32,15 +33,18 @@ type Capture struct {
 	Gaps     []format.Gap
 	OffsetNs int64 // Unix time − monotonic time, at the start
 	DriftNs  int64 // largest change of the offset among the clock pairs
-	// Rows counts the rows read, by table; those of exchanges are complete
-	// after Each.
-	Rows map[string]int64
+	// Within is the time that is analyzed; see Narrow.
+	Within format.Range
+	// Rows counts the rows read, by table, and Seen those of the time that is
+	// analyzed; those of exchanges are complete after Each.
+	Rows, Seen map[string]int64
 	// OnSockets, if set, is handed the rows of sockets as Parts reads them,
 	// each once. The slice is valid during the call.
 	OnSockets func(rows []format.Socket)
 
 	file     *format.Capture
 	segments []format.Segment // of exchanges
+	stacks   map[int64]bool   // that rows of the time have, if it is not all time
 	staging
 }
 
@@ -106,7 +110,8 @@ func New(ctx context.Context, file *format.Capture, index int) (*Capture, error)
 		OffsetNs: file.Manifest.Clock.RealtimeNs - file.Manifest.Clock.MonotonicNs,
 		Gaps:     file.Gaps(),
 		segments: file.Segments("exchanges"),
-		Rows:     map[string]int64{},
+		Within:   format.Always,
+		Rows:     map[string]int64{}, Seen: map[string]int64{},
 	}
 	c.Manifest.Host.Name = hostName(c.Manifest.Host.Name)
 	if err := c.load(ctx); err != nil {
@@ -149,11 +154,94 @@ func (c *Capture) load(ctx context.Context) error {
 // file, and counts them; a table may be read again. The slice is valid during
 // the call. Segments that cannot be read are left out and stand in Problems.
 func Rows[T format.Row](c *Capture, table string, fn func(rows []T) error) error {
-	c.Rows[table] = 0
+	c.Rows[table], c.Seen[table] = 0, 0
 	return format.ReadRows(c.file, func(rows []T) error {
-		c.Rows[table] += int64(len(rows))
+		count(c, table, rows)
 		return fn(rows)
 	})
+}
+
+// count adds rows of a table to those read.
+func count[T format.Row](c *Capture, table string, rows []T) {
+	c.Rows[table] += int64(len(rows))
+	if c.Within == format.Always {
+		c.Seen[table] += int64(len(rows))
+		return
+	}
+	for i := range rows {
+		if c.Within.Counts(&rows[i]) {
+			c.Seen[table]++
+			c.noteStacks(&rows[i])
+		}
+	}
+}
+
+// noteStacks remembers which stacks a row, given as a pointer, has.
+func (c *Capture) noteStacks(row any) {
+	switch r := row.(type) {
+	case *format.NetEvent:
+		c.stacks[r.StackID] = true
+	case *format.OffCPU:
+		c.stacks[r.StackID], c.stacks[r.UserStackID] = true, true
+	case *format.OnCPU:
+		c.stacks[r.StackID], c.stacks[r.UserStackID] = true, true
+	}
+}
+
+// NarrowStacks leaves out, once all rows were read, stacks that none of the time
+// has from those that count as Seen, and the frames of these.
+func (c *Capture) NarrowStacks() error {
+	if c.Within == format.Always {
+		return nil
+	}
+	seen, frames := int64(0), map[int64]bool{}
+	err := Rows(c, "stacks", func(rows []format.Stack) error {
+		for _, r := range rows {
+			if c.stacks[r.StackID] {
+				seen++
+				frames[r.FrameID] = true
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	c.Seen["stacks"], seen = seen, 0
+	err = Rows(c, "frames", func(rows []format.Frame) error {
+		for i := range rows {
+			if frames[rows[i].FrameID] {
+				seen++
+			}
+		}
+		return nil
+	})
+	c.Seen["frames"] = seen
+	return err
+}
+
+// Narrow leaves out, before exchanges and sockets are read, what is not of a time:
+// of the losses, and of the rows that count as Seen.
+func (c *Capture) Narrow(within format.Range) error {
+	c.Within, c.stacks = within, map[int64]bool{}
+	var losses []format.Loss
+	for _, l := range c.Losses {
+		if l, any := within.Clip(l, c.StartNs); any {
+			losses = append(losses, l)
+		}
+	}
+	c.Losses = losses
+	if within == format.Always {
+		return nil
+	}
+	c.Seen["losses"] = int64(len(losses))
+	return errors.Join(again[format.Process](c, "processes"), again[format.Proc](c, "procs"),
+		again[format.Self](c, "self"), again[format.Mark](c, "marks"))
+}
+
+// again counts the rows of a table that was read before.
+func again[T format.Row](c *Capture, table string) error {
+	return Rows(c, table, func([]T) error { return nil })
 }
 
 // Has says whether the file has any segment of a table.
@@ -162,7 +250,8 @@ func (c *Capture) Has(table string) bool { return len(c.file.Segments(table)) > 
 // all reads a table and counts its rows.
 func all[T format.Row](c *Capture, table string) ([]T, error) {
 	rows, err := format.All[T](c.file)
-	c.Rows[table] = int64(len(rows))
+	c.Rows[table], c.Seen[table] = 0, 0
+	count(c, table, rows)
 	return rows, err
 }
 

@@ -2,6 +2,7 @@ package replay
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -18,6 +19,14 @@ type Batch struct {
 	Sockets []int32
 }
 
+// seen is how many of the exchanges are of the time that is analyzed.
+func (b *Batch) seen() int64 {
+	within, starts := b.Capture.Within, b.Columns.StartNs
+	first, _ := slices.BinarySearch(starts, within.FromNs)
+	after, _ := slices.BinarySearch(starts, within.ToNs)
+	return int64(after - first)
+}
+
 // Each reads the exchange segments of the part with the given number of
 // workers and calls fn for each, concurrently; worker tells the calls of one
 // goroutine apart. A Batch is valid during the call. Segments that cannot be
@@ -28,7 +37,7 @@ func (p *Parts) Each(ctx context.Context, workers int, fn func(worker int, b *Ba
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var next atomic.Int64
-	rows := make([]atomic.Int64, len(captures))
+	rows, seen := make([]atomic.Int64, len(captures)), make([]atomic.Int64, len(captures))
 	var group sync.WaitGroup
 	for worker := range max(workers, 1) {
 		group.Go(func() {
@@ -43,6 +52,7 @@ func (p *Parts) Each(ctx context.Context, workers int, fn func(worker int, b *Ba
 					continue // the file keeps it among its problems
 				}
 				rows[jobs[i].at].Add(int64(len(batch.Columns.StartNs)))
+				seen[jobs[i].at].Add(batch.seen())
 				if err := fn(worker, batch); err != nil {
 					cancel(err)
 				}
@@ -52,6 +62,7 @@ func (p *Parts) Each(ctx context.Context, workers int, fn func(worker int, b *Ba
 	group.Wait()
 	for i, c := range captures {
 		c.Rows["exchanges"] += rows[i].Load()
+		c.Seen["exchanges"] += seen[i].Load()
 	}
 	return context.Cause(ctx)
 }

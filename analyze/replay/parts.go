@@ -156,13 +156,13 @@ func (c *Capture) readSockets() int {
 		for i := range rows {
 			c.reachedNs = max(c.reachedNs, rows[i].TsNs)
 		}
+		count(c, "sockets", rows)
 		c.Sockets.add(rows)
 		if c.OnSockets != nil {
 			c.OnSockets(rows)
 		}
 		c.rows += int64(len(rows))
 	}
-	c.Rows["sockets"] = c.rows
 	return int(c.rows - before)
 }
 

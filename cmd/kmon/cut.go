@@ -23,12 +23,11 @@ func newCut() *cobra.Command {
 		Use:   "cut CAPTURE... -o FILE",
 		Short: "Write what happened in a time as a capture of its own",
 		Long: `Write what a capture recorded between two times as a smaller capture, which says
-of that time what kmon analyze --since --until says of the whole: exchanges and
-IOs that began in it, and what was going on. What they refer to stays, whenever it
-was recorded: open connections, processes that had begun, listeners, disks, the
-stacks that are used. Losses are cut to their part, so that coverage is that of
-the time, where analyze --since tells that of the whole. The manifest says what
-was cut out of what. CAPTURE is not changed, an existing file never overwritten.
+the same as kmon analyze --since --until of CAPTURE: exchanges and IOs that began
+in that time, what was going on, and what was lost. What they refer to stays,
+whenever it was recorded: open connections, processes that had begun, listeners,
+disks, the stacks that are used. The manifest says what was cut out of what.
+CAPTURE is not changed, an existing file never overwritten.
 
 Parts of one recording (kmon record --rotate) are given together. What comes out
 is no part of it any more.`,
