@@ -219,7 +219,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 
 // start does all that can fail before anything is recorded, then begins.
 func start(ctx context.Context, o Options) (_ *recorder, err error) {
-	r := &recorder{options: o, began: time.Now(), listeners: map[format.Listener]int{}, losses: map[string]int64{}}
+	r := &recorder{options: o, listeners: map[format.Listener]int{}, losses: map[string]int64{}}
 	if r.root, err = hostfs.Find(o.HostRoot); err != nil {
 		return nil, err
 	}
@@ -293,6 +293,7 @@ func (r *recorder) begin(plan probe.Plan) (err error) {
 		}
 	}()
 	clock := provider.Clock()
+	r.began = time.Now()
 	first := r.provider.Snapshot(clock.MonotonicNs)
 	r.targets = r.provider.Targets()
 	r.lacks = r.shortfalls(first)
@@ -364,7 +365,7 @@ func (r *recorder) startPrograms(host format.Host) error {
 	}
 	r.beginOverhead(host.CPUs)
 	r.beginIntervals(provider.Clock().MonotonicNs)
-	r.lastLossNs, r.began = r.startNs, time.Now()
+	r.lastLossNs, r.began = r.startNs, time.Now() // a Duration is of what is recorded
 	return r.session.ListExisting(r.drainControl)
 }
 
