@@ -78,6 +78,25 @@ func TestBreakdownOfAService(t *testing.T) {
 	}
 }
 
+// Who gives up resets the connection: the late answer is a request like any, which
+// waited for whom the service had asked, in vain. These are what an incident is made
+// of, and were left out: "around p99" told of the healthy time before.
+func TestBreakdownOfRequestsGivenUp(t *testing.T) {
+	s := frontAndStock(t, format.ExchangeAccounted)
+	for i := range int64(20) {
+		at := 9*second + i*1000*ms
+		s.exchange(3, 200, at+10*ms, 0, 300*ms, 0, format.ExchangeClient|format.ExchangeNoAnswer|format.ExchangeClosed)
+		s.exchange(2, 200, at, 0, 400*ms, 0, format.ExchangeClosed|format.ExchangeReset)
+	}
+	front := serviceNamed(t, analyzed(t, Options{}, s), "front")
+	if b := front.Breakdown; b.Requests != 100 || b.Requests != front.Latency.Count || b.Accounted != 80 || b.Slow.Requests != 20 {
+		t.Fatalf("of %d requests with a latency: %+v", front.Latency.Count, b)
+	}
+	if got, want := spentOn(t, front.Breakdown.Slow), map[string]int64{"callee stock": 300 * ms, "unknown": 100 * ms}; !reflect.DeepEqual(got, want) {
+		t.Errorf("around p99: %v, want %v", got, want)
+	}
+}
+
 // The result does not depend on workers, nor on how the file is divided.
 func TestBreakdownInParts(t *testing.T) {
 	s := frontAndStock(t, format.ExchangeAccounted)

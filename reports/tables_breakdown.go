@@ -148,7 +148,7 @@ func breakdownNote(a *analyze.Analysis) string {
 			" of the requests were answered by another thread than took them: of these only callees are known.")
 	}
 	if rest := all.Requests - all.Accounted - all.HandedOver; rest > 0 {
-		notes = append(notes, "Of "+percentText(float64(rest)/float64(all.Requests))+" the threads were not recorded.")
+		notes = append(notes, "Of "+percentText(float64(rest)/float64(all.Requests))+" the threads were not recorded, as of those that a reset ended.")
 	}
 	if all.UnclearCalls > 0 {
 		notes = append(notes, CountText(all.UnclearCalls)+plural(int(min(all.UnclearCalls, 2)), " request")+

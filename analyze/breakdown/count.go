@@ -7,9 +7,12 @@ import (
 
 const (
 	handedOver = format.ExchangeHandedOver
-	// notTimed are the flags of rows that are no request with a latency.
+	// notTimed are the flags of rows that are no request with a latency. One that a
+	// reset ended has one: its answer came too late for who asked.
 	notTimed = format.ExchangePartial | format.ExchangeNoRequest | format.ExchangeNoAnswer |
-		format.ExchangeInterleaved | format.ExchangeStream | format.ExchangeJoined | format.ExchangeReset
+		format.ExchangeInterleaved | format.ExchangeStream | format.ExchangeJoined
+	// givenUp are the flags by which to tell a call that ended without an answer.
+	givenUp = format.ExchangeClient | format.ExchangeNoAnswer | format.ExchangeClosed | format.ExchangeOpen
 )
 
 // Places tells where rows belong. Its methods are called concurrently.
@@ -120,6 +123,9 @@ func (c *Counter) read(b *replay.Batch) (endNs int64) {
 		end := columns.StartNs[i] + columns.UploadNs[i] + columns.ServerNs[i] + columns.DownloadNs[i]
 		endNs = max(endNs, end)
 		s := &c.sockets[columns.Socket[i]]
+		if flags&givenUp == givenUp&^format.ExchangeOpen { // the caller waited all the same
+			flags &^= format.ExchangeNoAnswer
+		}
 		if flags&notTimed != 0 || s.stream || !c.windows.Holds(columns.StartNs[i]+b.Capture.OffsetNs) {
 			continue
 		}
