@@ -138,7 +138,7 @@ func TestLossyCapture(t *testing.T) {
 	if len(a.Losses) != 2 || a.Losses[0].Count != 10 || a.Losses[0].StartNs != unix0+2*second || a.Losses[0].EndNs != unix0+5*second {
 		t.Errorf("losses %+v", a.Losses)
 	}
-	if !strings.HasPrefix(a.Verdict, "10 of 30 exchanges were lost (coverage 66.7%), too many to trust counts; ") || strings.Contains(a.Verdict, "nothing was lost") {
+	if !strings.HasPrefix(a.Verdict, "10 of 30 exchanges were lost (coverage 66.66%), too many to trust counts; ") || strings.Contains(a.Verdict, "nothing was lost") {
 		t.Errorf("verdict %q", a.Verdict)
 	}
 

@@ -62,7 +62,7 @@ func (r *run) missing(a *Analysis) []string {
 		list = append(list, "nothing is known of "+duration(dark)+" of the "+duration(r.end-r.start))
 	}
 	if lost > 0 {
-		text := fmt.Sprintf("%s of %s exchanges were lost (coverage %.1f%%)", number(lost), number(seen+lost), 100*ratio(seen, lost))
+		text := fmt.Sprintf("%s of %s exchanges were lost (coverage %s)", number(lost), number(seen+lost), coverageText(ratio(seen, lost)))
 		if ratio(seen, lost) < lowCoverage {
 			text += ", too many to trust counts"
 		}
@@ -237,7 +237,7 @@ func (r *run) warnings(a *Analysis) []string {
 		}
 		for _, t := range a.Captures[i].Coverage {
 			if t.Lost > 0 {
-				warn("%s: %s rows of %s are missing (coverage %.1f%%)", file, number(t.Lost), t.Table, 100*t.Ratio)
+				warn("%s: %s rows of %s are missing (coverage %s)", file, number(t.Lost), t.Table, coverageText(t.Ratio))
 			}
 		}
 		for _, k := range a.Captures[i].Collectors {
@@ -310,6 +310,13 @@ func number(n int64) string {
 		text = text[:i] + "," + text[i:]
 	}
 	return text
+}
+
+// coverageText gives a coverage as percent, as reports do: rounded down, so that
+// 100% means that nothing was lost.
+func coverageText(coverage float64) string {
+	hundredths := int64(coverage*1e4 + 1e-9)
+	return strconv.FormatFloat(float64(hundredths)/100, 'f', -1, 64) + "%"
 }
 
 func plural(n int64, one, many string) string {

@@ -39,3 +39,15 @@ func TestVerdictOfFindings(t *testing.T) {
 		}
 	}
 }
+
+// Two of 63,452 lost is no 100%, and no other number than the reports'.
+func TestCoverageText(t *testing.T) {
+	for _, c := range []struct {
+		seen, lost int64
+		want       string
+	}{{63450, 2, "99.99%"}, {2, 1, "66.66%"}, {7, 0, "100%"}, {0, 3, "0%"}, {1, 1, "50%"}} {
+		if got := coverageText(ratio(c.seen, c.lost)); got != c.want {
+			t.Errorf("%d seen, %d lost: %s, want %s", c.seen, c.lost, got, c.want)
+		}
+	}
+}

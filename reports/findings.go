@@ -98,7 +98,7 @@ func findingFacts(f *finding) []string {
 func subjectText(f *finding) string {
 	s := f.Subject
 	text := visible(s.Type) + " " + nameText(s.Name)
-	if s.Service != "" && s.Service != s.Name {
+	if s.Service != "" && s.Service != s.Name && !strings.HasSuffix(s.Name, "→ "+s.Service) {
 		text += " of " + visible(s.Service)
 	}
 	if s.Host != "" && s.Host != s.Name {

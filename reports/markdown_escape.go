@@ -87,7 +87,7 @@ func safeWord(w string) bool {
 			if previous == '-' && !unicode.IsDigit(before) {
 				return false // GH-12, JIRA-12
 			}
-		case strings.ContainsRune(".,;:()%'’“”–—→…·µ/−", r):
+		case strings.ContainsRune(".,;:?()%'’“”–—→…·µ/−", r):
 		case r == '-' && i > 0:
 		default:
 			return false

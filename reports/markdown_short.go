@@ -11,9 +11,10 @@ import (
 // affectedListed is how many of those that a finding touches are named.
 const affectedListed = 3
 
-// stillNs is how close to the end of the recording a finding may end and is said to
-// last to it: two of its windows, of which the last is seldom whole.
-const stillNs = 10e9
+// judgedNs is the width of the windows that findings are of. What ended less than
+// one before the recording was there in the last window that was judged; whether it
+// was at the end nobody knows.
+const judgedNs = 5e9
 
 // short answers what somebody asks who was not there: what, who, since when, whom it
 // touches, how sure that is, what was not recorded, and of which recording all that
@@ -70,7 +71,7 @@ func furtherText(a *analyze.Analysis) string {
 	return "; and " + CountText(int64(more)) + plural(more, " more finding")
 }
 
-// sinceText says when a finding began and whether it lasted to the end.
+// sinceText says when a finding began and ended, as far as that is known.
 func sinceText(a *analyze.Analysis, f *finding) string {
 	if f.EndNs <= f.StartNs {
 		return ""
@@ -81,10 +82,12 @@ func sinceText(a *analyze.Analysis, f *finding) string {
 	} else {
 		text += ", or before: the recording begins with it"
 	}
-	if a.EndNs-f.EndNs <= stillNs {
-		return text + ", and still when it ended"
+	text += ", until " + clockText(f.EndNs) + " UTC"
+	left := a.EndNs - f.EndNs
+	if left < judgedNs {
+		return text + ": the last " + roundText(judgedNs) + " that were judged have it"
 	}
-	return text + ", until " + clockText(f.EndNs) + " UTC"
+	return text + ", " + DurationText(left) + " before the recording ended"
 }
 
 // affectedText names who asked the subject of a finding, or used the disk.

@@ -142,7 +142,7 @@ func TestMarkdownText(t *testing.T) {
 		{"see`#1`2", "see`#1`2"}, {"of node-1, GH-2: x", "of `node-1`, `GH-2`: x"}, {"<b>x</b> y", "`<b>x</b>` y"}, {"a|b", "`a\\x7cb`"}, {"a`b", "`a\\x60b`"},
 		{"https://x.example/a_b", "`https://x.example/a_b`"}, {"(www.x.example)", "`(www.x.example)`"},
 		{"2026-03-14 was", "2026-03-14 was"}, {"my_svc *b*", "`my_svc *b*`"}, {"- item", "`-` item"}, {"", ""},
-		{"x//y", "`x//y`"}, {"a/b 1/s", "a/b 1/s"},
+		{"x//y", "`x//y`"}, {"all it needs? Yes", "all it needs? Yes"}, {"a/b 1/s", "a/b 1/s"},
 	} {
 		if got := markdownText(c.in); got != c.want {
 			t.Errorf("markdownText(%q) = %q, want %q", c.in, got, c.want)
@@ -171,11 +171,14 @@ func TestMarkdownInShort(t *testing.T) {
 		}
 	}
 	f := &analyze.Finding{StartNs: 30e9, EndNs: 60e9, Subject: analyze.Subject{Type: "disk", Name: "vdb"}}
-	b := &analyze.Analysis{StartNs: 10e9, EndNs: 65e9, Disks: []analyze.Disk{
+	b := &analyze.Analysis{StartNs: 10e9, EndNs: 64e9, Disks: []analyze.Disk{
 		{Name: "vdb", Users: []analyze.DiskUser{{Service: "store", IOs: 7}, {Service: "log", IOs: 9}}}, {Name: "vdc", Users: []analyze.DiskUser{{Service: "web", IOs: 5}}}}}
 	for _, c := range []struct{ got, want string }{
-		{sinceText(b, f), "1970-01-01 00:00:30 UTC, 20.0 s into the recording, and still when it ended"},
-		{sinceText(&analyze.Analysis{StartNs: 30e9, EndNs: 90e9}, f), "1970-01-01 00:00:30 UTC, or before: the recording begins with it, until 00:01:00 UTC"},
+		{sinceText(b, f), "1970-01-01 00:00:30 UTC, 20.0 s into the recording, until 00:01:00 UTC: the last 5 s that were judged have it"},
+		{sinceText(&analyze.Analysis{StartNs: 30e9, EndNs: 90e9}, f), "1970-01-01 00:00:30 UTC, or before: the recording begins with it, until 00:01:00 UTC, 30.0 s before the recording ended"},
+		{sinceText(&analyze.Analysis{StartNs: 30e9, EndNs: 66e9}, f), "1970-01-01 00:00:30 UTC, or before: the recording begins with it, until 00:01:00 UTC, 6.00 s before the recording ended"},
+		{subjectText(&analyze.Finding{Subject: analyze.Subject{Type: "edge", Name: "web → cart → db", Service: "db"}}), "edge web → cart → db"},
+		{subjectText(&analyze.Finding{Subject: analyze.Subject{Type: "edge", Name: "vm:1 → vm:2", Service: "db"}}), "edge vm:1 → vm:2 of db"},
 		{affectedText(b, f), "log (9 IOs on it), store (7 IOs on it)"},
 		{affectedText(b, &analyze.Finding{Subject: analyze.Subject{Type: "node", Name: "n"}}), ""},
 	} {

@@ -229,7 +229,7 @@ func (s *search) stormFinding(group []*storm) Finding {
 		f.Severity, f.Reference, f.Confidence = Info, "none: thresholds alone", 0.4
 	}
 	f.Alternative = "a release that asks more for each request: then nothing fails, and nobody gives up early"
-	f.NextStep = "the timeouts and retries of " + worst.client + ": shorter than " + worst.server + " needs? A retry budget, backoff with jitter, or fewer layers that retry; `ss -ti` shows its connections"
+	f.NextStep = "the timeouts and retries of " + worst.client + ": are they shorter than what " + worst.server + " needs? A retry budget, backoff with jitter, or fewer layers that retry; `ss -ti` shows its connections"
 	return f
 }
 
@@ -248,7 +248,7 @@ func (s *search) stormEvidence(g *storm) []Evidence {
 		list = append(list, fact("failed_share", failed, "%s: %s of them get no answer", g.name(), share(failed)).held(of("min_failed_share"), g.failedRef.value()))
 	}
 	if connects >= of("min_connects_share") {
-		list = append(list, fact("connects_share", connects, "%s: %.2g new connections for each request", g.name(), connects).held(of("min_connects_share"), g.connectRef.value()))
+		list = append(list, fact("connects_share", connects, "%s: %.2g new connections a request", g.name(), connects).held(of("min_connects_share"), g.connectRef.value()))
 	}
 	return list
 }
