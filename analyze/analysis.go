@@ -224,9 +224,12 @@ type Service struct {
 	OffCPU     []Wait     `json:"off_cpu,omitzero"`    // sorted by total, largest first
 	// WaitSeries are TotalNs of each of OffCPU, in its order.
 	WaitSeries SumSeries `json:"-"`
-	Memory     *Memory   `json:"memory,omitempty"`
-	Coverage   float64   `json:"coverage"`
-	Series     []Point   `json:"series"`
+	// WaitCounts are Count and TotalNs of each of OffCPU, in its order; without points of
+	// callee and idle, which only sums tell apart, and where there were too many.
+	WaitCounts []SumSeries `json:"-"`
+	Memory     *Memory     `json:"memory,omitempty"`
+	Coverage   float64     `json:"coverage"`
+	Series     []Point     `json:"series"`
 }
 
 // Instance is one process, container or pod of a service.

@@ -101,6 +101,8 @@ type WakePair struct {
 	Count        int64   `json:"count"`
 	Back         int64   `json:"back"` // wake-ups the other way
 	RatePerS     float64 `json:"rate_per_s"`
+	// Series are Count and Back; without points as that of a SyscallCount.
+	Series SumSeries `json:"-"`
 }
 
 // Disk is one block device, with its partitions. With a filter of services it

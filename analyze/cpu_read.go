@@ -45,6 +45,7 @@ func (r *cpuReader) read(ctx context.Context) error {
 	}
 	err = eachRow(ctx, r.capture, "wakes", func(row *format.Wake) {
 		r.total.AddWake(r.from, r.who(row.WakerPID, row.StartNs, row.EndNs), r.who(row.PID, row.StartNs, row.EndNs), row)
+		r.run.gather.wakes.Add(r.from, row)
 	})
 	if err != nil {
 		return err

@@ -28,7 +28,7 @@ func (s *cpuSums) fillServices(a *Analysis) {
 		}
 		if len(s.recorded["offcpu"]) > 0 && len(c.captures) > 0 {
 			service.OffCPU = waits(&c.waits)
-			service.WaitSeries = s.waitSeries(c, service.OffCPU)
+			service.WaitSeries, service.WaitCounts = s.waitSeries(c, service.OffCPU), s.waitCounts(c, service.OffCPU)
 		}
 		if c.memory != nil {
 			service.Memory = memory(c.memory)
@@ -171,6 +171,7 @@ func (s *cpuSums) fillWakes(a *Analysis) {
 				Service:   woken, PID: pair.PID, TID: k.TID,
 				Comm:  s.total.Comm(cpu.ThreadKey{Capture: k.Capture, PID: pair.PID, TID: k.TID}),
 				Count: pair.Count, Back: back, RatePerS: s.rate(pair.Count),
+				Series: s.wakeSeries(k, pair.Count, back),
 			})
 		}
 		return len(a.Wakes) < maxWakesListed

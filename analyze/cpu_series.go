@@ -122,6 +122,45 @@ func (s *cpuSums) threadSeries(k cpu.ThreadKey, whole *cpu.Account) SumSeries {
 	return b.series()
 }
 
+// wakeSeries is how often two threads woke each other, as threadSeries.
+func (s *cpuSums) wakeSeries(k cpu.PairKey, count, back int64) SumSeries {
+	b := s.newSumsByWindow(s.gather.windows, map[int32]bool{k.Capture: true}, 2)
+	for _, step := range s.gather.wakes.Of(k) {
+		b.add(step.Index, step.Count, 0)
+	}
+	if reverse := (cpu.PairKey{Capture: k.Capture, WakerTID: k.TID, TID: k.WakerTID}); reverse != k {
+		for _, step := range s.gather.wakes.Of(reverse) {
+			b.add(step.Index, 0, step.Count)
+		}
+	}
+	if b.total(0) != count || b.total(1) != back {
+		return SumSeries{}
+	}
+	return b.series()
+}
+
+// waitCounts is how often a service waited, by the list, as threadSeries.
+func (s *cpuSums) waitCounts(c *cpuService, list []Wait) []SumSeries {
+	all := make([]SumSeries, len(list))
+	for i, w := range list {
+		b := s.newSumsByWindow(s.gather.windows, c.captures, 2)
+		for _, party := range c.parties {
+			if int(party) >= len(s.gather.cpu.Parties) {
+				continue
+			}
+			for _, step := range s.gather.cpu.Parties[party].Waits {
+				if step.Class.String() == w.For {
+					b.add(step.Index, step.Count, step.TotalNs)
+				}
+			}
+		}
+		if b.total(0) == w.Count && b.total(1) == w.TotalNs { // not those of event loops that were divided
+			all[i] = b.series()
+		}
+	}
+	return all
+}
+
 // callSeries is how often something was called, as threadSeries.
 func (s *cpuSums) callSeries(k cpu.CallKey, whole *cpu.Calls) SumSeries {
 	b := s.newSumsByWindow(s.gather.windows, s.recorded["syscalls"], 3)

@@ -35,6 +35,7 @@ type gather struct {
 	windows replay.Windows
 	cpu     *cpu.Steps
 	calls   *cpu.CallSteps
+	wakes   *cpu.WakeSteps
 	stacks  []*cpu.Stacks    // by capture; nil: it has none
 	trees   []*blockio.Tree  // by capture
 	disks   []*blockio.Steps // by capture
@@ -49,7 +50,7 @@ func (r *run) newGather() *gather {
 		w = findingWindows(w, r.start, r.end)
 	}
 	return &gather{
-		windows: w, cpu: cpu.NewSteps(cpu.Frame{Windows: w}, len(r.captures)), calls: cpu.NewCallSteps(cpu.Frame{Windows: w}),
+		windows: w, cpu: cpu.NewSteps(cpu.Frame{Windows: w}, len(r.captures)), calls: cpu.NewCallSteps(cpu.Frame{Windows: w}), wakes: cpu.NewWakeSteps(cpu.Frame{Windows: w}),
 		stacks: make([]*cpu.Stacks, len(r.captures)),
 	}
 }

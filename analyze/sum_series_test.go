@@ -47,6 +47,27 @@ func TestSumsByWindow(t *testing.T) {
 	if waiting < 3 || len(a.Threads) < 4 || len(a.Syscalls) != 2 {
 		t.Fatalf("%d services wait, %d threads, %d calls", waiting, len(a.Threads), len(a.Syscalls))
 	}
+	counted := 0
+	for _, service := range a.Services {
+		for i, w := range service.OffCPU {
+			if got := added(t, &service.WaitCounts[i]); got != nil {
+				counted++
+				if !reflect.DeepEqual(got, []int64{w.Count, w.TotalNs}) {
+					t.Errorf("%s waited for %s %v by window, %+v in all", service.Name, w.For, got, w)
+				}
+			} else if w.For != "idle" && w.For != "callee" {
+				t.Errorf("%s waited for %s: not by window", service.Name, w.For)
+			}
+		}
+	}
+	if counted < 2 || len(a.Wakes) < 2 {
+		t.Errorf("%d waits are counted, %d pairs", counted, len(a.Wakes))
+	}
+	for _, pair := range a.Wakes {
+		if got, want := added(t, &pair.Series), []int64{pair.Count, pair.Back}; !reflect.DeepEqual(got, want) {
+			t.Errorf("%d woke %d %v by window, %v in all", pair.WakerTID, pair.TID, got, want)
+		}
+	}
 	for _, thread := range a.Threads {
 		if got, want := added(t, &thread.Series), []int64{thread.CPU.OnCPUNs, thread.CPU.RunQueueNs}; !reflect.DeepEqual(got, want) {
 			t.Errorf("thread %d used %v by window, %v in all", thread.TID, got, want)
@@ -59,6 +80,29 @@ func TestSumsByWindow(t *testing.T) {
 		}
 		if got := added(t, &c.Series); !reflect.DeepEqual(got, want) {
 			t.Errorf("%s was called %v by window, %v in all", c.Name, got, want)
+		}
+	}
+}
+
+// Wake-ups and waits of a range of whole intervals are those of an analysis of it alone.
+func TestWakesAndWaitsOfRange(t *testing.T) {
+	node := busyNode(t)
+	node.waited(20, 2, 0, 40, second/2)
+	node.woke(10, 11, 7)
+	node.wakes[len(node.wakes)-1].StartNs, node.wakes[len(node.wakes)-1].EndNs = mono0+5*second, mono0+10*second
+	whole := analyzed(t, Options{}, node.story)
+	for _, r := range [][2]int64{{0, 5}, {5, 10}, {0, 10}} {
+		part := ofRange(t, r, node.story)
+		for _, pair := range whole.Wakes {
+			sums, _ := pair.Series.within(r[0], r[1])
+			i := slices.IndexFunc(part.Wakes, func(o WakePair) bool { return o.WakerTID == pair.WakerTID && o.TID == pair.TID })
+			if i < 0 && sums[0] != 0 || i >= 0 && !slices.Equal(sums, []int64{part.Wakes[i].Count, part.Wakes[i].Back}) {
+				t.Errorf("seconds %v: %d woke %d %v by window, %+v in an analysis of them", r, pair.WakerTID, pair.TID, sums, part.Wakes)
+			}
+		}
+		batch, of := serviceNamed(t, whole, "batch"), waitFor(serviceNamed(t, part, "batch").OffCPU, "disk")
+		if sums, _ := batch.WaitCounts[0].within(r[0], r[1]); !slices.Equal(sums, []int64{of.Count, of.TotalNs}) || of.Count == 0 {
+			t.Errorf("seconds %v: batch waited %v by window, %+v in an analysis of them", r, sums, of)
 		}
 	}
 }

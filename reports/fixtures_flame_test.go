@@ -374,7 +374,14 @@ func addParts(a *analyze.Analysis) {
 		a.AcceptQueues = append(a.AcceptQueues, analyze.AcceptQueue{Service: name, Address: fmt.Sprintf("0.0.0.0:%d", 8000+i), MaxDepth: 128, Limit: 128, Series: most(600, second, drops, 128, 129)})
 		a.Drops = append(a.Drops, analyze.Drop{Reason: fmt.Sprintf("REASON_%d", i), Protocol: "TCP", Service: name, Count: 1000, FirstNs: start, LastNs: start + 600*second, Series: most(600, second, drops)})
 	}
+	for i := range int32(50) {
+		name := a.Services[i].Name
+		a.Wakes = append(a.Wakes, analyze.WakePair{WakerService: name, WakerTID: 1000 + i, WakerComm: "waker", Service: name, TID: 2000 + i, Comm: "woken", Count: 1000, Series: most(120, 5*second, []int64{3000, 3000})})
+	}
 	for i := range sumServices {
+		for range a.Services[i].OffCPU {
+			a.Services[i].WaitCounts = append(a.Services[i].WaitCounts, most(120, 5*second, []int64{2000, 5 * second}))
+		}
 		a.Services[i].Memory = &analyze.Memory{MaxRSSBytes: 2 << 30, MaxCurrentBytes: 3 << 30, Series: most(120, 5*second, []int64{1}, 2<<30, 3<<30)}
 	}
 }

@@ -18,6 +18,7 @@ const (
 	sumCalls    = 60
 	sumParts    = 40 // of the IO of all disks: users, and kinds of operations
 	sumFaults   = 40 // kinds of drops, and listeners
+	sumWaits    = 80 // kinds of waits of all services
 )
 
 // mostKnown is most of what is not known where it is 0.
@@ -56,7 +57,7 @@ var sumPoints = points[analyze.SumPoint]{
 // sumTables are all of them.
 func sumTables(a *analyze.Analysis) []windowTable {
 	return append(breakdownWindows(a), waitWindows(a), threadWindows(a), callWindows(a), diskUserWindows(a), diskOperationWindows(a),
-		queueWindows(a), dropWindows(a), memoryWindows(a))
+		queueWindows(a), dropWindows(a), memoryWindows(a), wakeWindows(a), waitDetailWindows(a))
 }
 
 // sumsOf makes a table of items: their names, and their series with the numbers of its
@@ -144,6 +145,28 @@ func threadWindows(a *analyze.Analysis) windowTable {
 	t.note = joinNotes("Those that are busiest in the whole recording.", intervalNote, lossInAll(a, "intervals"))
 	return sumsOf(a, t, a.Threads, windowRows, func(x *analyze.Thread) *analyze.SumSeries { return &x.Series }, func(x *analyze.Thread) ([]string, []pointSum) {
 		return []string{x.Service, x.Comm, strconv.Itoa(int(x.TID))}, []pointSum{at(0, 1e3), at(1, 1e3)}
+	})
+}
+
+// wakeWindows is who woke whom.
+func wakeWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "wakes", title: "Who wakes whom", names: []string{"Waker", "Woken"}, sums: []windowSum{
+		{"Wake-ups", "", sumRated}, {"Back", hintBack, sumCount}}}
+	t.note = joinNotes("Those that wake most in the whole recording.", intervalNote, lossInAll(a, "wakes"))
+	return sumsOf(a, t, a.Wakes, windowRows, func(w *analyze.WakePair) *analyze.SumSeries { return &w.Series }, func(w *analyze.WakePair) ([]string, []pointSum) {
+		return []string{threadText(w.WakerService, w.WakerComm, w.WakerTID), threadText(w.Service, w.Comm, w.TID)}, []pointSum{at(0, 1), at(1, 1)}
+	})
+}
+
+// waitDetailWindows is how often services waited.
+func waitDetailWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "wait-details", title: "Waits by kind", names: []string{"Service", "Waited for"}, sums: []windowSum{
+		{"Waits", "that ended in this time", sumRated}, {"Each", "on average", sumEachUs}}}
+	t.note = joinNotes(intervalNote, "Waits for callees, and for work, are not told apart one by one: see what was waited for.", lossInAll(a, "offcpu", "stacks", "frames"))
+	all := allWaits(a)
+	slices.SortStableFunc(all, func(a, b wait) int { return cmp.Compare(b.TotalNs, a.TotalNs) })
+	return sumsOf(a, t, all, sumWaits, func(w *wait) *analyze.SumSeries { return &w.series }, func(w *wait) ([]string, []pointSum) {
+		return []string{w.service, w.For}, []pointSum{at(0, 1), at(1, 1e3)}
 	})
 }
 

@@ -14,13 +14,13 @@ import (
 // Bounds of it.
 const (
 	windowRows    = 400     // most rows of a table
-	windowPoints  = 24_000  // most windows of all its rows: those of many rows are wider
+	windowPoints  = 18_000  // most windows of all its rows: those of many rows are wider
 	windowClasses = 400_000 // most counts of latencies, of all tables
 )
 
 // windowTables are the tables that it can take the place of.
 var windowTables = []string{"services", "edges", "disks", "cpu", "network", "breakdown", "waits", "threads", "syscalls",
-	"disk-users", "disk-operations", "accept-queues", "drops", "memory"}
+	"disk-users", "disk-operations", "accept-queues", "drops", "memory", "wakes", "wait-details"}
 
 // How a column of a table is added up and shown.
 const (

@@ -50,12 +50,14 @@ func followShop() *analyze.Analysis {
 				return bandSums(&s.Breakdown.Slow, within(w, 20, 30, 51, 0))
 			})
 			s.Breakdown.Middle.Series = sumsEach(60, second, func(w int64) []int64 { return bandSums(&s.Breakdown.Middle, within(w, 20, 30, 0, 108)) })
+			s.WaitCounts = []analyze.SumSeries{sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 5000, 100), within(w, 4, 6, 100, 2) * second} }), {}}
 			s.WaitSeries = sumsEach(60, second, func(w int64) []int64 { return []int64{within(w, 20, 30, 10*second, second), 19 * second / 60} })
 		}
 	}
 	a.Series = served(a.Services)
 	a.Threads[0].Series = sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 5*second, second), 100 * millisecond} })
 	followDisks(a)
+	a.Wakes[0].Series = sumsEach(12, 5*second, func(w int64) []int64 { return []int64{within(w, 4, 6, 20_000, 5100), within(w, 4, 6, 5, 9)} })
 	a.AcceptQueues[0].Series = mostEach(60, second, func(w int64) ([]int64, []int64) {
 		return []int64{within(w, 25, 26, 310, 0)}, []int64{within(w, 24, 26, 129, 0), within(w, 24, 26, 128, 0)}
 	})
@@ -291,6 +293,8 @@ func TestWaitsFollow(t *testing.T) {
 		{"waits", "checkout", "checkout | 0.32 (0.32) | "},
 		{"threads", "checkout", "checkout | worker-7 | 1207 | 1.00 (0.20) | 0.020 (0.020)"},
 		{"syscalls", "checkout", "checkout | futex | 30,000 | 3,000/s | 86.4/s | 0 | 200 µs"},
+		{"wakes", "checkout worker-7 1207", "checkout worker-7 1207 | checkout worker-8 1208 | 40,000 | 4,000/s | 1,020/s | 10"},
+		{"wait-details", "checkout", "checkout | futex | 10,000 | 1,000/s | 20.0/s | 20.0 ms"},
 	} {
 		if got := rowOfTable(b, c.id, c.row); !strings.HasPrefix(got, c.want) {
 			t.Errorf("%s: %q, want %q", c.id, got, c.want)
@@ -453,7 +457,7 @@ func TestUnkeptTables(t *testing.T) {
 	b := show(t, render(t, a, HTML, options), 1400, 900)
 	b.ready()
 	pickSeconds(b, 0, 2)
-	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations", "accept-queues", "drops", "memory"} {
+	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations", "accept-queues", "drops", "memory", "wakes", "wait-details"} {
 		if run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+id+`] caption"), "::after").content`) == "none" {
 			t.Errorf("%s is not marked", id)
 		}

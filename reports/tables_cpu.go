@@ -16,6 +16,7 @@ const (
 	hintPerRequest = "CPU time by the requests served"
 	hintVoluntary  = "switches because a thread waited for something, a second"
 	hintForced     = "switches while a thread could have run on, a second"
+	hintBack       = "wake-ups the other way: as many mean that the two work by turns"
 	hintWaits      = "time of all threads together: two that wait a second are two seconds"
 )
 
@@ -142,17 +143,27 @@ func cpuDefinitions(a *analyze.Analysis) []definition {
 type wait struct {
 	analyze.Wait
 	service string
+	series  analyze.SumSeries
+}
+
+// allWaits are those of all services.
+func allWaits(a *analyze.Analysis) []wait {
+	all := []wait{}
+	for _, s := range workers(a) {
+		for i, w := range s.OffCPU {
+			one := wait{Wait: w, service: s.Name}
+			if i < len(s.WaitCounts) {
+				one.series = s.WaitCounts[i]
+			}
+			all = append(all, one)
+		}
+	}
+	return all
 }
 
 // waitDetailsTable lists each kind of wait with its count and longest.
 func waitDetailsTable(a *analyze.Analysis) table {
-	all := []wait{}
-	for _, s := range workers(a) {
-		for _, w := range s.OffCPU {
-			all = append(all, wait{w, s.Name})
-		}
-	}
-	t := build("wait-details", "Waits by kind", all, []spec[wait]{
+	t := build("wait-details", "Waits by kind", allWaits(a), []spec[wait]{
 		{column{Head: "Service", Kind: kindName}, func(w *wait) cell { return named(w.service) }},
 		{column{Head: "Waited for"}, func(w *wait) cell { return word(w.For) }},
 		number("Waits", "", 0, func(w *wait) cell { return counted(w.Count) }),
@@ -189,7 +200,7 @@ func wakesTable(a *analyze.Analysis) table {
 		{column{Head: "Woken", Kind: kindName}, func(w *pair) cell { return named(threadText(w.Service, w.Comm, w.TID)) }},
 		number("Wake-ups", "", 0, func(w *pair) cell { return counted(w.Count) }),
 		number("Rate", "wake-ups a second", 0, func(w *pair) cell { return cell{Text: rateText(w.RatePerS)} }),
-		number("Back", "wake-ups the other way: as many mean that the two work by turns", 0, func(w *pair) cell { return counted(w.Back) }),
+		number("Back", hintBack, 0, func(w *pair) cell { return counted(w.Back) }),
 	})
 	t.Note = joinNotes("A wake-up from an interrupt counts for the thread that was interrupted.", cutNote(a), lossNote(a, "wakes"))
 	return t

@@ -10,7 +10,7 @@ import (
 // room they don't, or there are none.
 func TestCallsByWindow(t *testing.T) {
 	data := randomRows(rand.New(rand.NewPCG(7, 8)), 500)
-	for _, limit := range []int{maxNamedSteps, 100} {
+	for _, limit := range []int{maxCountSteps, 100} {
 		whole, steps := New(minute()), NewCallSteps(minute())
 		steps.limit = limit
 		for i := range data.syscalls {
@@ -20,23 +20,46 @@ func TestCallsByWindow(t *testing.T) {
 		}
 		exact := 0
 		whole.Calls(func(k CallKey, c *Calls) {
-			sum := NamedStep{}
+			sum := CountStep{}
 			for _, s := range steps.Of(k) {
 				sum.Count += s.Count
 				sum.Errors += s.Errors
 			}
 			if sum.Count == c.Count && sum.Errors == c.Errors {
 				exact++
-			} else if limit == maxNamedSteps || sum.Count >= c.Count {
+			} else if limit == maxCountSteps || sum.Count >= c.Count {
 				t.Errorf("limit %d: %v add up to %+v, want %+v", limit, k, sum, *c)
 			}
 		})
-		if all := len(whole.calls.sums); (exact == all) != (limit == maxNamedSteps) || exact == 0 && limit == maxNamedSteps {
+		if all := len(whole.calls.sums); (exact == all) != (limit == maxCountSteps) || exact == 0 && limit == maxCountSteps {
 			t.Errorf("limit %d: %d of %d add up", limit, exact, all)
 		}
 		if steps.used > limit+11*5 {
 			t.Errorf("limit %d: %d steps are kept", limit, steps.used)
 		}
+	}
+}
+
+// The windows of two threads add up to all their wake-ups.
+func TestWakesByWindow(t *testing.T) {
+	data := randomRows(rand.New(rand.NewPCG(7, 9)), 500)
+	whole, steps := New(minute()), NewWakeSteps(minute())
+	for i := range data.wakes {
+		row := &data.wakes[i]
+		whole.AddWake(Source{}, who(row.WakerPID), who(row.PID), row)
+		steps.Add(Source{}, row)
+	}
+	for k, pair := range whole.pairs.sums {
+		sum := int64(0)
+		for _, s := range steps.Of(k) {
+			sum += s.Count
+		}
+		if sum != pair.Count {
+			t.Errorf("%v add up to %d, want %d", k, sum, pair.Count)
+		}
+	}
+	if len(whole.pairs.sums) < 10 {
+		t.Errorf("%d pairs", len(whole.pairs.sums))
 	}
 }
 
