@@ -17,7 +17,7 @@ func compareLoad(base, new []*run) Load {
 	l := Load{Entries: append([]string{}, slices.Sorted(maps.Keys(entries))...)}
 	l.BaseRatePerS, l.NewRatePerS = enteringRate(base), enteringRate(new)
 	if l.BaseRatePerS == nil || l.NewRatePerS == nil {
-		l.Text = "What was asked of both sides is not known: no requests were recorded of " + lacking(l.BaseRatePerS, l.NewRatePerS) + "."
+		l.Text = loadUnknown + lacking(base, new, l) + "."
 		return l
 	}
 	l.Relative = pointer(*l.NewRatePerS / *l.BaseRatePerS - 1)
@@ -31,14 +31,23 @@ func compareLoad(base, new []*run) Load {
 	return l
 }
 
-func lacking(base, new *float64) string {
+// loadUnknown begins Load.Text where no rates are known; why follows.
+const loadUnknown = "What was asked of both sides is not known: "
+
+// lacking says why a rate is not known: nothing was recorded, or what was is not in
+// windows that can be used.
+func lacking(base, new []*run, l Load) string {
+	name, runs := "new", new
 	switch {
-	case base == nil && new == nil:
-		return "either side"
-	case base == nil:
-		return "base"
+	case l.BaseRatePerS == nil && l.NewRatePerS == nil:
+		name, runs = "either side", slices.Concat(base, new)
+	case l.BaseRatePerS == nil:
+		name, runs = "base", base
 	}
-	return "new"
+	if slices.ContainsFunc(runs, func(r *run) bool { return r.info.Lost > 0 }) {
+		return "no requests of " + name + " are in windows without too much loss"
+	}
+	return "no requests were recorded of " + name
 }
 
 // enteringRate gives the requests a second over the windows used; nil: there are

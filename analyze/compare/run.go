@@ -198,15 +198,6 @@ func (c *comparison) warnings(r *Result) []string {
 			}
 		}
 	}
-	for _, b := range r.Base.Runs {
-		for _, n := range r.New.Runs {
-			for _, hash := range n.SHA256 {
-				if slices.Contains(b.SHA256, hash) {
-					return append(list, "base and new hold the same capture")
-				}
-			}
-		}
-	}
 	return list
 }
 

@@ -238,3 +238,23 @@ func TestSteadyFrom(t *testing.T) {
 		t.Errorf("of three windows %d are dropped", got)
 	}
 }
+
+// Requests that were recorded, but in windows that lost too much, are not said to
+// be missing.
+func TestWhyTheLoadIsUnknown(t *testing.T) {
+	some := &run{info: RunInfo{Requests: 90, Windows: 9}, grid: grid{widthNs: 1e9}}
+	lossy, none := &run{info: RunInfo{Lost: 9}}, &run{}
+	for _, c := range []struct {
+		base, new *run
+		want      string
+	}{
+		{some, none, "no requests were recorded of new."},
+		{none, some, "no requests were recorded of base."},
+		{none, none, "no requests were recorded of either side."},
+		{some, lossy, "no requests of new are in windows without too much loss."},
+	} {
+		if got := compareLoad([]*run{c.base}, []*run{c.new}).Text; got != loadUnknown+c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}

@@ -43,8 +43,11 @@ func (r *Result) limits(list []tested) []string {
 			reasons = append(reasons, fmt.Sprintf("of %s too much was lost: less than %s of the requests were recorded in some windows", side.name, percent(minCoverage)))
 		}
 	}
+	if both := r.inBoth(); both != "" {
+		reasons = append(reasons, both+" is in base and in new, or a copy of it: what is compared with itself shows nothing")
+	}
 	if r.Load.BaseRatePerS == nil || r.Load.NewRatePerS == nil {
-		reasons = append(reasons, "no requests were recorded of "+lacking(r.Load.BaseRatePerS, r.Load.NewRatePerS))
+		reasons = append(reasons, strings.TrimSuffix(strings.TrimPrefix(r.Load.Text, loadUnknown), "."))
 	}
 	if base, new := nodes(r.Base.Runs), nodes(r.New.Runs); base != new {
 		reasons = append(reasons, fmt.Sprintf("base was recorded on %s, new on %s", counted(base, "node"), counted(new, "node")))
@@ -72,6 +75,20 @@ func (r *Result) limits(list []tested) []string {
 		reasons = append(reasons, "nothing that was asked from outside could be compared")
 	}
 	return reasons
+}
+
+// inBoth names a capture that both sides hold; "": there is none.
+func (r *Result) inBoth() string {
+	for _, b := range r.Base.Runs {
+		for _, n := range r.New.Runs {
+			for i, hash := range n.SHA256 {
+				if slices.Contains(b.SHA256, hash) {
+					return n.Files[i]
+				}
+			}
+		}
+	}
+	return ""
 }
 
 // nodes gives on how many nodes the runs were recorded, of the run with the fewest.

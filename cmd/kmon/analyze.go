@@ -164,7 +164,7 @@ func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
 		if errors.Is(err, reports.ErrNotRecorded) {
 			return exit(codeInconclusive, err)
 		}
-		if err != nil {
+		if err != nil && !isClosedPipe(err) { // whoever reads has seen enough; the gate holds all the same
 			return err
 		}
 	}
@@ -213,11 +213,12 @@ func planOutputs(outputs []string, formatName string, format reports.Format, for
 	used := formatName == ""
 	for _, name := range outputs {
 		r := report{name, format}
-		if name == stdoutName {
-			used = true
-		} else if r.format, err = forPath(name); err != nil {
-			return nil, &usageError{err}
+		if name != stdoutName {
+			if r.format, err = forPath(name); err != nil {
+				return nil, &usageError{err}
+			}
 		}
+		used = used || r.format == format
 		if isPlanned(planned, name) {
 			return nil, usagef("-o %s is given twice", name)
 		}

@@ -192,7 +192,7 @@ func writeComparison(stdout io.Writer, result *compare.Result, planned []report,
 		}
 		told = told || r.name == stdoutName
 		err := writeOutput(stdout, r.name, reportMode, func(w io.Writer) error { return reports.WriteComparison(w, result, r.format, options) })
-		if err != nil {
+		if err != nil && !isClosedPipe(err) { // whoever reads has seen enough; the outcome holds all the same
 			return err
 		}
 	}
@@ -301,7 +301,11 @@ func compareGate(r *compare.Result) error {
 	case len(worse) > 0:
 		return exit(codeGate, errors.Join(worse...))
 	case r.Outcome != compare.NoChange && r.Outcome != compare.Improvement:
-		open = append([]string{plainVerdict(r)}, open...)
+		verdict := plainVerdict(r)
+		if len(open) > 0 {
+			verdict = strings.TrimSuffix(verdict, ".")
+		}
+		open = append([]string{verdict}, open...)
 	}
 	if len(open) > 0 {
 		return exit(codeInconclusive, fmt.Errorf("inconclusive: %s", strings.Join(open[:min(len(open), shownRegressions)], "; ")))

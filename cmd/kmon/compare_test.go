@@ -1,12 +1,14 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"kmon/analyze/compare"
@@ -216,4 +218,37 @@ func codeOf(err error) int {
 		return e.code
 	}
 	return codeError
+}
+
+// closedPipe is a standard output whose reader went away.
+type closedPipe struct{}
+
+func (closedPipe) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+// kmon compare … | head in a script with pipefail: a regression stays one.
+func TestClosedPipeKeepsTheExitCode(t *testing.T) {
+	t.Chdir(writeSamples(t))
+	writeComparable(t)
+	for _, c := range []struct {
+		args string
+		code int
+	}{
+		{"compare before.kmon slow.kmon", codeGate},
+		{"compare before.kmon slow.kmon --format json", codeGate},
+		{"compare shop.kmon lossy.kmon", codeInconclusive},
+		{"compare before.kmon after.kmon --min-effect 15%", codeOK},
+		{"analyze lossy.kmon", codeInconclusive},
+		{"analyze shop.kmon", codeOK},
+		{"verify flipped.kmon shop.kmon", codeGate},
+		{"print shop.kmon exchanges", codeOK},
+	} {
+		var stderr bytes.Buffer
+		code := run(t.Context(), strings.NewReader(""), closedPipe{}, &stderr, strings.Fields(c.args))
+		if _, _, want := kmon(strings.Fields(c.args)...); code != c.code || code != want {
+			t.Errorf("kmon %s: exit code %d, want %d; with a reader it is %d", c.args, code, c.code, want)
+		}
+		if strings.Contains(stderr.String(), "pipe") {
+			t.Errorf("kmon %s: %s", c.args, stderr.String())
+		}
+	}
 }

@@ -61,6 +61,8 @@ func (f cutFlags) sound() error {
 	switch {
 	case f.output == "":
 		return usagef("cut needs a file to write: -o FILE")
+	case f.output == stdoutName:
+		return captureOutput(f.output)
 	case f.since == "" && f.until == "":
 		return usagef("cut needs a time: --since, --until or both")
 	}

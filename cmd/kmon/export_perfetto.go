@@ -8,12 +8,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"kmon/analyze"
+	"kmon/format"
 	"kmon/reports"
 	"kmon/reports/export"
 )
 
 // exportTrace writes a Perfetto trace of the capture.
 func exportTrace(cmd *cobra.Command, f exportFlags, path string) error {
+	if err := withCapture(path, func(*format.Capture) error { return nil }); err != nil {
+		return err // of the capture, before a file is made
+	}
 	progress := new(analyze.Progress)
 	stop := startProgress(cmd.ErrOrStderr(), func() string { return reports.CountText(progress.Rows()) + " exchanges" })
 	defer stop()

@@ -29,6 +29,9 @@ analyze together.`,
 			if output == "" {
 				return usagef("merge needs a file to write: -o FILE")
 			}
+			if err := captureOutput(output); err != nil {
+				return err
+			}
 			if err := distinct(args); err != nil {
 				return err
 			}

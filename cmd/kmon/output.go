@@ -15,6 +15,14 @@ import (
 // stdoutName as the name of an output means standard output.
 const stdoutName = "-"
 
+// captureOutput refuses the name that means standard output to write a capture to.
+func captureOutput(name string) error {
+	if name == stdoutName {
+		return usagef("a capture cannot go to standard output; name a file with -o")
+	}
+	return nil
+}
+
 // Modes of files, before the umask: a report is to be passed on, rows are as
 // private as the capture.
 const (
@@ -35,7 +43,11 @@ var errOthersMade = errors.New("another user made it and it is no regular file; 
 
 func buffered(w io.Writer, write func(io.Writer) error) error {
 	b := bufio.NewWriterSize(w, 64<<10)
-	return errors.Join(write(b), b.Flush())
+	err, flushed := write(b), b.Flush()
+	if errors.Is(err, flushed) { // b repeats the error of w
+		return err
+	}
+	return errors.Join(err, flushed)
 }
 
 // replaceFile writes the file name, which has its old content until the new

@@ -103,3 +103,24 @@ func checkOnly(t *testing.T, dir string, want ...string) {
 		t.Errorf("files: got %v, want %v", got, want)
 	}
 }
+
+// A full disk is told once, not by the writer and its buffer.
+func TestWriteErrorIsToldOnce(t *testing.T) {
+	full := errors.New("no space left on device")
+	err := buffered(failing{full}, text(strings.Repeat("x", 100<<10)))
+	if err == nil || err.Error() != full.Error() {
+		t.Errorf("got %q, want %q", err, full)
+	}
+	broken := errors.New("broken")
+	err = buffered(failing{full}, func(w io.Writer) error {
+		_, _ = io.WriteString(w, "half")
+		return broken
+	})
+	if !errors.Is(err, broken) || !errors.Is(err, full) {
+		t.Errorf("got %q, want both errors", err)
+	}
+}
+
+type failing struct{ err error }
+
+func (f failing) Write([]byte) (int, error) { return 0, f.err }

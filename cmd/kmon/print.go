@@ -92,18 +92,7 @@ func printTable(cmd *cobra.Command, f printFlags, path, table string) error {
 // printFormat is the format that --format or the ending of the output tells.
 func (f printFlags) printFormat() (format.PrintFormat, error) {
 	if f.output != stdoutName {
-		if f.format != "" {
-			return "", usagef("--format %s is for standard output; a file has the format of its ending", f.format)
-		}
-		switch strings.ToLower(filepath.Ext(f.output)) {
-		case ".txt":
-			return format.PrintText, nil
-		case ".ndjson", ".jsonl":
-			return format.PrintNDJSON, nil
-		case ".csv":
-			return format.PrintCSV, nil
-		}
-		return "", usagef("-o %s: the ending does not tell the format: use .txt, .ndjson, .jsonl or .csv", f.output)
+		return f.formatOfFile()
 	}
 	switch f.format {
 	case "", "text":
@@ -114,6 +103,22 @@ func (f printFlags) printFormat() (format.PrintFormat, error) {
 		return format.PrintCSV, nil
 	}
 	return "", usagef("--format %q is not known: text, ndjson or csv", f.format)
+}
+
+// formatOfFile is the format that the ending of the output tells.
+func (f printFlags) formatOfFile() (format.PrintFormat, error) {
+	of, known := map[string]format.PrintFormat{
+		".txt": format.PrintText, ".ndjson": format.PrintNDJSON, ".jsonl": format.PrintNDJSON, ".csv": format.PrintCSV,
+	}[strings.ToLower(filepath.Ext(f.output))]
+	if !known {
+		return "", usagef("-o %s: the ending does not tell the format: use .txt, .ndjson, .jsonl or .csv", f.output)
+	}
+	if f.format != "" {
+		if named, err := (printFlags{output: stdoutName, format: f.format}).printFormat(); err != nil || named != of {
+			return "", usagef("--format %s is for standard output; a file has the format of its ending", f.format)
+		}
+	}
+	return of, nil
 }
 
 // hasTable names the nearest table when c does not have the one asked for.

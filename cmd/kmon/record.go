@@ -228,8 +228,8 @@ func (f *recordFlags) check() error {
 			return fmt.Errorf("--config %s: no such file", f.config)
 		}
 	}
-	if f.output == stdoutName {
-		return usagef("a capture cannot go to standard output; name a file with -o")
+	if err := captureOutput(f.output); err != nil {
+		return err
 	}
 	if f.output != "" && f.ring.length == 0 && !f.rotate.on() { // else it is the name of none of the files
 		if _, err := os.Lstat(f.output); err == nil {

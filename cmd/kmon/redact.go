@@ -114,6 +114,8 @@ func (f redactFlags) sound() error {
 		return usagef("--check writes nothing but what can be read in CAPTURE: it goes with no other flag")
 	case !f.check && f.output == "":
 		return usagef("redact needs a file to write, or a directory for several: -o FILE")
+	case f.output == stdoutName:
+		return captureOutput(f.output)
 	case f.key != "" && f.newKey != "":
 		return usagef("--key and --new-key: give one of them")
 	}

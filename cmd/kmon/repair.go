@@ -38,6 +38,9 @@ recording ends.`,
 			case output+partEnding == args[0]:
 				return usagef("%s is in the way of writing %s; name another file with -o", args[0], output)
 			}
+			if err := captureOutput(output); err != nil {
+				return err
+			}
 			return repair(cmd, args[0], output)
 		},
 	}

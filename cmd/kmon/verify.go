@@ -39,7 +39,7 @@ from a newer kmon, or unreadable.`,
 					continue
 				}
 				damaged = damaged || r.Damaged()
-				if err := showReport(cmd.OutOrStdout(), r); err != nil {
+				if err := showReport(cmd.OutOrStdout(), r); err != nil && !isClosedPipe(err) { // as analyze
 					return err
 				}
 			}
