@@ -91,3 +91,18 @@ func TestTopologyLeadsToDetails(t *testing.T) {
 	}
 	b.quiet()
 }
+
+// TestTopologyTabs: the Tab key leads from the drawing to its first service, and its
+// neighbours show, with no stop on something that nobody can press.
+func TestTopologyTabs(t *testing.T) {
+	b := show(t, render(t, drilled(), HTML, options), 1400, 900)
+	b.ready()
+	run[bool](b, `document.getElementById("topology-drawing").focus() || true`)
+	for i := range 2 {
+		b.press(false, "Tab")
+		if got := run[string](b, `document.activeElement.localName + " " + document.querySelector("svg.topology").classList.contains("dim")`); got != "a true" {
+			t.Errorf("Tab %d leads to %q", i+1, got)
+		}
+	}
+	b.quiet()
+}

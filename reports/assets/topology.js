@@ -83,8 +83,12 @@ const kmonTopology = (() => {
         if (e.key === " " && at && this.press(at.dataset.place)) e.preventDefault();
         if (e.key === "Escape") this.narrow("");
       });
-      for (const kind of ["mouseover", "focusin"]) this.parts.addEventListener(kind, (e) => this.near(placeOf(e)));
-      for (const kind of ["mouseleave", "focusout"]) this.parts.addEventListener(kind, () => this.near(null));
+      // A part of an SVG that listens for the focus is a stop of the Tab key in Chromium.
+      const outside = this.svg.parentElement;
+      this.parts.addEventListener("mouseover", (e) => this.near(placeOf(e)));
+      outside.addEventListener("focusin", (e) => this.near(placeOf(e)));
+      this.parts.addEventListener("mouseleave", () => this.near(null));
+      outside.addEventListener("focusout", () => this.near(null));
       this.input.addEventListener("input", () => this.narrow(this.input.value));
       this.input.addEventListener("keydown", (e) => e.key === "Escape" && this.narrow(""));
       document.getElementById("topology-all").addEventListener("click", () => {
