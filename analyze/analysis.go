@@ -230,6 +230,11 @@ type Service struct {
 	Memory     *Memory     `json:"memory,omitempty"`
 	Coverage   float64     `json:"coverage"`
 	Series     []Point     `json:"series"`
+	// PartSeries are of requests with a latency how many, and ns of upload, server and
+	// download; StreamSeries are messages in, out, and one way. They have no points for
+	// services that are not among those with most.
+	PartSeries   SumSeries `json:"-"`
+	StreamSeries SumSeries `json:"-"`
 }
 
 // Instance is one process, container or pod of a service.
@@ -285,6 +290,9 @@ type Edge struct {
 	Streams       Streams   `json:"streams"`
 	Coverage      float64   `json:"coverage"`
 	Series        []Point   `json:"series"`
+	// ByteSeries are BytesSent and BytesReceived; without points where the edge is not
+	// among those with most requests.
+	ByteSeries SumSeries `json:"-"`
 }
 
 // Point is one window of a series. A window without requests has Requests 0

@@ -95,9 +95,15 @@ func (r *run) assemble() *Analysis {
 	detailInstances(services)
 	spent := r.breakdowns()
 	detailed = mostOf(len(services), maxClassed, func(i int) int64 { stats, _ := services[i].counted(); return stats.Requests })
+	streaming := mostOf(len(services), maxClassed, func(i int) int64 { stats, _ := services[i].counted(); return messagesOf(stats) })
 	for i, s := range services {
 		if r.wanted(s.Name) {
 			service := r.service(s, c, lost, detailed[i])
+			if stats, _ := s.counted(); streaming[i] && messagesOf(stats) > 0 {
+				service.StreamSeries = r.requestSums(stats, s.captures, func(w *request.Window) []int64 {
+					return []int64{w.Messages.In, w.Messages.Out, w.Messages.OneWay}
+				})
+			}
 			service.Breakdown = spent[s.Name]
 			a.Services = append(a.Services, service)
 			stats, _ := s.counted()

@@ -47,6 +47,12 @@ func (r *run) service(s *serviceSum, c coverages, lost []int64, detailed bool) S
 		Resets: s.resets, Streams: r.streams(stats, s.streams),
 		Coverage: c.of("exchanges", s.captures), Series: r.series(stats, lost, s.captures, detailed),
 	}
+	if detailed {
+		out.PartSeries = r.requestSums(stats, s.captures, func(w *request.Window) []int64 {
+			count := w.Latency.Count()
+			return []int64{count, w.Parts.UploadNs, max(count*w.Latency.Mean()-w.Parts.UploadNs-w.Parts.DownloadNs, 0), w.Parts.DownloadNs}
+		})
+	}
 	if ends == "client" {
 		out.BytesIn += stats.RequestBytes
 		out.BytesOut += stats.AnswerBytes
@@ -73,6 +79,9 @@ func (r *run) streams(stats *request.Stats, connections int64) Streams {
 	}
 }
 
+// messagesOf is how many do not read as request and answer.
+func messagesOf(s *request.Stats) int64 { return s.MessagesIn + s.MessagesOut + s.OneWay }
+
 // edge makes an Edge of its sums.
 func (r *run) edge(e *edgeSum, c coverages, lost []int64, detailed bool) Edge {
 	stats := e.primary()
@@ -89,6 +98,9 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64, detailed bool) Edge {
 		Unanswered: stats.Unanswered, Untimed: stats.Untimed,
 		Streams:  r.streams(stats, e.streams()),
 		Coverage: c.of("exchanges", e.captures), Series: r.series(stats, lost, e.captures, detailed),
+	}
+	if detailed {
+		out.ByteSeries = r.requestSums(stats, e.captures, func(w *request.Window) []int64 { return []int64{w.Bytes.Requests, w.Bytes.Answers} })
 	}
 	out.Kind = kindOf(&out)
 	return out
@@ -130,6 +142,16 @@ func (r *run) windows() replay.Windows {
 		FromNs: r.frame.FromNs, ToNs: r.frame.ToNs,
 		BaseNs: r.frame.BaseNs, WidthNs: r.frame.WidthNs, Count: r.frame.Windows,
 	}
+}
+
+// requestSums gives sums of each window that some captures recorded.
+func (r *run) requestSums(stats *request.Stats, captures map[int32]bool, of func(*request.Window) []int64) SumSeries {
+	b := r.newSumsByWindow(r.windows(), captures, len(of(new(request.Window))))
+	for i := range stats.Windows {
+		w := &stats.Windows[i]
+		b.add(w.Index, of(w)...)
+	}
+	return b.series()
 }
 
 // series gives a point for each window that was recorded by some captures, nil:

@@ -271,3 +271,40 @@ func TestMemoryByWindow(t *testing.T) {
 		t.Errorf("of two hosts: %+v", both)
 	}
 }
+
+// Parts of latencies, messages of streams and bytes of a range are those of an analysis
+// of it alone.
+func TestRequestPartsByWindow(t *testing.T) {
+	s := newStory(t, "node1")
+	s.process(200, "queue")
+	s.process(300, "web")
+	s.socket(2, format.RoleServer, 200, 0, "10.0.0.1 5672", "203.0.113.9 40000")
+	s.socket(3, format.RoleServer, 300, 0, "10.0.0.1 80", "203.0.113.9 40001")
+	for i := range int64(40) {
+		s.exchange(2, 200, i*second/4, 0, 5*ms, 0, format.ExchangeStream)
+		s.exchange(3, 300, i*second/4, i%3*ms, (5+i)*ms, i%2*ms, 0)
+		s.exchange(3, 300, i*second/4+100*ms, 0, 0, 0, format.ExchangeNoRequest)
+	}
+	whole := analyzed(t, Options{}, s)
+	for _, r := range ranges {
+		part := ofRange(t, r, s)
+		web, of := serviceNamed(t, whole, "web"), serviceNamed(t, part, "web")
+		sums, _ := web.PartSeries.within(r[0], r[1])
+		means := []int64{sums[1] / sums[0], sums[2] / sums[0], sums[3] / sums[0]}
+		if want := []int64{of.Upload.Mean, of.Server.Mean, of.Download.Mean}; sums[0] != of.Latency.Count || !slices.EqualFunc(means, want, func(a, b int64) bool { return a-b <= 1 && b-a <= 1 }) {
+			t.Errorf("seconds %v: %d with parts of %v by window, %d with %v in an analysis of them", r, sums[0], means, of.Latency.Count, want)
+		}
+		for _, name := range []string{"queue", "web"} {
+			of := serviceNamed(t, part, name).Streams
+			list := serviceNamed(t, whole, name).StreamSeries
+			if sums, _ := list.within(r[0], r[1]); !slices.Equal(sums, []int64{of.MessagesIn, of.MessagesOut, of.OneWay}) || of.MessagesIn+of.OneWay == 0 {
+				t.Errorf("seconds %v: %s has messages %v by window, %+v in an analysis of them", r, name, sums, of)
+			}
+		}
+		for i, e := range whole.Edges {
+			if sums, _ := e.ByteSeries.within(r[0], r[1]); !slices.Equal(sums, []int64{part.Edges[i].BytesSent, part.Edges[i].BytesReceived}) || sums[1] == 0 {
+				t.Errorf("seconds %v: edge to %s carried %v by window, %+v in an analysis of them", r, e.Server, sums, part.Edges[i])
+			}
+		}
+	}
+}

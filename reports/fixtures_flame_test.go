@@ -374,6 +374,12 @@ func addParts(a *analyze.Analysis) {
 		a.AcceptQueues = append(a.AcceptQueues, analyze.AcceptQueue{Service: name, Address: fmt.Sprintf("0.0.0.0:%d", 8000+i), MaxDepth: 128, Limit: 128, Series: most(600, second, drops, 128, 129)})
 		a.Drops = append(a.Drops, analyze.Drop{Reason: fmt.Sprintf("REASON_%d", i), Protocol: "TCP", Service: name, Count: 1000, FirstNs: start, LastNs: start + 600*second, Series: most(600, second, drops)})
 	}
+	for i := range 32 { // as many as the analysis keeps
+		a.Services[i].PartSeries = most(600, second, []int64{50, 50 * millisecond, 50 * millisecond, 50 * millisecond})
+		a.Services[i].Streams = analyze.Streams{Connections: 1, MessagesIn: 1}
+		a.Services[i].StreamSeries = most(600, second, []int64{30, 30, 10})
+		a.Edges[i].ByteSeries = most(600, second, []int64{50_000, 500_000})
+	}
 	for i := range int32(50) {
 		name := a.Services[i].Name
 		a.Wakes = append(a.Wakes, analyze.WakePair{WakerService: name, WakerTID: 1000 + i, WakerComm: "waker", Service: name, TID: 2000 + i, Comm: "woken", Count: 1000, Series: most(120, 5*second, []int64{3000, 3000})})

@@ -57,7 +57,8 @@ var sumPoints = points[analyze.SumPoint]{
 // sumTables are all of them.
 func sumTables(a *analyze.Analysis) []windowTable {
 	return append(breakdownWindows(a), waitWindows(a), threadWindows(a), callWindows(a), diskUserWindows(a), diskOperationWindows(a),
-		queueWindows(a), dropWindows(a), memoryWindows(a), wakeWindows(a), waitDetailWindows(a))
+		queueWindows(a), dropWindows(a), memoryWindows(a), wakeWindows(a), waitDetailWindows(a),
+		partWindows(a), streamWindows(a), connectionWindows(a))
 }
 
 // sumsOf makes a table of items: their names, and their series with the numbers of its
@@ -324,5 +325,37 @@ func memoryWindows(a *analyze.Analysis) windowTable {
 			sums[2] = at(0, 1)
 		}
 		return []string{s.Name}, sums
+	})
+}
+
+// partWindows is what the latency of services was made of.
+func partWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "parts", title: "Where the time goes", names: []string{"Service"}, sums: []windowSum{
+		{"Timed", "requests with a latency", sumCount}, {"Upload", hintUpload + ", on average", sumEachUs},
+		{"Server", hintServer + ", on average", sumEachUs}, {"Download", hintDownload + ", on average", sumEachUs}}}
+	t.note = joinNotes("On average, of the services with most requests.", lossInAll(a, "exchanges"))
+	return sumsOf(a, t, timedServices(a), windowRows, func(s *service) *analyze.SumSeries { return &s.PartSeries }, func(s *service) ([]string, []pointSum) {
+		return []string{s.Name}, []pointSum{at(0, 1), at(1, 1e3), at(2, 1e3), at(3, 1e3)}
+	})
+}
+
+// streamWindows is what does not read as request and answer.
+func streamWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "streams", title: "Streams", names: []string{"Service"}, sums: []windowSum{
+		{"Messages", "both ways", sumRated}, {"In", "", sumCount}, {"Out", "", sumCount}, {"One way", hintOneWay, sumCount}}}
+	t.note = joinNotes("Of the services with most messages.", lossInAll(a, "exchanges"))
+	return sumsOf(a, t, streaming(a), windowRows, func(s *service) *analyze.SumSeries { return &s.StreamSeries }, func(s *service) ([]string, []pointSum) {
+		both := func(w *analyze.SumPoint) int64 { return w.Sums[0] + w.Sums[1] }
+		return []string{s.Name}, []pointSum{both, at(0, 1), at(1, 1), at(2, 1)}
+	})
+}
+
+// connectionWindows is what edges carried.
+func connectionWindows(a *analyze.Analysis) windowTable {
+	t := windowTable{id: "connections", title: "Connections of the edges", names: []string{"Client", "Server"}, sums: []windowSum{
+		{"Sent", "bytes sent by the client", sumBytes}, {"Received", "bytes received by the client", sumBytes}}}
+	t.note = joinNotes("Of the edges with most requests.", lossInAll(a, "exchanges"))
+	return sumsOf(a, t, busiestEdges(a.Edges), windowRows, func(e *edge) *analyze.SumSeries { return &e.ByteSeries }, func(e *edge) ([]string, []pointSum) {
+		return []string{e.Client, serverText(e)}, []pointSum{at(0, 1), at(1, 1)}
 	})
 }

@@ -20,7 +20,7 @@ const (
 
 // windowTables are the tables that it can take the place of.
 var windowTables = []string{"services", "edges", "disks", "cpu", "network", "breakdown", "waits", "threads", "syscalls",
-	"disk-users", "disk-operations", "accept-queues", "drops", "memory", "wakes", "wait-details"}
+	"disk-users", "disk-operations", "accept-queues", "drops", "memory", "wakes", "wait-details", "parts", "streams", "connections"}
 
 // How a column of a table is added up and shown.
 const (

@@ -22,6 +22,7 @@ func followShop() *analyze.Analysis {
 		switch e.Server {
 		case "cart":
 			e.Series = slowSeries()
+			e.ByteSeries = sumsEach(60, second, func(w int64) []int64 { return []int64{2048, within(w, 20, 30, 1<<20, 1024)} })
 		case "redis":
 			for w := range e.Series {
 				if w < 40 || w >= 50 {
@@ -44,6 +45,13 @@ func followShop() *analyze.Analysis {
 			s.Instances[1].Name = "cart-slow"
 			s.Instances[0].Series, _ = knownSeries(60, func(_, i int) int64 { return int64(1+i) * 100 * microsecond })
 			s.Instances[1].Series = slowSeries()
+		}
+		if s.Name == "cart" {
+			s.PartSeries = sumsEach(60, second, func(w int64) []int64 {
+				return []int64{20, 20 * millisecond, within(w, 20, 30, 200, 20) * millisecond, 0}
+			})
+			s.Streams = analyze.Streams{Connections: 1, MessagesIn: 600, MessagesOut: 1200}
+			s.StreamSeries = sumsEach(60, second, func(w int64) []int64 { return []int64{10, within(w, 20, 30, 50, 14), within(w, 21, 22, 3, 0)} })
 		}
 		if s.Name == "checkout" {
 			s.Breakdown.Slow.Series = sumsEach(60, second, func(w int64) []int64 {
@@ -449,6 +457,29 @@ func TestFunctionsFollow(t *testing.T) {
 	b.quiet()
 }
 
+// TestTrafficFollows: what latencies were made of, streams, and what connections
+// carried are of the range.
+func TestTrafficFollows(t *testing.T) {
+	b := show(t, render(t, followShop(), HTML, options), 1400, 900)
+	b.ready()
+	for _, c := range []struct {
+		from, to      int64
+		id, row, want string
+	}{
+		{20, 30, "parts", "cart", "cart | 200 | 1.00 ms | 10.0 ms | 0"},
+		{30, 40, "parts", "cart", "cart | 200 | 1.00 ms | 1.00 ms | 0"},
+		{20, 30, "streams", "cart", "cart | 600 | 60.0/s | 24.0/s | 100 | 500 | 3"},
+		{20, 30, "connections", "frontend", "frontend | cart :8081 | 20.0 KiB | 10.0 MiB"},
+		{10, 20, "connections", "frontend", "frontend | cart :8081 | 20.0 KiB | 10.0 KiB"},
+	} {
+		pickSeconds(b, c.from, c.to)
+		if got := rowOfTable(b, c.id, c.row); got != c.want {
+			t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
+		}
+	}
+	b.quiet()
+}
+
 // TestUnkeptTables: a table that could follow, of an analysis that did not keep it by
 // window, is marked as of the whole recording.
 func TestUnkeptTables(t *testing.T) {
@@ -457,7 +488,7 @@ func TestUnkeptTables(t *testing.T) {
 	b := show(t, render(t, a, HTML, options), 1400, 900)
 	b.ready()
 	pickSeconds(b, 0, 2)
-	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations", "accept-queues", "drops", "memory", "wakes", "wait-details"} {
+	for _, id := range []string{"breakdown", "waits", "threads", "syscalls", "disk-users", "disk-operations", "accept-queues", "drops", "memory", "wakes", "wait-details", "parts", "streams", "connections"} {
 		if run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+id+`] caption"), "::after").content`) == "none" {
 			t.Errorf("%s is not marked", id)
 		}

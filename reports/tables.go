@@ -109,9 +109,13 @@ func serviceSource(s *service) string {
 	return s.Source
 }
 
+// timedServices are those with a latency.
+func timedServices(a *analyze.Analysis) []service {
+	return slices.DeleteFunc(busiest(a.Services), func(s service) bool { return s.Latency.Count == 0 })
+}
+
 // partsTable splits the latency of each service that was timed.
 func partsTable(a *analyze.Analysis) table {
-	timed := slices.DeleteFunc(busiest(a.Services), func(s service) bool { return s.Latency.Count == 0 })
 	part := func(name, hint string, of func(*service) *analyze.Distribution) []spec[service] {
 		return []spec[service]{
 			latency(name+" p50", hint, 0, func(s *service) (analyze.Distribution, int64) { d := of(s); return *d, d.P50 }),
@@ -127,16 +131,19 @@ func partsTable(a *analyze.Analysis) table {
 	specs = append(specs, part("Upload", hintUpload, func(s *service) *analyze.Distribution { return &s.Upload })...)
 	specs = append(specs, part("Server", hintServer, func(s *service) *analyze.Distribution { return &s.Server })...)
 	specs = append(specs, part("Download", hintDownload, func(s *service) *analyze.Distribution { return &s.Download })...)
-	return build("parts", "Where the time goes", timed, specs)
+	return build("parts", "Where the time goes", timedServices(a), specs)
 }
 
-// streamsTable lists the services with connections that are not request and
-// answer; one-way bursts alone are only noted.
-func streamsTable(a *analyze.Analysis) table {
-	streaming := slices.DeleteFunc(busiest(a.Services), func(s service) bool {
+// streaming are the services with connections that are not request and answer.
+func streaming(a *analyze.Analysis) []service {
+	return slices.DeleteFunc(busiest(a.Services), func(s service) bool {
 		return s.Streams.Connections == 0 && s.Streams.MessagesIn+s.Streams.MessagesOut == 0
 	})
-	return build("streams", "Streams", streaming, []spec[service]{
+}
+
+// streamsTable lists them; one-way bursts alone are only noted.
+func streamsTable(a *analyze.Analysis) table {
+	return build("streams", "Streams", streaming(a), []spec[service]{
 		{column{Head: "Service", Kind: kindName}, func(s *service) cell { return named(s.Name) }},
 		number("Connections", hintStreams, 0, func(s *service) cell { return counted(s.Streams.Connections) }),
 		number("Messages in", "", 0, func(s *service) cell { return counted(s.Streams.MessagesIn) }),

@@ -81,6 +81,8 @@ type counter struct {
 	Counts
 	inFlight int64
 	streamed Bytes // of bytes, on streams
+	parts    Parts
+	told     Messages // of Counts, those of windows that are closed
 	drawing
 	brief    stat.Builder // latencies of one message each way: upload and download are 0
 	latency  stat.Builder // all others, with their parts
@@ -174,6 +176,7 @@ func (c *counter) addParts(upload, server, download int64, p *stat.Pool) int64 {
 	c.upload.Add(upload, p)
 	c.server.Add(server, p)
 	c.download.Add(download, p)
+	c.parts.add(Parts{upload, download})
 	return latency
 }
 
@@ -295,7 +298,8 @@ func (a *Accumulator) nextWindow(start, offset int64) {
 // closeWindow moves the window's counts to the Partial.
 func (a *Accumulator) closeWindow() {
 	for _, c := range a.active {
-		if c.requests == 0 && c.bytes == (Bytes{}) {
+		messages := c.newMessages()
+		if c.requests == 0 && c.bytes == (Bytes{}) && messages == (Messages{}) {
 			continue
 		}
 		stats := a.partial.Stats(c.cell)
@@ -311,7 +315,9 @@ func (a *Accumulator) closeWindow() {
 		w.InFlight += c.inFlight
 		w.Bytes.add(c.bytes)
 		w.Streamed.add(c.streamed)
-		c.requests, c.errors, c.inFlight, c.bytes, c.streamed = 0, 0, 0, Bytes{}, Bytes{}
+		w.Messages.add(messages)
+		w.Parts.add(c.parts)
+		c.requests, c.errors, c.inFlight, c.bytes, c.streamed, c.parts = 0, 0, 0, Bytes{}, Bytes{}, Parts{}
 		c.upload.AddZeros(c.brief.Count(), &a.pool)
 		c.download.AddZeros(c.brief.Count(), &a.pool)
 		c.brief.AddTo(&c.server, &a.pool)
@@ -320,6 +326,14 @@ func (a *Accumulator) closeWindow() {
 		c.brief.Flush(&w.Latency, &a.pool)
 		a.partial.words += w.Latency.Size()
 	}
+}
+
+// newMessages gives those of the window that ends.
+func (c *counter) newMessages() Messages {
+	all := Messages{c.MessagesIn, c.MessagesOut, c.OneWay}
+	fresh := Messages{all.In - c.told.In, all.Out - c.told.Out, all.OneWay - c.told.OneWay}
+	c.told = all
+	return fresh
 }
 
 // flush moves all counters to the Partial.

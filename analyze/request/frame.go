@@ -15,7 +15,7 @@ type Frame struct {
 }
 
 // windowWords is what a window needs without its distribution.
-const windowWords = 19
+const windowWords = 24
 
 // Window gives the window of a time, the first or last for times outside.
 func (f Frame) Window(ns int64) int32 {

@@ -52,7 +52,26 @@ type Window struct {
 	InFlight int64 // of requests, no answer yet when the recording ended
 	Bytes    Bytes // of all exchanges
 	Streamed Bytes // of Bytes, on streams
+	Messages Messages
+	Parts    Parts
 	Latency  stat.Sketch
+}
+
+// Messages is what does not read as request and answer, as of Counts.
+type Messages struct{ In, Out, OneWay int64 }
+
+func (m *Messages) add(o Messages) {
+	m.In += o.In
+	m.Out += o.Out
+	m.OneWay += o.OneWay
+}
+
+// Parts are sums of the latencies; the rest of them is the server's.
+type Parts struct{ UploadNs, DownloadNs int64 }
+
+func (p *Parts) add(o Parts) {
+	p.UploadNs += o.UploadNs
+	p.DownloadNs += o.DownloadNs
 }
 
 // Bytes is what went in the direction of requests, and in that of answers.
@@ -108,6 +127,8 @@ func (w *Window) merge(o *Window) {
 	w.InFlight += o.InFlight
 	w.Bytes.add(o.Bytes)
 	w.Streamed.add(o.Streamed)
+	w.Messages.add(o.Messages)
+	w.Parts.add(o.Parts)
 	w.Latency.Merge(&o.Latency)
 }
 
