@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -240,9 +241,9 @@ func (r *run) warnings(a *Analysis) []string {
 				warn("%s: %s rows of %s are missing (coverage %s)", file, number(t.Lost), t.Table, coverageText(t.Ratio))
 			}
 		}
-		for _, k := range a.Captures[i].Collectors {
-			if k.Missing != "" && !k.notAsked() {
-				warn("%s: collector %s lacks %s", file, k.Name, k.Missing)
+		for _, k := range c.Manifest.Collectors {
+			if lacks := joined(missed(k.Missing), ": "); lacks != "" {
+				warn("%s: collector %s lacks %s", file, k.Name, lacks)
 			}
 		}
 		if drift := max(c.DriftNs, -c.DriftNs); drift > clockWarnNs {
@@ -354,5 +355,15 @@ func (c Collector) Failed() bool {
 // notAsked says that the recorder was not told to run the collector: nothing to
 // warn about.
 func (c Collector) notAsked() bool {
-	return c.Variant == "" && strings.Contains(c.Missing, ": not asked for")
+	return c.Variant == "" && strings.Contains(c.Missing, ": "+notAsked)
+}
+
+// notAsked begins why an indicator is missing that nobody asked for.
+const notAsked = "not asked for"
+
+// missed gives those of the missing indicators that were asked for.
+func missed(missing map[string]string) map[string]string {
+	list := maps.Clone(missing)
+	maps.DeleteFunc(list, func(_, why string) bool { return strings.HasPrefix(why, notAsked) })
+	return list
 }

@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"kmon/format"
+	"kmon/record/probe"
 )
 
 // The tests of this file hold the parts of requests against what the serving
@@ -295,7 +296,24 @@ func servedRows(t *testing.T, o Options, steps string) (rows []format.Exchange, 
 	if len(rows) != servedRequests {
 		t.Fatalf("%d rows of %d requests", len(rows), servedRequests)
 	}
+	for _, k := range capture.Manifest.Collectors {
+		told := k.Variants[probe.RequestWaits] != ""
+		if k.Name == "tcp" && (told != (waitsKnown(rows) > 0) || told != (k.Missing[probe.RequestWaits] == "")) {
+			t.Errorf("of %d requests the waits were looked at; the manifest has %v, and lacks %v", waitsKnown(rows), k.Variants, k.Missing)
+		}
+	}
 	return rows, said
+}
+
+// waitsKnown counts the requests of which kmon knows what their thread waited for,
+// or that it was not one thread.
+func waitsKnown(rows []format.Exchange) (n int) {
+	for _, row := range rows {
+		if row.Flags&(format.ExchangeAccounted|format.ExchangeHandedOver) != 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // What a thread waited for while it served a request stands in the request's row,

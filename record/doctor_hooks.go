@@ -24,9 +24,51 @@ func (s subject) collectors() []CollectorState {
 		for i := range states {
 			states[i].plan(facts)
 		}
+	}
+	tcp := slices.IndexFunc(states, func(c CollectorState) bool { return c.Name == "tcp" })
+	states[tcp].Indicators = append(states[tcp].Indicators, requestWaits(facts, refusal))
+	if refusal == nil {
 		s.tryLoading(facts, states)
 	}
 	return states
+}
+
+// requestWaits is the indicator that takes two collectors.
+func requestWaits(facts probe.Facts, refusal error) IndicatorState {
+	state := IndicatorState{Name: probe.RequestWaits, State: StateMissing, Ladder: []Rung{}}
+	if refusal != nil {
+		state.Why = refusal.Error()
+		return state
+	}
+	plan, err := planOf(facts, "cpu", "tcp")
+	switch {
+	case err != nil:
+		state.Why = "collector tcp is recorded whole or not at all"
+	case plan.Has("tcp", state.Name):
+		state.State, state.Variant = StatePlanned, plan.Variants["tcp"][state.Name]
+	default:
+		state.Why = plan.Missing["tcp"][state.Name]
+		state.Ladder = betterSends(facts)
+	}
+	return state
+}
+
+// betterSends are the variants of sends whose programs reach what threads waited for
+// and which the kernel does not support.
+func betterSends(facts probe.Facts) []Rung {
+	list := []Rung{}
+	for _, ladder := range probe.Survey(facts) {
+		if ladder.Collector != "tcp" || ladder.Indicator != "send" {
+			continue
+		}
+		for _, r := range indicatorState(ladder, nil).Ladder {
+			if r.Answer == probe.Available.String() {
+				return list
+			}
+			list = append(list, r)
+		}
+	}
+	return list
 }
 
 // indicatorState has the ladder; it is missing until it is planned.
@@ -99,6 +141,24 @@ func (s subject) tryLoading(facts probe.Facts, states []CollectorState) {
 			err = s.tryCollectors(facts, states[i].Name)
 		}
 		states[i].loaded(err)
+	}
+	withoutThreads(states)
+}
+
+// withoutThreads takes the waits of requests back where the kernel refused the
+// programs of collector cpu.
+func withoutThreads(states []CollectorState) {
+	for _, cpu := range states {
+		if cpu.Name != "cpu" || cpu.refused == nil {
+			continue
+		}
+		for _, tcp := range states {
+			for i := range tcp.Indicators {
+				if in := &tcp.Indicators[i]; in.Name == probe.RequestWaits && in.State == StateLoaded {
+					in.State, in.Variant, in.Why = StateMissing, "", cpu.refused.Error()
+				}
+			}
+		}
 	}
 }
 

@@ -172,7 +172,7 @@ func TestVerdicts(t *testing.T) {
 		{name: "6.18", verdict: VerdictAll, send: StateLoaded, by: "tp_btf:sock_send_length"},
 		{name: "6.12", verdict: VerdictAll, send: StateLoaded, by: "tp_btf:sock_send_length"},
 		{name: "6.1", verdict: VerdictAll, send: StateLoaded, by: "fexit:tcp_sendmsg"},
-		{name: "6.1 arm64", verdict: VerdictAll, send: StateLoaded, by: "kprobe:release_sock"},
+		{name: "6.1 arm64", verdict: VerdictSome, send: StateLoaded, by: "kprobe:release_sock", in: "for tcp request-waits: Linux 6.3 or later"},
 		{name: "6.1 user", verdict: VerdictNone, send: StatePlanned, by: "fexit:tcp_sendmsg", in: "CAP_BPF and CAP_PERFMON"},
 		{name: "5.10", verdict: VerdictNone, send: StateMissing, in: "too old"},
 		{name: "5.10 user", verdict: VerdictNone, send: StateMissing, in: "too old"},

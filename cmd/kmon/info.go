@@ -210,7 +210,7 @@ func (in info) write(w io.Writer, p palette) error {
 	}
 	line("command", "%s", known(strings.Join(m.CommandLine, " ")))
 	for _, c := range m.Collectors {
-		line("collector", "%s: %s", c.Name, joinMap(c.Variants, ", ", "%s = %s"))
+		line("collector", "%s: %s", c.Name, cmp.Or(joinMap(c.Variants, ", ", "%s = %s"), "nothing"))
 		for _, indicator := range slices.Sorted(maps.Keys(c.Missing)) {
 			line("", "%s is not recorded: %s", indicator, c.Missing[indicator])
 		}

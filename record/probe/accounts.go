@@ -32,6 +32,26 @@ func (p Plan) accountsRequests() bool {
 	return p.place == inStorage && p.Has("tcp", "receive") && hasProgram(p.hooks, bpf.KmonProgCpuSwitch)
 }
 
+// RequestWaits is the indicator of collector tcp that tells what the thread which
+// served a request waited for. It takes collector cpu as well.
+const RequestWaits = "request-waits"
+
+// takeRequestWaits says whether requests have their waits, and if not why.
+func (p *Plan) takeRequestWaits(request Request) {
+	waits := indicator{collector: "tcp", name: RequestWaits}
+	switch {
+	case !slices.Contains(request.Collectors, "tcp"):
+	case !slices.Contains(request.Collectors, "cpu"):
+		note(p.Missing, waits, "not asked for (-e tcp,cpu)")
+	case p.accountsRequests():
+		note(p.Variants, waits, kindPrefix[switchThreads.kind]+":"+switchThreads.target)
+	case p.place != inStorage:
+		note(p.Missing, waits, "what threads waited for is out of reach of "+p.Variants["tcp"]["send"]+": of requests only their callees are known")
+	default:
+		note(p.Missing, waits, "collector cpu does not see threads wait here: of requests only their callees are known")
+	}
+}
+
 // setAccounts tells the programs whether to keep them, and how.
 func (p Plan) setAccounts(spec *ebpf.CollectionSpec) error {
 	if err := setVariable(spec.Variables, bpf.KmonVarAccountRequests, p.accountsRequests()); err != nil {

@@ -264,6 +264,7 @@ func NewPlan(facts Facts, request Request) (Plan, error) {
 		plan.take(facts, ind, chosen)
 	}
 	plan.takeCounters(request)
+	plan.takeRequestWaits(request)
 	for name, settings := range request.Settings {
 		if len(plan.Variants[name]) > 0 {
 			plan.Settings[name] = settings

@@ -127,6 +127,35 @@ func TestPlanSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// The waits of requests take sockets and threads, and sockets whose state programs
+// on switches reach.
+func TestPlanOfRequestWaits(t *testing.T) {
+	unaccounted := kernel(func(f *Facts) { delete(f.Fields, accountDelay) })
+	for _, test := range []struct {
+		name          string
+		facts         Facts
+		collectors    []string
+		variant, lack string
+	}{
+		{"6.18", locked, []string{"tcp", "cpu", "proc"}, "tp_btf:sched_switch", ""},
+		{"6.1", debian61, []string{"tcp", "cpu"}, "tp_btf:sched_switch", ""},
+		{"kprobes", arm61, []string{"tcp", "cpu"}, "", "what threads waited for is out of reach of kprobe:release_sock: of requests only their callees are known"},
+		{"no CONFIG_SCHED_INFO", unaccounted, []string{"tcp", "cpu"}, "", "collector cpu does not see threads wait here: of requests only their callees are known"},
+		{"without cpu", locked, []string{"tcp", "proc"}, "", "not asked for (-e tcp,cpu)"},
+		{"without tcp", locked, []string{"cpu"}, "", ""},
+	} {
+		plan, err := NewPlan(test.facts, Request{Collectors: test.collectors})
+		if err != nil {
+			t.Errorf("%s: %v", test.name, err)
+			continue
+		}
+		variant, lack := plan.Variants["tcp"][RequestWaits], plan.Missing["tcp"][RequestWaits]
+		if variant != test.variant || lack != test.lack || plan.accountsRequests() != (variant != "") {
+			t.Errorf("%s: by %q, missing %q, want %q, %q; accounted %v", test.name, variant, lack, test.variant, test.lack, plan.accountsRequests())
+		}
+	}
+}
+
 func TestPlanKeepsToItsCollectors(t *testing.T) {
 	plan, err := NewPlan(locked, Request{Collectors: []string{"proc"}})
 	if err != nil {

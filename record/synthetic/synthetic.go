@@ -127,7 +127,7 @@ func (c *capture) manifest(o Options) format.Manifest {
 		CommandLine: o.CommandLine,
 	}
 	for _, k := range []struct{ name, indicators string }{
-		{"proc", "fork exec exit limits"}, {"tcp", "send receive state existing listeners"}, {"cpu", "switch sample threads wakes"},
+		{"proc", "fork exec exit limits"}, {"tcp", "send receive state existing listeners request-waits"}, {"cpu", "switch sample threads wakes"},
 		{"block", "issue"}, {"drop", "drop retransmit reset-sent reset-received accept-queue"},
 	} {
 		collector := format.Collector{Name: k.name, Variants: map[string]string{}}
