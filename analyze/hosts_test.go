@@ -150,7 +150,7 @@ func TestLossyCapture(t *testing.T) {
 	if got, want := a.Captures[0].Coverage[0], (Coverage{Table: "exchanges", Seen: 10, Lost: 4, Ratio: 10.0 / 14, durationNs: 1500 * ms}); got != want {
 		t.Errorf("coverage of a time %+v, want %+v", got, want)
 	}
-	if !strings.HasPrefix(a.Verdict, "4 of 14 exchanges were lost (coverage 71.4%)") || strings.Contains(a.Verdict, "other row") {
+	if !strings.HasPrefix(a.Verdict, "4 of 14 exchanges were lost (coverage 71.42%), too many to trust counts; ") || strings.Contains(a.Verdict, "other row") {
 		t.Errorf("verdict on a time %q", a.Verdict)
 	}
 	if a = analyzed(t, Options{Since: "7s"}, s); len(a.Losses) != 0 || !strings.HasSuffix(a.Verdict, "; nothing was lost.") {
