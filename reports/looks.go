@@ -37,10 +37,15 @@ var looks = []look{
 	{"bad", "arrow-bad", "✕"},
 }
 
-// lookOf gives the look of an edge: errors come before latency.
+// resetShare is from which share of the requests on resets are errors: some clients
+// end a few connections so that nobody waits for.
+const resetShare = 0.01
+
+// lookOf gives the look of an edge: errors come before latency, for of requests that
+// the client gave up its own latencies say nothing.
 func lookOf(e *analyze.Edge) int {
 	switch c := e.Contrast; {
-	case e.Failed > 0 || e.Unanswered > 0:
+	case e.Failed > 0 || e.Unanswered > 0 || e.Resets > 0 && float64(e.Resets) >= resetShare*float64(e.Requests):
 		return lookBad
 	case c == nil:
 		return lookNeutral
@@ -78,7 +83,7 @@ func coloursText(a *analyze.Analysis) string {
 	for _, r := range []struct{ reference, text string }{
 		{"baseline capture", "the same edge in the baseline capture"},
 		{"peers", "its peers, the other clients of the server"},
-		{"its own quiet windows", "its own quiet windows (a fault that lasted throughout does not show)"},
+		{"its own quiet windows", "its own quiet windows (a fault that lasted throughout, or of fewer than half of the requests, does not show)"},
 	} {
 		if n := counts[r.reference]; n > 0 {
 			words = append(words, fmt.Sprintf("%s %s against %s", CountText(int64(n)), plural(n, "edge"), r.text))

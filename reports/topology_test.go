@@ -134,6 +134,8 @@ func TestLooks(t *testing.T) {
 	}{
 		{analyze.Edge{}, lookNeutral}, {analyze.Edge{Contrast: with(1.49)}, lookSteady}, {analyze.Edge{Contrast: with(1.5)}, lookSlow},
 		{analyze.Edge{Contrast: with(3)}, lookSlowest}, {analyze.Edge{Contrast: with(9), Failed: 1}, lookBad}, {analyze.Edge{Unanswered: 1}, lookBad},
+		// Of requests given up, only those answered before have a latency on the client's end.
+		{analyze.Edge{Contrast: with(1), Requests: 949, Resets: 718}, lookBad}, {analyze.Edge{Contrast: with(1), Requests: 9000, Resets: 89}, lookSteady}, {analyze.Edge{Resets: 1}, lookBad},
 	} {
 		if got := lookOf(&c.e); got != c.want {
 			t.Errorf("%+v: look %d, want %d", c.e.Contrast, got, c.want)
