@@ -82,7 +82,7 @@ func (e *encoder) writeHead(manifest []byte, nowNs int64) error {
 // createIn opens the file. The Writer will close dir.
 func createIn(dir *os.Root, name, path string, o WriterOptions) (*Writer, error) {
 	if _, err := dir.Lstat(name); err == nil {
-		return nil, fmt.Errorf("%s exists and is never overwritten: give another name or remove it: %w", path, fs.ErrExist)
+		return nil, fmt.Errorf("%s: %w, and is never overwritten: give another name or remove it", path, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return nil, err
 	}

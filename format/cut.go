@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"slices"
+	"time"
 )
 
 // CutFacts says of what longer capture a capture was cut, in its manifest. Analysis
@@ -122,9 +123,15 @@ func newCutter(c *Capture, o CutOptions) (*cutter, error) {
 	k.reachNs = k.ToNs
 	k.early, k.late = newOpenSockets(k.FromNs), newOpenSockets(k.ToNs)
 	if k.sinceNs >= k.untilNs {
-		return nil, fmt.Errorf("%s: nothing lies between since and until", c.Path)
+		return nil, fmt.Errorf("%s: nothing lies between since and until: the recording runs from %s to %s", c.Path, k.timeText(k.startNs), k.timeText(k.endNs))
 	}
 	return k, nil
+}
+
+// timeText writes a monotonic time as UTC.
+func (k *cutter) timeText(ns int64) string {
+	clock := k.from.Manifest.Clock
+	return time.Unix(0, ns-clock.MonotonicNs+clock.RealtimeNs).UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
 // manifest is the source's with the clock of the time's start: another moment on

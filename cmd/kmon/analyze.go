@@ -42,17 +42,21 @@ func newAnalyze() *cobra.Command {
 		Short:   "Say what is wrong, and rebuild services, topology and latencies",
 		Long: `Say from one or more captures what is wrong (findings, with the evidence for and
 against), which services talked to which, how fast each answered, and what the
-recording missed. Both ends of a connection are matched,
-also across captures of several nodes. Files that are parts of one recording
-(kmon record --rotate) are one capture, in whatever order they are given; of the
-time of a part that is missing nothing is said.
+recording missed. Both ends of a connection are matched, also across captures of
+several nodes. Files that are parts of one recording (kmon record --rotate) are
+one capture, in whatever order they are given; of the time of a part that is
+missing nothing is said.
+
+With --since and --until the report is of that time: what began in it, what was
+going on, what was lost in it, and so the coverage. kmon cut writes such a time as
+a capture of its own.
 
 For each service it says where the time of the requests around p99, and around
 p50, went: on a CPU, in the run queue, waiting for a lock, a disk, a time, the
 network, or for a service that was asked. That is what the thread which took and
-answered a request did meanwhile, also for others; where another thread answered
-(in Go often), or threads were not recorded (kmon record -e tcp,cpu does), only
-services that were asked are known, and the rest is called so.
+answered a request did meanwhile, also for others. Where another thread answered
+(in Go often), or what threads waited for was not recorded (kmon info says why),
+only services that were asked are known, and the rest is "not known".
 
 Without -o the report is text on standard output. The ending of FILE gives its
 format: .html, .md, .json or .txt. A FILE that exists is replaced once the new

@@ -103,7 +103,7 @@ func (f *compareFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.baseRuns, "base-runs", "", "compare the runs in this `DIR`, instead of BASE")
 	flags.StringVar(&f.newRuns, "new-runs", "", "with the runs in this `DIR`, instead of NEW")
 	flags.StringArrayVar(&f.noise, "noise-from", nil, "runs of an unchanged system: a `DIR` of runs, or a capture; repeatable")
-	flags.StringArrayVar(&f.thresholds, "threshold", nil, "end with 1 if a metric changed by more: 'p99(service=cart):+10%'; repeatable (`BOUND`)")
+	flags.StringArrayVar(&f.thresholds, "threshold", nil, "end with 1 if a metric is beyond this `BOUND`: 'p99(service=cart):+10%'; repeatable")
 	flags.StringVar(&f.minEffect, "min-effect", "", "the least `CHANGE` that counts, in percent of base (default 5%; of single recordings without --noise-from, no change is said within 10%)")
 	flags.StringVar(&f.alpha, "alpha", "", "the `SHARE` of chance among the changes that are found (default 0.05)")
 	flags.StringArrayVar(&f.services, "service", nil, "only the service `NAME` and its edges; repeatable")

@@ -201,7 +201,7 @@ func (f exportFlags) write(w io.Writer, p *analyze.Profile, path string) error {
 
 // existsAlready refuses to overwrite a file.
 func existsAlready(name string) error {
-	return fmt.Errorf("%s exists and is never overwritten: give another name or remove it", name)
+	return fmt.Errorf("%s: file already exists, and is never overwritten: give another name or remove it", name)
 }
 
 // newFile writes a file that must not exist and that, like a capture, only its

@@ -12,7 +12,7 @@ import (
 func newMerge() *cobra.Command {
 	output := ""
 	cmd := &cobra.Command{
-		Use:   "merge PART...",
+		Use:   "merge PART... -o FILE",
 		Short: "Join the parts of one recording into one capture",
 		Long: `Write the parts of one recording (kmon record --rotate), given in any order, into
 one capture. It says what the parts say together; what is missing between them

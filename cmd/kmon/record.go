@@ -140,7 +140,7 @@ func newRecord() *cobra.Command {
 	var f recordFlags
 	cmd := &cobra.Command{
 		Use:   "record [flags] [-- CMD ARGS...]",
-		Short: "Record this node's TCP exchanges into a capture (Linux, root)",
+		Short: "Record what happens on this node into a capture (Linux, root)",
 		Long:  recordText,
 		Example: `  $ kmon record -d 60s
   $ kmon record -o shop.kmon -d 5m --service cart --service checkout
