@@ -318,7 +318,7 @@ func memoryWindows(a *analyze.Analysis) windowTable {
 		{"Resident", "largest sum over the processes of the service at one look", sumLargestBytes},
 		{"Cgroup", "largest memory charged to the service's cgroups, page cache included", sumLargestBytes},
 		{"OOM kills", "processes killed for want of memory, at the look that noticed it", sumAlarm}}}
-	t.note = joinNotes("“"+absent+"”: nobody looked in this time.", lossInAll(a, "memory"))
+	t.note = joinNotes("“"+absent+"”: not known, or nobody looked in this time.", lossInAll(a, "memory"))
 	return sumsOf(a, t, fullest(a), sumServices, func(s *service) *analyze.SumSeries { return &s.Memory.Series }, func(s *service) ([]string, []pointSum) {
 		sums := []pointSum{mostKnown(0), mostKnown(1), nil}
 		if s.Memory.MaxCurrentBytes > 0 { // it has cgroups

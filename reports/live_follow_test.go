@@ -477,6 +477,16 @@ func TestTrafficFollows(t *testing.T) {
 			t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
 		}
 	}
+	counts := func() string {
+		return run[string](b, `[...document.querySelectorAll("#answers dt")].map(e => getComputedStyle(e, "::after").content).join()`)
+	}
+	if got := counts(); !strings.Contains(got, "whole recording") || strings.Contains(got, "none") {
+		t.Errorf("counts of the whole recording are marked %s", got)
+	}
+	run[any](b, "kmonView.pick()")
+	if got := counts(); strings.Contains(got, "whole recording") {
+		t.Errorf("after the reset they are marked %s", got)
+	}
 	b.quiet()
 }
 
