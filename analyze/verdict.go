@@ -259,10 +259,36 @@ func (r *run) warnings(a *Analysis) []string {
 	list = append(list, r.remarks...)
 	for _, name := range r.options.Services {
 		if !slices.ContainsFunc(a.Services, func(s Service) bool { return s.Name == name }) {
-			warn("no service is named %s", name)
+			warn("%s%s%s", NoService, name, r.servicesThere())
 		}
 	}
 	return list
+}
+
+// NoService begins the warning that a service of Options.Services is not there.
+const NoService = "no service is named "
+
+// maxServicesThere is how many services that warning names.
+const maxServicesThere = 12
+
+// servicesThere names the recorded services with traffic; "": there are none.
+func (r *run) servicesThere() string {
+	var names []string
+	for _, s := range r.topology.Services {
+		if !s.External {
+			names = append(names, s.Name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	slices.Sort(names)
+	names = slices.Compact(names)
+	text := "; there are " + strings.Join(names[:min(len(names), maxServicesThere)], ", ")
+	if more := len(names) - maxServicesThere; more > 0 {
+		text += fmt.Sprintf(" and %d more with traffic", more)
+	}
+	return text
 }
 
 // pairWarnings tells of doubts about what was matched.

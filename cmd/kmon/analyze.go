@@ -294,6 +294,32 @@ func worked(a *analyze.Analysis) bool {
 	return len(a.Threads)+len(a.Syscalls)+len(a.Disks)+len(a.Drops) > 0
 }
 
+// narrowing names the flags that left something out of an analysis, and the
+// services of them that are not there.
+func narrowing(a *analyze.Analysis) string {
+	text := narrowedBy(a.Filter.Since, a.Filter.Until, a.Filter.Services)
+	for _, warning := range a.Warnings {
+		if strings.HasPrefix(warning, analyze.NoService) {
+			text += ": " + oneLine(warning)
+		}
+	}
+	return text
+}
+
+// narrowedBy names the flags that were given; "": none.
+func narrowedBy(since, until string, services []string) string {
+	var flags []string
+	for _, f := range []struct {
+		name  string
+		given bool
+	}{{"--since", since != ""}, {"--until", until != ""}, {"--service", len(services) > 0}} {
+		if f.given {
+			flags = append(flags, f.name)
+		}
+	}
+	return strings.Join(flags, ", ")
+}
+
 // inconclusive is the error that ends analyze with codeInconclusive, nil when
 // there is enough to go by.
 func inconclusive(a *analyze.Analysis) error {
@@ -316,8 +342,8 @@ func inconclusive(a *analyze.Analysis) error {
 	switch {
 	case traffic || worked(a):
 		return nil
-	case seen:
-		return exit(codeInconclusive, fmt.Errorf("inconclusive: no traffic is left by --since, --until and --service"))
+	case seen && narrowing(a) != "":
+		return exit(codeInconclusive, fmt.Errorf("inconclusive: no traffic is left by %s", narrowing(a)))
 	default:
 		return exit(codeInconclusive, fmt.Errorf("inconclusive: no traffic was recorded"))
 	}

@@ -181,8 +181,8 @@ func (f exportFlags) some(p *analyze.Profile, path string) error {
 
 // nothing is the error when there is none of what should be written.
 func (f exportFlags) nothing(path, what string, how ...string) error {
-	if f.since != "" || f.until != "" || len(f.services) > 0 {
-		return exit(codeInconclusive, fmt.Errorf("%s: no %s are left by --since, --until and --service", path, what))
+	if flags := narrowedBy(f.since, f.until, f.services); flags != "" {
+		return exit(codeInconclusive, fmt.Errorf("%s: no %s are left by %s", path, what, flags))
 	}
 	return exit(codeInconclusive, errors.New(strings.Join(append([]string{path + " has no " + what}, how...), ": ")))
 }
