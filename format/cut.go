@@ -33,6 +33,9 @@ type CutOptions struct {
 	UntilNs int64 // monotonic; 0: to the end
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
+	// Done is closed when nobody wants the copy any more: then it fails with
+	// context.Canceled. nil: never.
+	Done <-chan struct{}
 }
 
 // Range gives when a capture begins and ends, monotonic; of one that did not end
@@ -193,6 +196,9 @@ func (k *cutter) copyAll() error {
 		at := slices.IndexFunc(k.w.sinks, func(to rowSink) bool { return to.table().name == s.Table })
 		if at < 0 || s.Table == "losses" {
 			continue
+		}
+		if err := givenUp(k.options.Done); err != nil {
+			return err
 		}
 		err := s.read(func(o *openSegment) error { return k.copySegment(k.w.sinks[at], o) })
 		if err != nil && !isFileError(err) {

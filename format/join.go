@@ -2,6 +2,7 @@ package format
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -24,6 +25,9 @@ type JoinOptions struct {
 	StopReason string
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
+	// Done is closed when nobody wants the copy any more: then it fails with
+	// context.Canceled. nil: never.
+	Done <-chan struct{}
 	// From and Into are the directories of the parts and of dst, if they are held
 	// open: of the paths only the last names are looked up then. nil: the paths
 	// lead there.
@@ -156,6 +160,9 @@ func (j *joiner) copyAll() error {
 			return err
 		}
 		for _, s := range p.inOrder() {
+			if err := givenUp(j.options.Done); err != nil {
+				return err
+			}
 			err := s.read(func(o *openSegment) error { return j.copySegment(p, o) })
 			if err != nil && !isFileError(err) {
 				return err
@@ -166,6 +173,16 @@ func (j *joiner) copyAll() error {
 		}
 	}
 	return appendNow(j.w, j.options.Marks...)
+}
+
+// givenUp is context.Canceled once done is closed.
+func givenUp(done <-chan struct{}) error {
+	select {
+	case <-done:
+		return context.Canceled
+	default:
+		return nil
+	}
 }
 
 // inOrder gives the segments of all tables in the order of writing.

@@ -20,6 +20,9 @@ type RedactOptions struct {
 	Keep []string
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
+	// Done is closed when nobody wants the copy any more: then it fails with
+	// context.Canceled. nil: never.
+	Done <-chan struct{}
 }
 
 // MinKeyBytes is the least length of a key.
@@ -75,6 +78,7 @@ type redactor struct {
 	mask
 	from    *Capture
 	w       *Writer
+	done    <-chan struct{} // see RedactOptions
 	kept    []string
 	leftOut []string // tables and columns that this kmon does not know
 	seen    map[string]int64
@@ -86,7 +90,7 @@ func newRedactor(c *Capture, o RedactOptions) (*redactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &redactor{mask: m, from: c, kept: slices.Clone(o.Keep), seen: map[string]int64{}, sound: map[string]*allowance{}}
+	r := &redactor{mask: m, from: c, done: o.Done, kept: slices.Clone(o.Keep), seen: map[string]int64{}, sound: map[string]*allowance{}}
 	slices.Sort(r.kept)
 	r.kept = slices.Compact(r.kept)
 	r.look()
@@ -176,6 +180,9 @@ func (r *redactor) copyAll() error {
 		at := slices.IndexFunc(r.w.sinks, func(k rowSink) bool { return k.table().name == s.Table })
 		if at < 0 {
 			continue
+		}
+		if err := givenUp(r.done); err != nil {
+			return err
 		}
 		err := s.read(func(o *openSegment) error { return r.copySegment(r.w.sinks[at], o) })
 		if err != nil && !isFileError(err) {

@@ -98,6 +98,7 @@ func cutOne(cmd *cobra.Command, f cutFlags, c *format.Capture) error {
 	if err != nil {
 		return err
 	}
+	options.Done = cmd.Context().Done()
 	stop := startProgress(cmd.ErrOrStderr(), working("writing", f.output))
 	r, err := format.Cut(f.output, c, options)
 	stop()

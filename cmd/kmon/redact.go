@@ -132,7 +132,7 @@ func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	o := format.RedactOptions{Keep: f.keep}
+	o := format.RedactOptions{Keep: f.keep, Done: cmd.Context().Done()}
 	if o.Key, err = f.readKey(cmd.ErrOrStderr()); err != nil {
 		return err
 	}
@@ -149,6 +149,9 @@ func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
 	for i, path := range paths {
 		if err := redactOne(cmd, targets[i], path, o); err != nil {
 			failed = append(failed, err)
+		}
+		if cmd.Context().Err() != nil {
+			break
 		}
 	}
 	return errors.Join(failed...)

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -331,5 +333,32 @@ func TestReadmeShares(t *testing.T) {
 	}
 	if stdout, _, _ := kmon("analyze", "public.kmon"); strings.Contains(stdout, "cart") || !strings.Contains(stdout, "redacted") {
 		t.Errorf("what is shared reads:\n%s", stdout)
+	}
+}
+
+// An interrupt in the middle of a copy ends it and leaves nothing of it; it went on
+// to the end, and the second one left a part.
+func TestInterruptedCopies(t *testing.T) {
+	t.Chdir(writeSamples(t))
+	check(t, os.Mkdir("copies", 0o755))
+	files := func() string {
+		list, err := filepath.Glob("*")
+		check(t, err)
+		below, err := filepath.Glob("copies/*")
+		check(t, err)
+		return strings.Join(append(list, below...), " ")
+	}
+	before := files()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, args := range []string{"redact shop.kmon -o made.kmon", "redact long-000001.kmon long-000002.kmon -o copies", "cut shop.kmon --since 1s -o made.kmon", "merge long-000001.kmon long-000002.kmon -o made.kmon"} {
+		var stderr bytes.Buffer
+		code := run(ctx, strings.NewReader(""), io.Discard, &stderr, strings.Fields(args))
+		if code != codeInterrupted || stderr.String() != "kmon: interrupted\n" {
+			t.Errorf("kmon %s: exit code %d, want %d; %q", args, code, codeInterrupted, stderr.String())
+		}
+		if after := files(); after != before {
+			t.Errorf("kmon %s left %s", args, after)
+		}
 	}
 }
