@@ -270,7 +270,7 @@ func TestServiceFilter(t *testing.T) {
 	if want := "of shop, nobody only: 1 service, 1 edge, 2 requests in 10.0 s; no kind of fault could be judged; nothing was lost."; a.Verdict != want {
 		t.Errorf("verdict %q, want %q", a.Verdict, want)
 	}
-	if !strings.Contains(strings.Join(a.Warnings, "\n"), "no service is named nobody; there are ") {
+	if !strings.Contains(strings.Join(a.Warnings, "\n"), "no service is named nobody; there are cart, shop") {
 		t.Errorf("warnings %q", a.Warnings)
 	}
 }
