@@ -545,3 +545,47 @@ func TestSumTablesAddUp(t *testing.T) {
 		t.Errorf("%d calls, want %d", got, a.Syscalls[0].Count)
 	}
 }
+
+// TestManyRowsHaveWiderWindows: of many edges the windows are wider, as the table says,
+// and none is lost; those of the services stay.
+func TestManyRowsHaveWiderWindows(t *testing.T) {
+	a := many(20, 150)
+	for i := range a.Services {
+		a.Services[i].Series, _ = knownSeries(240, func(_, i int) int64 { return int64(1+i) * millisecond })
+	}
+	for i := range a.Edges {
+		a.Edges[i].Series = a.Services[0].Series
+	}
+	a.Series = served(a.Services)
+	w := newWindowPage(a, timelinePeriod(a))
+	for _, table := range w.tables {
+		points, requests := 0, int64(0)
+		for _, r := range table.rows {
+			points += len(r.windows)
+			for _, n := range r.sums[0] {
+				requests += n
+			}
+		}
+		switch table.id {
+		case "services":
+			if len(table.own.ns) > 0 {
+				t.Errorf("services have windows of %d ns", table.own.p.window)
+			}
+		case "edges":
+			if len(table.rows) != 150 || points > windowPoints || table.own.p.window != 2*second || requests != 150*240*20 {
+				t.Errorf("%d edges with %d points of %d ns and %d requests", len(table.rows), points, table.own.p.window, requests)
+			}
+		}
+	}
+	b := show(t, render(t, a, HTML, options), 1400, 900)
+	b.ready()
+	pickSeconds(b, 21, 22)
+	text := func(of string) string { return run[string](b, `document.querySelector("`+of+`").textContent`) }
+	if got := text("[data-panel=edges] .windowed"); !strings.Contains(got, "Edges, 02:59:20 to 02:59:22 UTC") || !strings.Contains(got, "kept in steps of 2 s") {
+		t.Errorf("the edges say %.300q", got)
+	}
+	if got := text("#topology-colours"); !strings.Contains(got, "Drawn: 02:59:20 to 02:59:22 UTC") {
+		t.Errorf("the drawing says %.300q", got)
+	}
+	b.quiet()
+}

@@ -51,11 +51,13 @@ type counter struct {
 type classCounter struct {
 	ios, bytes      int64
 	latency, device stat.Builder
+	within          replay.Sum // of the window, as Partial.Parts
 }
 
 type userCounter struct {
 	Counts
 	latency stat.Builder
+	within  replay.Sum
 }
 
 // Add counts rows. It keeps nothing of them.
@@ -67,9 +69,7 @@ func (a *Accumulator) Add(rows []format.IO) {
 			continue
 		}
 		if user, ok := a.user(row); ok {
-			c := a.counter(row.DeviceID)
-			a.count(c, row, user, a.windows.Of(at))
-			a.countParts(c, row, user, at)
+			a.count(a.counter(row.DeviceID), row, user, a.windows.Of(at))
 			a.counted++
 		}
 	}
@@ -115,6 +115,10 @@ func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32)
 	}
 	d.Requeues += int64(max(row.Requeues, 0))
 	d.Merges += int64(max(row.Merges, 0))
+	if c.window == nil || window != c.index {
+		a.flushWindow(c)
+		c.window, c.index = made(d.Windows, window), window
+	}
 	c.latency.Add(latency, &a.pool)
 	c.device.Add(row.DeviceNs, &a.pool)
 	if row.QueueNs > 0 { // 0: not known
@@ -125,55 +129,29 @@ func (a *Accumulator) count(c *counter, row *format.IO, user User, window int32)
 	class.bytes += bytes
 	class.latency.Add(latency, &a.pool)
 	class.device.Add(row.DeviceNs, &a.pool)
+	class.within.Add(replay.Sum{Values: [4]int64{1, bytes, max(row.DeviceNs, 0), latency}, Max: [2]int64{latency}})
 	u := made(c.users, user)
 	u.count(row.Op, bytes)
 	u.latency.Add(latency, &a.pool)
-	if c.window == nil || window != c.index {
-		a.flushWindow(c)
-		c.window, c.index = made(d.Windows, window), window
-	}
+	var counts Counts
+	counts.count(row.Op, bytes)
+	u.within.Add(replay.Sum{Values: [4]int64{1, counts.ReadBytes, counts.WriteBytes, latency}, Max: [2]int64{latency}})
 	c.window.count(row.Op, bytes)
 	c.within.Add(latency, &a.pool)
-}
-
-// countParts counts a row for its user and its class.
-func (a *Accumulator) countParts(c *counter, row *format.IO, user User, at int64) {
-	if row.Flags&format.IOOpen != 0 {
-		return
-	}
-	var counts Counts
-	bytes, latency := max(row.Bytes, 0), sum(row.QueueNs, row.DeviceNs)
-	counts.count(row.Op, bytes)
-	parts := a.partial.parts(a.windows)
-	parts.Add(PartKey{Key: c.key, User: user}, at, replay.Sum{
-		Values: [4]int64{1, counts.ReadBytes, counts.WriteBytes, latency}, Max: [2]int64{latency}})
-	parts.Add(PartKey{Key: c.key, Class: classOf(row.Op, bytes)}, at, replay.Sum{
-		Values: [4]int64{1, bytes, max(row.DeviceNs, 0), latency}, Max: [2]int64{latency}})
 }
 
 // perClass holds a counter for each class that had IOs.
 type perClass[T any] [operations][classes]*T
 
 func (p *perClass[T]) at(op format.Operation, bytes int64) *T {
-	op = known(op)
+	if op <= 0 || int(op) >= operations {
+		op = format.OperationOther
+	}
 	at := &p[op][sizeClass(bytes)]
 	if *at == nil {
 		*at = new(T)
 	}
 	return *at
-}
-
-// known is op, or other of a later kmon.
-func known(op format.Operation) format.Operation {
-	if op <= 0 || int(op) >= operations {
-		return format.OperationOther
-	}
-	return op
-}
-
-// classOf is the class of an IO.
-func classOf(op format.Operation, bytes int64) Class {
-	return Class{known(op), classSize(sizeClass(bytes))}
 }
 
 // Partial gives what was added up so far, and empties the Accumulator.
@@ -187,8 +165,8 @@ func (a *Accumulator) Partial() *Partial {
 // flush moves all counters to the partial.
 func (a *Accumulator) flush() {
 	for _, c := range a.disks {
-		c.flush(&a.pool)
 		a.flushWindow(c)
+		c.flush(&a.pool)
 	}
 	a.counted = 0
 }
@@ -218,11 +196,34 @@ func (c *counter) flush(pool *stat.Pool) {
 	clear(c.users)
 }
 
-// flushWindow moves the distribution of the window at hand to the partial.
+// flushParts moves what users and classes did in the window at hand to the partial.
+func (a *Accumulator) flushParts(c *counter) {
+	parts, at := a.partial.parts(a.windows), a.windows.BaseNs+int64(c.index)*a.windows.WidthNs
+	move := func(k PartKey, from *replay.Sum) {
+		if from.Values[0] > 0 {
+			k.Key = c.key
+			parts.Add(k, at, *from)
+			*from = replay.Sum{}
+		}
+	}
+	for op := range c.classes {
+		for size, class := range c.classes[op] {
+			if class != nil {
+				move(PartKey{Class: Class{format.Operation(op), classSize(size)}}, &class.within)
+			}
+		}
+	}
+	for user, u := range c.users {
+		move(PartKey{User: user}, &u.within)
+	}
+}
+
+// flushWindow moves what the window at hand has to the partial.
 func (a *Accumulator) flushWindow(c *counter) {
 	if c.window == nil {
 		return
 	}
+	a.flushParts(c)
 	to := &c.window.Latency
 	a.words -= to.Size()
 	c.within.Flush(to, &a.pool)

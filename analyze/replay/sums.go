@@ -12,7 +12,8 @@ type Sum struct {
 	Max    [2]int64
 }
 
-func (s *Sum) add(o *Sum) {
+// Add adds o, of which nothing may be negative.
+func (s *Sum) Add(o Sum) {
 	for i, v := range o.Values {
 		if s.Values[i] += v; s.Values[i] < 0 { // a hostile capture has any number
 			s.Values[i] = math.MaxInt64
@@ -50,7 +51,7 @@ func (s *Sums[K]) Add(k K, ns int64, o Sum) {
 
 func (s *Sums[K]) addAt(at sumAt[K], o *Sum) {
 	if sum := s.of[at]; sum != nil {
-		sum.add(o)
+		sum.Add(*o)
 		return
 	}
 	kept := *o
