@@ -66,8 +66,9 @@ report is complete; "-" is standard output, in the --format given.
 or ndjson: by --format, or the ending of FILE (.csv, .ndjson, .jsonl). Tables are
 the lists of the JSON report (services, edges, findings, threads, disks, …), and
 the lists in their elements (services.series, services.breakdown.slow.parts). A
-cell of csv is empty where nothing was measured; a table that was not recorded
-is an error (exit code 3).
+cell of csv is empty where nothing was measured; in ndjson, as in the JSON report,
+the latencies of a count of 0 are 0 and mean nothing. A table that was not
+recorded is an error (exit code 3).
 
 Findings compare with the --baseline, captures of a healthy time of the same
 nodes; else with peers and quiet windows, and then none is more than a warning.
@@ -89,7 +90,7 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
   $ kmon analyze --print-rules > rules.yaml
   $ kmon analyze shop.kmon -o - --format json | jq .verdict
   $ kmon analyze shop.kmon --table edges -o edges.csv
-  $ kmon analyze shop.kmon --table services.series --format ndjson | jq .p99`,
+  $ kmon analyze shop.kmon --table services.series --format ndjson | jq 'select(.latency_count > 0).p99'`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.printRules && len(args) > 0 {
 				return usagef("--print-rules takes no capture %q", args[0])
