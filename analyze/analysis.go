@@ -1,5 +1,7 @@
 package analyze
 
+import "kmon/format"
+
 // Analysis is everything kmon knows of one or more captures, as plain values:
 // the reports render it and compute nothing. It is also the JSON output
 // (schema kmon.analysis/v1). Units: nanoseconds, bytes, counts; times are
@@ -124,6 +126,13 @@ type Capture struct {
 	Problems       []string         `json:"problems"` // damage found while reading
 	Rows           map[string]int64 `json:"rows"`     // all that could be read
 	Recorder       Recorder         `json:"recorder"`
+}
+
+// EndsInOrder says whether the recorder wrote the capture to its end. One that was
+// cut lacks its last moments and a count of what it lost; so does what kmon repair
+// made of it.
+func (c *Capture) EndsInOrder() bool {
+	return c.StopReason != "" && c.StopReason != format.StopRepaired
 }
 
 // Part is one file of a recording of several.

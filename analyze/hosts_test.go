@@ -201,6 +201,13 @@ func TestCutCapture(t *testing.T) {
 	if a.Captures[0].StopReason != "" || len(a.Captures[0].Problems) == 0 || !strings.HasPrefix(a.Verdict, "1 of 1 capture has no orderly end; ") {
 		t.Errorf("stop reason %q, problems %q, verdict %q", a.Captures[0].StopReason, a.Captures[0].Problems, a.Verdict)
 	}
+	// What kmon repair makes of it lacks the same; it was "nothing was lost".
+	s = loopback(t, 30)
+	s.final.StopReason = format.StopRepaired
+	a = analyzed(t, Options{}, s)
+	if !strings.HasPrefix(a.Verdict, "1 of 1 capture has no orderly end; ") || strings.Contains(a.Verdict, "nothing was lost") || len(a.Warnings) == 0 || !strings.Contains(a.Warnings[0], "was repaired") {
+		t.Errorf("verdict %q, warnings %q", a.Verdict, a.Warnings)
+	}
 }
 
 // Names are hostile: they pass through as they are, for the reports to escape.

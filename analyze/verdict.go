@@ -10,6 +10,7 @@ import (
 
 	"kmon/analyze/replay"
 	"kmon/analyze/topology"
+	"kmon/format"
 )
 
 const (
@@ -55,7 +56,7 @@ func (r *run) missing(a *Analysis) []string {
 			}
 		}
 		problems += int64(r.captures[i].Damaged())
-		if c.StopReason == "" && r.captures[i].Final == nil {
+		if !c.EndsInOrder() && (r.captures[i].Final == nil || c.StopReason == format.StopRepaired) {
 			cut++
 		}
 	}
@@ -229,6 +230,9 @@ func (r *run) warnings(a *Analysis) []string {
 		list = append(list, r.gapWarnings(c, file)...)
 		if c.Final == nil {
 			warn("%s has no orderly end: the recorder was stopped hard, is still recording, or the file was cut; its last moments are missing", file)
+		}
+		if f := c.Final; f != nil && f.StopReason == format.StopRepaired {
+			warn("%s had no orderly end and was repaired; its last moments are missing, and what it lost was not counted", file)
 		}
 		if f := c.Final; f != nil && f.Error != "" && (f.StopReason == "disk" || f.StopReason == "error") {
 			warn("%s: the recording ended before it should: %s", file, f.Error)

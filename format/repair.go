@@ -9,6 +9,10 @@ import (
 	"strings"
 )
 
+// StopRepaired is the stop reason of a capture that Repair made of one without an
+// orderly end: what its last seconds and its summary would have told is missing.
+const StopRepaired = "repaired"
+
 // Repair writes a sound capture to dst from what can be read of src; it never
 // overwrites. Sound segments are copied as they are and numbered anew, damaged
 // ones are left out. final.json gets what is known: the original's summary when
@@ -98,7 +102,7 @@ func (w *Writer) copySegment(s Segment, o *openSegment) error {
 
 // finalForRepair is the summary of what is left.
 func (c *Capture) finalForRepair() Final {
-	f := Final{StopReason: "repaired"}
+	f := Final{StopReason: StopRepaired}
 	if c.Final != nil {
 		f = *c.Final
 	} else {

@@ -155,7 +155,7 @@ func notRecordedParts(a *analyze.Analysis) []string {
 		parts = append(parts, visible(what)+" for "+DurationText(left[what])+" (--max-overhead)")
 	}
 	for i := range a.Captures {
-		if c := &a.Captures[i]; c.StopReason == "" {
+		if c := &a.Captures[i]; !c.EndsInOrder() {
 			parts = append(parts, "the end of "+cut(visible(c.File), nameHTML)+", which was cut")
 		}
 	}

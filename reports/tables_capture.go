@@ -74,6 +74,9 @@ func stopCell(c *capture) cell {
 	if c.StopReason == "" {
 		return cell{Text: "cut short", Tone: toneBad}
 	}
+	if !c.EndsInOrder() {
+		return cell{Text: "cut short, repaired", Tone: toneBad}
+	}
 	return word(c.StopReason)
 }
 
@@ -351,7 +354,7 @@ func plural(n int, noun string) string {
 // alarm is the loudest tone the recording itself deserves.
 func alarm(a *analyze.Analysis) tone {
 	for i := range a.Captures {
-		if a.Captures[i].StopReason == "" || len(a.Captures[i].Problems) > 0 {
+		if !a.Captures[i].EndsInOrder() || len(a.Captures[i].Problems) > 0 {
 			return toneBad
 		}
 	}

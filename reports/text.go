@@ -181,6 +181,9 @@ func stopText(c *analyze.Capture) string {
 	if c.StopReason == "" {
 		return "cut short"
 	}
+	if !c.EndsInOrder() {
+		return "cut short, repaired"
+	}
 	return "stopped by " + visible(c.StopReason)
 }
 

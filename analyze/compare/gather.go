@@ -67,7 +67,7 @@ func (g *run) describe(a *analyze.Analysis) {
 		g.info.Versions = append(g.info.Versions, c.KmonVersion)
 		g.info.Synthetic = g.info.Synthetic || c.Synthetic != ""
 		g.info.Problems = append(g.info.Problems, c.Problems...) // they name the file
-		if c.StopReason == "" {
+		if !c.EndsInOrder() {
 			g.info.Problems = append(g.info.Problems, c.File+": it ends before its recording did")
 		}
 		for range c.Gaps {

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"kmon/format"
 	"kmon/record/synthetic"
 )
 
@@ -152,11 +153,16 @@ func TestNeverNoChange(t *testing.T) {
 	if err := os.WriteFile(cut, file[:len(file)*9/10], 0o600); err != nil {
 		t.Fatal(err)
 	}
+	mended := filepath.Join(t.TempDir(), "mended.kmon")
+	if _, err := format.Repair(cut, mended); err != nil {
+		t.Fatal(err)
+	}
 	for _, test := range []struct {
 		name string
 		new  []Recording
 		want string
 	}{
+		{"repaired", one(mended, whole.Paths[1]), "mended.kmon: it ends before its recording did"},
 		{"itself", one(whole.Paths...), "is in base and in new, or a copy of it"}, // a script that copied the wrong file
 		{"cut", one(cut, whole.Paths[1]), "damaged"},
 		{"lossy", []Recording{made(t, synthetic.Scenario{Seed: 2, Lost: 0.2})}, "lost"},

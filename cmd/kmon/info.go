@@ -122,7 +122,7 @@ func readInfo(ctx context.Context, c *format.Capture) (info, error) {
 // endedInOrder reports whether the summary is the recorder's own, and so
 // complete; that of a repaired capture is not.
 func (in info) endedInOrder() bool {
-	return in.Final != nil && in.Final.StopReason != "repaired"
+	return in.Final != nil && in.Final.StopReason != format.StopRepaired
 }
 
 // readCost fills in duration, losses and the recorder's cost: from the
