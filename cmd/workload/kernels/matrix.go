@@ -79,14 +79,16 @@ const (
 var kernels = []kernel{
 	{name: "6.12", machine: amd64, meta: "linux-image-6.12-cloud-amd64", trials: append([]trial{
 		record("best", variants{"send": "tp_btf:sock_send_length", "sweep": sweepStorage, "asker": "tp_btf:block_io_start",
-			"drop": "tp_btf:kfree_skb", "reset-sent": "tp_btf:tcp_send_reset", "retransmit": oldTransmit, "accept-queue": netnsQueues, "calls": "tp_btf:sys_exit"}),
+			"drop": "tp_btf:kfree_skb", "reset-sent": "tp_btf:tcp_send_reset", "retransmit": oldTransmit, "accept-queue": netnsQueues, "calls": "tp_btf:sys_exit",
+			"request-waits": "tp_btf:sched_switch"}),
 		timingCalls(force("fexit", variants{"send": "fexit:tcp_sendmsg", "asker": askerByBio, "accept-queue": netnsQueues + "/sk_drops",
 			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset/2"})),
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
 	{name: "6.1", machine: amd64, meta: "linux-image-cloud-amd64", trials: append([]trial{
 		record("best", variants{"send": "fexit:tcp_sendmsg", "sweep": sweepStorage, "asker": askerByBio,
-			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset+kfree_skb", "retransmit": oldTransmit, "accept-queue": netnsQueues}),
+			"drop": "tp_btf:kfree_skb/3", "reset-sent": "tp_btf:tcp_send_reset+kfree_skb", "retransmit": oldTransmit, "accept-queue": netnsQueues,
+			"request-waits": "tp_btf:sched_switch"}),
 		force("kprobe", variants{"send": "kprobe:release_sock", "sweep": sweepHash}),
 	}, refusals...)},
 	{name: "5.10", machine: amd64, pinned: debian11, trials: []trial{{Name: "too-old", refusal: "too old"}}},
