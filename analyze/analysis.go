@@ -234,7 +234,7 @@ type Service struct {
 	// WaitSeries are TotalNs of each of OffCPU, in its order.
 	WaitSeries SumSeries `json:"-"`
 	// WaitCounts are Count and TotalNs of each of OffCPU, in its order; without points of
-	// callee and idle, which only sums tell apart, and where there were too many.
+	// callee and idle, which only sums tell apart, and of what did not take long.
 	WaitCounts []SumSeries `json:"-"`
 	Memory     *Memory     `json:"memory,omitempty"`
 	Coverage   float64     `json:"coverage"`

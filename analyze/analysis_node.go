@@ -154,6 +154,7 @@ type DiskOperation struct {
 	Latency   Distribution `json:"latency_ns"`
 	Device    Distribution `json:"device_ns"`
 	// Series are IOs, Bytes, ns in the device and ns of latency; Max is the longest latency.
+	// It has no points where it is not among those with most IOs, of all disks.
 	Series SumSeries `json:"-"`
 }
 
@@ -169,6 +170,7 @@ type DiskUser struct {
 	WriteBytes int64        `json:"write_bytes"`
 	Latency    Distribution `json:"latency_ns"`
 	// Series are IOs, ReadBytes, WriteBytes and ns of latency; Max is the longest latency.
+	// Without points as that of a DiskOperation.
 	Series SumSeries `json:"-"`
 }
 

@@ -19,7 +19,8 @@ const (
 // fillServices writes the sums into the services and their instances.
 func (s *cpuSums) fillServices(a *Analysis) {
 	lost, looks := s.lostPerWindow("intervals"), s.total.Memory.Looks()
-	for name, c := range s.merged() {
+	services := s.merged()
+	for name, c := range services {
 		at := slices.IndexFunc(a.Services, func(o Service) bool { return o.Name == name })
 		service := &a.Services[at]
 		if len(s.recorded["intervals"]) > 0 && len(c.captures) > 0 {
@@ -28,7 +29,7 @@ func (s *cpuSums) fillServices(a *Analysis) {
 		}
 		if len(s.recorded["offcpu"]) > 0 && len(c.captures) > 0 {
 			service.OffCPU = waits(&c.waits)
-			service.WaitSeries, service.WaitCounts = s.waitSeries(c, service.OffCPU), s.waitCounts(c, service.OffCPU)
+			service.WaitSeries = s.waitSeries(c, service.OffCPU)
 		}
 		if c.memory != nil {
 			service.Memory = memory(c.memory)
@@ -36,6 +37,7 @@ func (s *cpuSums) fillServices(a *Analysis) {
 		}
 		s.fillInstances(service, c)
 	}
+	s.fillWaitCounts(a, services)
 	s.fillQuiet(a)
 }
 

@@ -139,26 +139,45 @@ func (s *cpuSums) wakeSeries(k cpu.PairKey, count, back int64) SumSeries {
 	return b.series()
 }
 
-// waitCounts is how often a service waited, by the list, as threadSeries.
-func (s *cpuSums) waitCounts(c *cpuService, list []Wait) []SumSeries {
-	all := make([]SumSeries, len(list))
-	for i, w := range list {
-		b := s.newSumsByWindow(s.gather.windows, c.captures, 2)
-		for _, party := range c.parties {
-			if int(party) >= len(s.gather.cpu.Parties) {
-				continue
-			}
-			for _, step := range s.gather.cpu.Parties[party].Waits {
-				if step.Class.String() == w.For {
-					b.add(step.Index, step.Count, step.TotalNs)
-				}
-			}
-		}
-		if b.total(0) == w.Count && b.total(1) == w.TotalNs { // not those of event loops that were divided
-			all[i] = b.series()
+// maxWaitCounts is how many kinds of waits, of all services, are counted by window, those
+// that took longest.
+const maxWaitCounts = 128
+
+// fillWaitCounts tells how often services waited, as threadSeries.
+func (s *cpuSums) fillWaitCounts(a *Analysis, services map[string]*cpuService) {
+	type listed struct{ service, wait int }
+	all := []listed{}
+	for i := range a.Services {
+		a.Services[i].WaitCounts = make([]SumSeries, len(a.Services[i].OffCPU))
+		for j := range a.Services[i].OffCPU {
+			all = append(all, listed{i, j})
 		}
 	}
-	return all
+	for i, among := range mostOf(len(all), maxWaitCounts, func(i int) int64 { return a.Services[all[i].service].OffCPU[all[i].wait].TotalNs }) {
+		if among {
+			o, j := &a.Services[all[i].service], all[i].wait
+			o.WaitCounts[j] = s.waitCount(services[o.Name], o.OffCPU[j])
+		}
+	}
+}
+
+// waitCount is how often a service waited for something.
+func (s *cpuSums) waitCount(c *cpuService, w Wait) SumSeries {
+	b := s.newSumsByWindow(s.gather.windows, c.captures, 2)
+	for _, party := range c.parties {
+		if int(party) >= len(s.gather.cpu.Parties) {
+			continue
+		}
+		for _, step := range s.gather.cpu.Parties[party].Waits {
+			if step.Class.String() == w.For {
+				b.add(step.Index, step.Count, step.TotalNs)
+			}
+		}
+	}
+	if b.total(0) != w.Count || b.total(1) != w.TotalNs { // of event loops that were divided
+		return SumSeries{}
+	}
+	return b.series()
 }
 
 // callSeries is how often something was called, as threadSeries.

@@ -13,6 +13,10 @@ import (
 // maxDiskUsers is how many users of a disk are listed; the rest are one.
 const maxDiskUsers = 64
 
+// maxPartSeries is how many users of disks, and how many kinds of operations, are told
+// window by window, those with most IOs: 60 KB each.
+const maxPartSeries = 64
+
 // kernelService is what the recorder calls the kernel's own threads.
 const kernelService = "kernel"
 
@@ -39,6 +43,7 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		steps.Finish()
 		r.gather.disks, r.gather.trees = append(r.gather.disks, steps), trees
 	}
+	keys := []blockio.Key{} // of a.Disks
 	cover, have, lost := r.coverage(), r.recorded("ios", "block"), r.lostPerWindow("ios")
 	r.remarks = append(r.remarks, r.partlyRecorded(have, "block")...)
 	if total.Coarse {
@@ -58,13 +63,18 @@ func (r *run) addDisks(ctx context.Context, a *Analysis) error {
 		}
 		detailed := mostOf(len(ids), maxClassed, func(j int) int64 { return sums[j].IOs })
 		for j, id := range ids {
-			d := r.disk(total, sums[j], trees[i], blockio.Key{Capture: i, Device: id})
+			d := r.disk(sums[j], trees[i], id)
+			keys = append(keys, blockio.Key{Capture: i, Device: id})
 			d.Series = r.diskSeries(sums[j], i, lost, detailed[j])
 			d.Capture, d.Coverage = r.label(c), ofTable(cover[i], "ios")
 			a.Disks = append(a.Disks, d)
 		}
 	}
 	r.listUsers(a, total)
+	if a.Disks != nil {
+		r.usersByWindow(a, total, keys)
+		r.operationsByWindow(a, total, keys)
+	}
 	return nil
 }
 
@@ -119,11 +129,7 @@ func diskIDs(total *blockio.Partial, tree *blockio.Tree, capture int) []int64 {
 }
 
 // disk makes a Disk of its sums.
-func (r *run) disk(total *blockio.Partial, s *blockio.Disk, tree *blockio.Tree, key blockio.Key) Disk {
-	id := key.Device
-	series := func(keys ...blockio.PartKey) SumSeries {
-		return partSeries(r, total.Parts, map[int32]bool{int32(key.Capture): true}, 4, largest{1, -1}, keys...)
-	}
+func (r *run) disk(s *blockio.Disk, tree *blockio.Tree, id int64) Disk {
 	d := Disk{
 		Name: tree.Name(id), Mounts: append([]string{}, tree.Mounts(id)...), Below: []string{},
 		IOs: s.IOs, RatePerS: r.rate(s.IOs),
@@ -131,14 +137,7 @@ func (r *run) disk(total *blockio.Partial, s *blockio.Disk, tree *blockio.Tree, 
 		ReadBytesPerS: r.rate(s.ReadBytes), WriteBytesPerS: r.rate(s.WriteBytes),
 		Errors: s.Errors, Requeues: s.Requeues, Merges: s.Merges, Open: s.Open,
 		Latency: distribution(&s.Latency), Queue: distribution(&s.Queue), Device: distribution(&s.Device),
-		Operations: diskOperations(s, func(c blockio.Class) SumSeries { return series(blockio.PartKey{Key: key, Class: c}) }),
-		Users: diskUsers(s, func(users []blockio.User) SumSeries {
-			keys := make([]blockio.PartKey, len(users))
-			for i, user := range users {
-				keys[i] = blockio.PartKey{Key: key, User: user}
-			}
-			return series(keys...)
-		}),
+		Operations: diskOperations(s), Users: diskUsers(s),
 	}
 	d.MeanInFlight = r.rate(1) / 1e9 * float64(d.Latency.Mean) * float64(d.Latency.Count)
 	for _, below := range tree.Below(id) {
@@ -155,13 +154,13 @@ func (r *run) disk(total *blockio.Partial, s *blockio.Disk, tree *blockio.Tree, 
 	return d
 }
 
-func diskOperations(s *blockio.Disk, series func(blockio.Class) SumSeries) []DiskOperation {
+func diskOperations(s *blockio.Disk) []DiskOperation {
 	list := make([]DiskOperation, 0, len(s.Classes))
 	for _, class := range blockio.SortedClasses(s.Classes) {
 		c := s.Classes[class]
 		list = append(list, DiskOperation{
 			Operation: class.Operation.String(), SizeTo: class.Size, IOs: c.IOs, Bytes: c.Bytes,
-			Latency: distribution(&c.Latency), Device: distribution(&c.Device), Series: series(class),
+			Latency: distribution(&c.Latency), Device: distribution(&c.Device),
 		})
 	}
 	return list
@@ -169,29 +168,81 @@ func diskOperations(s *blockio.Disk, series func(blockio.Class) SumSeries) []Dis
 
 // diskUsers lists the users of a disk, most IOs first; those beyond
 // maxDiskUsers are one.
-func diskUsers(s *blockio.Disk, series func([]blockio.User) SumSeries) []DiskUser {
-	users, rest := busiestUsers(s.Users), []blockio.User{}
-	if len(users) > maxDiskUsers {
-		users, rest = users[:maxDiskUsers-1], users[maxDiskUsers-1:]
-	}
-	list := make([]DiskUser, 0, len(users)+1)
-	add := func(name blockio.User, u *blockio.UserStats, of ...blockio.User) {
+func diskUsers(s *blockio.Disk) []DiskUser {
+	list := []DiskUser{}
+	for _, users := range listedUsers(s) {
+		u, name := new(blockio.UserStats), users[0]
+		for _, user := range users {
+			u.Merge(s.Users[user])
+		}
+		if len(users) > 1 {
+			name = otherUsers
+		}
 		list = append(list, DiskUser{
 			Service: name.Service, Comm: name.Comm, IOs: u.IOs, ReadBytes: u.ReadBytes, WriteBytes: u.WriteBytes,
-			Latency: distribution(&u.Latency), Series: series(of),
+			Latency: distribution(&u.Latency),
 		})
 	}
-	for _, user := range users {
-		add(user, s.Users[user], user)
+	return list
+}
+
+// listedUsers are the users of a disk as they are listed, the last with all others.
+func listedUsers(s *blockio.Disk) [][]blockio.User {
+	users := busiestUsers(s.Users)
+	list := make([][]blockio.User, min(len(users), maxDiskUsers))
+	for i := range list {
+		list[i] = users[i : i+1]
 	}
-	if len(rest) > 0 {
-		all := new(blockio.UserStats)
-		for _, user := range rest {
-			all.Merge(s.Users[user])
-		}
-		add(otherUsers, all, rest...)
+	if len(users) > maxDiskUsers {
+		list[maxDiskUsers-1] = users[maxDiskUsers-1:]
 	}
 	return list
+}
+
+// usersByWindow tells of the busiest users of all disks what they did window by window;
+// keys are of the disks.
+func (r *run) usersByWindow(a *Analysis, total *blockio.Partial, keys []blockio.Key) {
+	type listed struct{ disk, user int }
+	all := []listed{}
+	for i := range a.Disks {
+		for j := range a.Disks[i].Users {
+			all = append(all, listed{i, j})
+		}
+	}
+	at := func(x listed) *DiskUser { return &a.Disks[x.disk].Users[x.user] }
+	for i, among := range mostOf(len(all), maxPartSeries, func(i int) int64 { return at(all[i]).IOs }) {
+		if !among {
+			continue
+		}
+		key, parts := keys[all[i].disk], []blockio.PartKey{}
+		for _, user := range listedUsers(total.Disk(key))[all[i].user] {
+			parts = append(parts, blockio.PartKey{Key: key, User: user})
+		}
+		at(all[i]).Series = r.diskPartSeries(total, key, parts...)
+	}
+}
+
+// operationsByWindow is usersByWindow of what was asked for.
+func (r *run) operationsByWindow(a *Analysis, total *blockio.Partial, keys []blockio.Key) {
+	type listed struct{ disk, operation int }
+	all := []listed{}
+	for i := range a.Disks {
+		for j := range a.Disks[i].Operations {
+			all = append(all, listed{i, j})
+		}
+	}
+	at := func(x listed) *DiskOperation { return &a.Disks[x.disk].Operations[x.operation] }
+	for i, among := range mostOf(len(all), maxPartSeries, func(i int) int64 { return at(all[i]).IOs }) {
+		if among {
+			key := keys[all[i].disk]
+			class := blockio.SortedClasses(total.Disk(key).Classes)[all[i].operation]
+			at(all[i]).Series = r.diskPartSeries(total, key, blockio.PartKey{Key: key, Class: class})
+		}
+	}
+}
+
+func (r *run) diskPartSeries(total *blockio.Partial, key blockio.Key, parts ...blockio.PartKey) SumSeries {
+	return partSeries(r, total.Parts, map[int32]bool{int32(key.Capture): true}, 4, largest{1, -1}, parts...)
 }
 
 // diskSeries gives a point for each window that was recorded; none for a disk
