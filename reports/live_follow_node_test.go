@@ -165,7 +165,7 @@ func TestTrafficFollows(t *testing.T) {
 		}
 	}
 	counts := func() string {
-		return run[string](b, `[...document.querySelectorAll("#answers dt")].map(e => getComputedStyle(e, "::after").content).join()`)
+		return run[string](b, `[...document.querySelectorAll("#answers dt, .chart > h3 + .quiet")].map(e => getComputedStyle(e, "::after").content).join()`)
 	}
 	if got := counts(); !strings.Contains(got, "whole recording") || strings.Contains(got, "none") {
 		t.Errorf("counts of the whole recording are marked %s", got)
