@@ -90,7 +90,7 @@ func TestTableOfANewerVersion(t *testing.T) {
 		}
 	}
 	dst := filepath.Join(t.TempDir(), "x.kmon")
-	r, err := Repair(c.Path, dst)
+	r, err := Repair(t.Context(), c.Path, dst)
 	must(t, err)
 	if r.Rows["planets"] != 1 || len(open(t, dst).Segments("planets")) != 1 {
 		t.Errorf("repair lost the table: %+v", r)
@@ -241,7 +241,7 @@ func TestFrozenCapture(t *testing.T) {
 	if got, want := textOf(t, "testdata/v1.kmon"), textOf(t, again); !bytes.Equal(got, want) {
 		t.Errorf("testdata/v1.kmon reads as\n%s\nwant\n%s", got, want)
 	}
-	if r, err := Verify("testdata/v1.kmon"); err != nil || r.Damaged() {
+	if r, err := Verify(t.Context(), "testdata/v1.kmon"); err != nil || r.Damaged() {
 		t.Errorf("%v, problems %v", err, r.Problems)
 	}
 }

@@ -15,7 +15,7 @@ func cutOf(t *testing.T, c *Capture, o CutOptions) (*Capture, Report) {
 	o.NoSync = true
 	r, err := Cut(dst, c, o)
 	must(t, err)
-	v, err := Verify(dst)
+	v, err := Verify(t.Context(), dst)
 	must(t, err)
 	for _, p := range v.Problems {
 		t.Errorf("problem: %s", p)

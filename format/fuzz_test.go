@@ -38,7 +38,7 @@ func FuzzOpen(f *testing.F) {
 		}
 		readEverything(t, c)
 		must(t, WriteText(io.Discard, c))
-		_, err = c.verify()
+		_, err = c.verify(t.Context())
 		must(t, err)
 	})
 }
@@ -93,9 +93,9 @@ func FuzzManifest(f *testing.F) {
 			return
 		}
 		must(t, WriteText(io.Discard, c))
-		_, err = c.verify()
+		_, err = c.verify(t.Context())
 		must(t, err)
-		_, err = c.repair(mended, WriterOptions{NoSync: true})
+		_, err = c.repair(t.Context(), mended, WriterOptions{NoSync: true})
 		must(t, err)
 		if rows, err := All[Mark](open(t, mended)); err != nil || len(rows) != 2 {
 			t.Fatalf("the mended capture has %d marks, %v; want that of the original and one of repair", len(rows), err)

@@ -16,7 +16,7 @@ func joined(t testing.TB, paths []string, o JoinOptions) (*Capture, Report) {
 	dst := filepath.Join(t.TempDir(), "joined.kmon")
 	r, err := Join(dst, paths, o)
 	must(t, err)
-	v, err := Verify(dst)
+	v, err := Verify(t.Context(), dst)
 	must(t, err)
 	for _, p := range v.Problems {
 		t.Errorf("problem: %s", p)

@@ -133,7 +133,7 @@ func TestModes(t *testing.T) {
 	must(t, Append(w, Mark{TsNs: 1, Kind: "user", Text: "one"}))
 	must(t, w.Close(Final{EndNs: 2}))
 	mended := path + "2"
-	_, err := Repair(path, mended)
+	_, err := Repair(t.Context(), path, mended)
 	must(t, err)
 	out := filepath.Join(t.TempDir(), "out")
 	must(t, os.Mkdir(out, 0o700))

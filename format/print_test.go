@@ -108,7 +108,7 @@ func TestVerifyFindsBrokenRules(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			path := t.TempDir() + "/x.kmon"
 			must(t, ReadText(strings.NewReader(c.text), path))
-			r, err := Verify(path)
+			r, err := Verify(t.Context(), path)
 			must(t, err)
 			if r.Damaged() != (c.want != "") {
 				t.Errorf("damaged: %v, problems %v", r.Damaged(), r.Problems)

@@ -391,7 +391,7 @@ func TestRedactDamaged(t *testing.T) {
 	if len(losses) != 1 || losses[0].Cause != LossDamage || losses[0].Table != "marks" || losses[0].Count != 1 || len(r.Problems) == 0 {
 		t.Errorf("losses %v, problems %v", losses, r.Problems)
 	}
-	if v, err := Verify(dst); err != nil || v.Damaged() {
+	if v, err := Verify(t.Context(), dst); err != nil || v.Damaged() {
 		t.Errorf("the copy has %v, %v", v.Problems, err)
 	}
 }

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -19,17 +20,18 @@ const StopRepaired = "repaired"
 // src has one, else stop reason "repaired" and the time of the last row. Its
 // Error says what was missing, and a mark "repair" stands in the capture. Rows
 // that the original's summary counts and nobody can read become Loss rows with
-// cause LossDamage. The report has the problems of src and the rows of dst.
-func Repair(src, dst string) (Report, error) {
+// cause LossDamage. The report has the problems of src and the rows of dst. It gives up with
+// ctx, and leaves nothing.
+func Repair(ctx context.Context, src, dst string) (Report, error) {
 	c, err := Open(src)
 	if err != nil {
 		return Report{}, err
 	}
 	defer c.Close()
-	return c.repair(dst, WriterOptions{})
+	return c.repair(ctx, dst, WriterOptions{})
 }
 
-func (c *Capture) repair(dst string, o WriterOptions) (Report, error) {
+func (c *Capture) repair(ctx context.Context, dst string, o WriterOptions) (Report, error) {
 	manifest, err := c.manifestForRepair()
 	if err != nil {
 		return Report{}, err
@@ -39,7 +41,7 @@ func (c *Capture) repair(dst string, o WriterOptions) (Report, error) {
 		return Report{}, err
 	}
 	w.nowNs = c.Manifest.Clock.MonotonicNs
-	if err := w.copySegments(c); err != nil {
+	if err := w.copySegments(ctx, c); err != nil {
 		return Report{}, errors.Join(err, w.archive.f.Close(), w.dir.Remove(w.name+partSuffix), w.dir.Close())
 	}
 	w.startEncoder()
@@ -65,10 +67,13 @@ func (c *Capture) manifestForRepair() ([]byte, error) {
 }
 
 // copySegments copies every segment that can be decoded.
-func (w *Writer) copySegments(c *Capture) error {
+func (w *Writer) copySegments(ctx context.Context, c *Capture) error {
 	for _, name := range c.Tables() {
 		var allowed allowance
 		for _, s := range c.segments[name] {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			err := s.read(func(o *openSegment) error {
 				if err := allowed.take(o); err != nil {
 					return err

@@ -33,7 +33,7 @@ func writeSample(t testing.TB, n int) string {
 }
 
 func TestVerifySoundCapture(t *testing.T) {
-	r, err := Verify(writeSample(t, 1000))
+	r, err := Verify(t.Context(), writeSample(t, 1000))
 	must(t, err)
 	for _, p := range r.Problems {
 		t.Errorf("problem: %s", p)
@@ -51,14 +51,14 @@ func TestRepairOfACutCapture(t *testing.T) {
 	last := c.entries[len(c.entries)-2]
 	must(t, os.WriteFile(src, data[:last.offset+50], 0o600))
 	dst := filepath.Join(t.TempDir(), "mended.kmon")
-	_, err = Repair(src, dst)
+	_, err = Repair(t.Context(), src, dst)
 	must(t, err)
-	r, err := Verify(dst)
+	r, err := Verify(t.Context(), dst)
 	must(t, err)
 	if len(r.Problems) > 0 || r.Rows["exchanges"] != 1000 || r.Rows["marks"] != 4 {
 		t.Errorf("after repair: %+v", r)
 	}
-	if _, err := Repair(src, dst); err == nil {
+	if _, err := Repair(t.Context(), src, dst); err == nil {
 		t.Error("Repair wrote over an existing file")
 	}
 }
@@ -81,7 +81,7 @@ func TestRepairCountsWhatDamageCost(t *testing.T) {
 	s := open(t, src).Segments("exchanges")[0]
 	data[s.entry.data+100] ^= 1
 	dst := filepath.Join(t.TempDir(), "mended.kmon")
-	r, err := Repair(rewrite(t, data), dst)
+	r, err := Repair(t.Context(), rewrite(t, data), dst)
 	must(t, err)
 	if !r.Damaged() || r.Rows["exchanges"] != 0 {
 		t.Errorf("report of the repair is %+v", r)
@@ -96,7 +96,7 @@ func TestRepairCountsWhatDamageCost(t *testing.T) {
 	if c.Final.StopReason != "duration" || !strings.Contains(c.Final.Error, "repaired: ") {
 		t.Errorf("final is %+v", c.Final)
 	}
-	if r, err := Verify(dst); err != nil || r.Damaged() {
+	if r, err := Verify(t.Context(), dst); err != nil || r.Damaged() {
 		t.Errorf("the repaired capture is damaged: %+v, %v", r, err)
 	}
 }
@@ -107,7 +107,7 @@ func TestRepairWithoutManifest(t *testing.T) {
 	must(t, err)
 	data[open(t, src).entries[0].data+5] ^= 0x20
 	dst := filepath.Join(t.TempDir(), "mended.kmon")
-	_, err = Repair(rewrite(t, data), dst)
+	_, err = Repair(t.Context(), rewrite(t, data), dst)
 	must(t, err)
 	c := open(t, dst)
 	if rows, err := All[Exchange](c); len(rows) != 100 || err != nil || c.Manifest.Host.Name != "unknown" {

@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -24,17 +25,17 @@ func (r Report) Damaged() bool {
 // Verify checks everything a reader of the capture relies on: every entry's
 // CRC, manifest, schema and content of every segment, the row counts of
 // final.json, and the rules of CheckValid. The error is that of Open; what is
-// wrong inside stands in the report.
-func Verify(path string) (Report, error) {
+// wrong inside stands in the report. It gives up with ctx.
+func Verify(ctx context.Context, path string) (Report, error) {
 	c, err := Open(path)
 	if err != nil {
 		return Report{}, err
 	}
 	defer c.Close()
-	return c.verify()
+	return c.verify(ctx)
 }
 
-func (c *Capture) verify() (Report, error) {
+func (c *Capture) verify(ctx context.Context) (Report, error) {
 	r := Report{File: c.Path, Size: c.Size, Entries: len(c.entries), Rows: map[string]int64{}}
 	for _, e := range c.entries {
 		if segmentName.MatchString(e.name) || e.size > maxEntryBytes {
@@ -48,7 +49,7 @@ func (c *Capture) verify() (Report, error) {
 		r.Rows[name] = 0
 		err := c.eachSegment(name, func(_ []columnValues, rows int) error {
 			r.Rows[name] += int64(rows)
-			return nil
+			return ctx.Err()
 		})
 		if err != nil {
 			return r, err

@@ -154,7 +154,7 @@ func TestNeverNoChange(t *testing.T) {
 		t.Fatal(err)
 	}
 	mended := filepath.Join(t.TempDir(), "mended.kmon")
-	if _, err := format.Repair(cut, mended); err != nil {
+	if _, err := format.Repair(t.Context(), cut, mended); err != nil {
 		t.Fatal(err)
 	}
 	for _, test := range []struct {

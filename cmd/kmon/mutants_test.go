@@ -276,7 +276,7 @@ func (m *mutator) checkLoss(t *testing.T, path, story string) {
 	if !strings.HasPrefix(story, "bytes") {
 		return
 	}
-	if report, err := format.Verify(path); err != nil || len(report.Problems) > 0 {
+	if report, err := format.Verify(t.Context(), path); err != nil || len(report.Problems) > 0 {
 		return
 	}
 	if got := m.textHash(t, path); got != m.hashes[m.base] {

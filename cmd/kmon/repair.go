@@ -51,7 +51,7 @@ recording ends.`,
 
 func repair(cmd *cobra.Command, path, output string) error {
 	stop := startProgress(cmd.ErrOrStderr(), working("mending", path))
-	r, err := format.Repair(path, output)
+	r, err := format.Repair(cmd.Context(), path, output)
 	stop()
 	if err != nil {
 		return explain(err)

@@ -351,7 +351,7 @@ func TestInterruptedCopies(t *testing.T) {
 	before := files()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for _, args := range []string{"redact shop.kmon -o made.kmon", "redact long-000001.kmon long-000002.kmon -o copies", "cut shop.kmon --since 1s -o made.kmon", "merge long-000001.kmon long-000002.kmon -o made.kmon"} {
+	for _, args := range []string{"redact shop.kmon -o made.kmon", "redact long-000001.kmon long-000002.kmon -o copies", "cut shop.kmon --since 1s -o made.kmon", "merge long-000001.kmon long-000002.kmon -o made.kmon", "repair shop.kmon -o made.kmon", "verify shop.kmon"} {
 		var stderr bytes.Buffer
 		code := run(ctx, strings.NewReader(""), io.Discard, &stderr, strings.Fields(args))
 		if code != codeInterrupted || stderr.String() != "kmon: interrupted\n" {

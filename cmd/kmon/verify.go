@@ -32,10 +32,13 @@ from a newer kmon, or unreadable.`,
 			var failed []error
 			for _, path := range args {
 				stop := startProgress(cmd.ErrOrStderr(), working("checking", path))
-				r, err := format.Verify(path)
+				r, err := format.Verify(cmd.Context(), path)
 				stop()
 				if err != nil {
 					failed = append(failed, explain(err))
+					if cmd.Context().Err() != nil {
+						break
+					}
 					continue
 				}
 				damaged = damaged || r.Damaged()

@@ -54,7 +54,7 @@ func (r *result) fail(err error) {
 }
 
 // check holds what a trial left in a directory against its truths.
-func (t trial) check(dir, release string) *result {
+func (t trial) check(ctx context.Context, dir, release string) *result {
 	r := &result{}
 	path := filepath.Join(dir, t.Name)
 	code, err := os.ReadFile(path + codeEnding)
@@ -72,7 +72,7 @@ func (t trial) check(dir, release string) *result {
 		return r
 	}
 	if len(t.Fault) > 0 {
-		r.fail(t.checkFault(r, path))
+		r.fail(t.checkFault(ctx, r, path))
 		return r
 	}
 	truths, err := t.readTruths(path)
@@ -80,8 +80,8 @@ func (t trial) check(dir, release string) *result {
 		r.fail(err)
 		return r
 	}
-	r.fail(t.checkRows(r, path+captureEnding, truths))
-	r.fail(t.checkAnalysis(r, path+captureEnding, release, truths))
+	r.fail(t.checkRows(ctx, r, path+captureEnding, truths))
+	r.fail(t.checkAnalysis(ctx, r, path+captureEnding, release, truths))
 	return r
 }
 
@@ -116,8 +116,8 @@ func (t trial) readTruths(dir string) ([]truth, error) {
 }
 
 // checkRows holds the rows of a capture against what the processes counted.
-func (t trial) checkRows(r *result, path string, truths []truth) error {
-	report, err := format.Verify(path)
+func (t trial) checkRows(ctx context.Context, r *result, path string, truths []truth) error {
+	report, err := format.Verify(ctx, path)
 	if err != nil {
 		return err
 	}
@@ -151,8 +151,8 @@ func (t trial) checkRows(r *result, path string, truths []truth) error {
 // counted. Runs of programs that the kernel passed over, because an interrupt met
 // the same program at work, are no fault of the recorder's: it has to tell them, and
 // the numbers have to be right all the same.
-func (t trial) checkAnalysis(r *result, path, release string, truths []truth) error {
-	a, err := analyze.Run(context.Background(), []string{path}, analyze.Options{})
+func (t trial) checkAnalysis(ctx context.Context, r *result, path, release string, truths []truth) error {
+	a, err := analyze.Run(ctx, []string{path}, analyze.Options{})
 	if err != nil {
 		return err
 	}

@@ -143,11 +143,11 @@ func TestRefusalsAreOneSentence(t *testing.T) {
 		dir := t.TempDir()
 		check(t, os.WriteFile(filepath.Join(dir, "old"+codeEnding), []byte(test.code), 0o600))
 		check(t, os.WriteFile(filepath.Join(dir, "old"+logEnding), []byte(test.log), 0o600))
-		if r := refusing.check(dir, ""); len(r.wrong) != test.wrong {
+		if r := refusing.check(t.Context(), dir, ""); len(r.wrong) != test.wrong {
 			t.Errorf("%q, %q: %v", test.code, test.log, r)
 		}
 	}
-	if r := refusing.check(t.TempDir(), ""); len(r.wrong) != 1 {
+	if r := refusing.check(t.Context(), t.TempDir(), ""); len(r.wrong) != 1 {
 		t.Errorf("of nothing: %v", r)
 	}
 }

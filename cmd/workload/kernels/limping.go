@@ -177,8 +177,8 @@ func readQMP(answers *bufio.Reader) error {
 
 // checkFault holds that the capture of a trial with a fault can be judged: what kmon
 // finds in it is for cmd/workload/faults to say.
-func (t trial) checkFault(r *result, path string) error {
-	report, err := format.Verify(path + captureEnding)
+func (t trial) checkFault(ctx context.Context, r *result, path string) error {
+	report, err := format.Verify(ctx, path+captureEnding)
 	if err != nil {
 		return err
 	}

@@ -198,7 +198,7 @@ func (o options) try(ctx context.Context, out io.Writer, k kernel) error {
 	wrong := len(console.wrong)
 	fmt.Fprintf(out, "   %-14s %s\n", "console", console)
 	for _, t := range trials {
-		r := t.check(dir, files.release)
+		r := t.check(ctx, dir, files.release)
 		wrong += len(r.wrong)
 		fmt.Fprintf(out, "   %-14s %s\n", t.Name, r)
 	}

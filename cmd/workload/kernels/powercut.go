@@ -213,10 +213,10 @@ func (c *powerCuts) conclude(ctx context.Context, disk string) error {
 		return nil
 	}
 	mended := filepath.Join(c.dir, "mended"+captureEnding)
-	if _, err := format.Repair(path, mended); err != nil {
+	if _, err := format.Repair(ctx, path, mended); err != nil {
 		return err
 	}
-	report, err := format.Verify(mended)
+	report, err := format.Verify(ctx, mended)
 	for _, problem := range report.Problems {
 		if problem.Damage {
 			c.r.fail(errors.New("mended: " + problem.String()))
