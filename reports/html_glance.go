@@ -36,6 +36,7 @@ type glanceFinding struct {
 	Facts          string
 	Time           string // see timeAttribute
 	Clock          string // the same in words
+	Next           []span // what to look at next; of the first finding alone
 }
 
 func newGlance(a *analyze.Analysis) glancePart {
@@ -48,6 +49,9 @@ func newGlance(a *analyze.Analysis) glancePart {
 	}
 	for i := range a.Findings[:min(len(a.Findings), glanceFindings)] {
 		g.Findings = append(g.Findings, glance(&a.Findings[i], i+1))
+	}
+	if len(g.Findings) > 0 {
+		g.Findings[0].Next = spans(visible(a.Findings[0].NextStep))
 	}
 	if more := len(a.Findings) - len(g.Findings); more > 0 {
 		g.More = CountText(int64(more)) + plural(more, " more finding")

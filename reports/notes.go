@@ -1,6 +1,8 @@
 package reports
 
 import (
+	"strings"
+
 	"kmon/analyze"
 )
 
@@ -30,6 +32,29 @@ const (
 // definition is a term and what it means in plain words.
 type definition struct {
 	Term, Meaning string
+}
+
+// Spans divides Meaning for HTML.
+func (d definition) Spans() []span { return spans(d.Meaning) }
+
+// span is a part of a text; Code is what somebody may type.
+type span struct {
+	Text string
+	Code bool
+}
+
+// spans divides a text at its backticks, if these are in pairs.
+func spans(text string) (list []span) {
+	parts := strings.Split(text, "`")
+	if len(parts)%2 == 0 {
+		return []span{{Text: text}}
+	}
+	for i, part := range parts {
+		if part != "" {
+			list = append(list, span{part, i%2 == 1})
+		}
+	}
+	return list
 }
 
 // definitions is the "how to read" section.

@@ -2,7 +2,7 @@
 // What the services and edges of the topology drawing did in a picked range, from the
 // windows of their tables (reports/html_window.go).
 const kmonWithin = (() => {
-  const slow = 1.5, slowest = 3; // as reports/looks.go has them
+  const slow = 1.5, slowest = 3, failing = 0.01; // as reports/looks.go has them
   const unkept = "not by window", none = "no request";
 
   // of adds a row up; null: nothing of it is kept by window.
@@ -11,11 +11,12 @@ const kmonWithin = (() => {
     const { inside, outside } = split, [requests, errors] = inside.sums;
     const p99 = inside.count ? inside.quantile(0.99) : null, least = kmonWindow.steady;
     const ratio = inside.count >= least && outside.count >= least ? p99 / Math.max(outside.quantile(0.99), 1) : null;
-    return { requests, errors, p99, ratio, rate: inside.ns ? (requests * 1e9) / inside.ns : 0 };
+    const failed = errors > 0 && errors >= failing * requests;
+    return { requests, errors, failed, p99, ratio, rate: inside.ns ? (requests * 1e9) / inside.ns : 0 };
   }
 
   function look(w) {
-    if (w.errors) return 4;
+    if (w.failed) return 4;
     if (w.ratio === null) return 0;
     return w.ratio >= slowest ? 3 : w.ratio >= slow ? 2 : 1;
   }
@@ -43,7 +44,7 @@ const kmonWithin = (() => {
     const w = of(split), serves = n.flags & 4;
     if (!w) return { kept: !serves, any: false, bad: false, rate: 0, detail: serves ? unkept : n.detail };
     const detail = [w.requests ? kmonNumber.rate(w.rate) : none, p99(w)].filter(Boolean).join(" · ");
-    return { kept: true, any: w.requests > 0, bad: w.errors > 0, rate: w.rate, detail };
+    return { kept: true, any: w.requests > 0, bad: w.failed, rate: w.rate, detail };
   }
 
   // facts are those of all nodes and edges in windows [from, to).
@@ -61,7 +62,7 @@ const kmonWithin = (() => {
   function note(windows, range, { edges }) {
     const idle = edges.filter((e) => !e.any).length, missing = edges.filter((e) => !e.kept).length;
     const texts = ["Drawn: " + (windows.table("edges") || windows).grid.text(range) + ". Rates, p99 and colours are of this time alone: a colour compares an edge's p99 with its own in the rest of the recording, where both have " +
-      kmonWindow.steady + " latencies or more; ✕: a request was unanswered or reset."];
+      kmonWindow.steady + " latencies or more; ✕: 1% of the requests or more were unanswered or reset."];
     const of = kmonNumber.count(edges.length) + (edges.length === 1 ? " edge" : " edges");
     if (idle) texts.push(kmonNumber.count(idle) + " of " + of + " had no request: faded.");
     if (missing) texts.push("Nothing by window is kept of " + kmonNumber.count(missing) + " of " + of + ", which have no requests or are beyond the busiest: dotted, “" + unkept + "”.");
