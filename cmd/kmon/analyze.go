@@ -91,15 +91,7 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
   $ kmon analyze shop.kmon -o - --format json | jq .verdict
   $ kmon analyze shop.kmon --table edges -o edges.csv
   $ kmon analyze shop.kmon --table services.series --format ndjson | jq 'select(.latency_count > 0).p99'`,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if f.printRules && len(args) > 0 {
-				return usagef("--print-rules takes no capture %q", args[0])
-			}
-			if f.printRules {
-				return nil
-			}
-			return captures(1, 0)(cmd, args)
-		},
+		Args:              func(cmd *cobra.Command, args []string) error { return f.takes(cmd, args) },
 		ValidArgsFunction: completeCaptures,
 		RunE:              func(cmd *cobra.Command, args []string) error { return runAnalyze(cmd, f, args) },
 	}
@@ -118,6 +110,17 @@ data to go by, or too much was lost (coverage of the exchanges under 0.9).`,
 		must(cmd.RegisterFlagCompletionFunc(name, cobra.NoFileCompletions))
 	}
 	return cmd
+}
+
+// takes holds that there are captures, or rules to print.
+func (f *analyzeFlags) takes(cmd *cobra.Command, args []string) error {
+	switch {
+	case f.printRules && len(args) > 0:
+		return usagef("--print-rules takes no capture %q", args[0])
+	case f.printRules:
+		return nil
+	}
+	return captures(1, 0)(cmd, args)
 }
 
 func runAnalyze(cmd *cobra.Command, f analyzeFlags, paths []string) error {
