@@ -35,6 +35,7 @@ type Join struct {
 	reachedNs int64 // latest end of a row
 	settledNs int64
 	sums      Sums
+	called    []Called // of the request at hand
 }
 
 // rows are those of one batch.
@@ -227,7 +228,7 @@ func (p *process) owner(c Call) (r *held, unclear bool) {
 // count adds a request to the sums. Where several of its calls run at once, the
 // time is that of the one that began first.
 func (j *Join) count(r *held) {
-	var called []Called
+	called := j.called[:0]
 	covered, elsewhere := int64(0), false
 	coveredTo := r.StartNs
 	for _, c := range r.calls {
@@ -241,6 +242,7 @@ func (j *Join) count(r *held) {
 	parts, ns := r.split(covered, elsewhere)
 	scale(called, ns, covered)
 	j.sums.add(&r.Request, &parts, called)
+	j.called = called
 }
 
 // scale makes called, which add up to have, add up to want, which is less or equal.

@@ -47,7 +47,7 @@ func (s *Sums) at(number int32) *Instance {
 
 // add counts a request.
 func (s *Sums) add(r *Request, parts *[Parts]int64, calls []Called) {
-	spent, fresh := s.at(r.Instance).window(r.Window >> s.shift).bucket(bucketOf(r.latency()))
+	spent, fresh := s.at(r.Instance).spent(r.Window>>s.shift, bucketOf(r.latency()))
 	spent.add(r, parts, calls)
 	if fresh {
 		s.spents++
@@ -92,6 +92,10 @@ type Instance struct {
 	// Unclear counts the calls that may belong to several requests.
 	Unclear int64
 	windows []window // sorted
+	// latest is the window that was added to last, by bucket: requests come nearly in
+	// the order of time.
+	latest []*Spent
+	index  int32 // of latest
 }
 
 // window is the requests that began in one window, by latency.
@@ -103,6 +107,23 @@ type window struct {
 type bucket struct {
 	number int
 	*Spent
+}
+
+// spent gives the sums of a bucket, never nil, and whether they are new.
+func (i *Instance) spent(index int32, number int) (s *Spent, fresh bool) {
+	if index != i.index {
+		clear(i.latest)
+		i.index = index
+	}
+	if number < len(i.latest) && i.latest[number] != nil {
+		return i.latest[number], false
+	}
+	s, fresh = i.window(index).bucket(number)
+	if missing := number + 1 - len(i.latest); missing > 0 {
+		i.latest = append(i.latest, make([]*Spent, missing)...)
+	}
+	i.latest[number] = s
+	return s, fresh
 }
 
 // window gives one, never nil.
