@@ -105,11 +105,11 @@ enum place { IN_STORAGE, BY_ADDRESS };
 /*
  * Messages of a socket are not serialized: one thread may send while another
  * receives, and the end comes from anywhere. Whoever changes the exchange in
- * progress holds the state's busy word. It is taken for some 30 ns, 60 with accounts, by one
- * instruction each way (bpf_spin_lock costs three times that, and kprobes may
- * not use it), and tried a bounded number of times, so nothing can hang: who
- * does not get it leaves. Bytes are not lost then, the next look at the socket's
- * positions finds them.
+ * progress holds the state's busy word. It is taken for some 30 ns, more where
+ * requests have accounts, by one instruction each way (bpf_spin_lock costs three
+ * times that, and kprobes may not use it), and tried a bounded number of times, so
+ * nothing can hang: who does not get it leaves. Bytes are not lost then, the next
+ * look at the socket's positions finds them.
  */
 #define LOCK_TRIES 64
 
