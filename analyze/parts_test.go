@@ -61,7 +61,7 @@ func TestMissingPart(t *testing.T) {
 		t.Errorf("warnings %q, verdict %q", a.Warnings, a.Verdict)
 	}
 	dst := filepath.Join(t.TempDir(), filepath.Base(paths[0]))
-	if _, err := format.Join(dst, []string{paths[0], paths[2], paths[3]}, format.JoinOptions{NoSync: true}); err != nil {
+	if _, err := format.Join(t.Context(), dst, []string{paths[0], paths[2], paths[3]}, format.JoinOptions{NoSync: true}); err != nil {
 		t.Fatal(err)
 	}
 	sameText(t, "the joined file", plain(t, analyzedFiles(t, dst)), plain(t, a))
@@ -107,7 +107,7 @@ func TestLaterPartAlone(t *testing.T) {
 func TestJoinedSince(t *testing.T) {
 	paths := split(t, everyTenth(t).write(), 3*second, 6*second)
 	dst := filepath.Join(t.TempDir(), "dump.kmon")
-	if _, err := format.Join(dst, paths, format.JoinOptions{NoSync: true, SinceNs: mono0 + 4*second, StopReason: "dump"}); err != nil {
+	if _, err := format.Join(t.Context(), dst, paths, format.JoinOptions{NoSync: true, SinceNs: mono0 + 4*second, StopReason: "dump"}); err != nil {
 		t.Fatal(err)
 	}
 	a := analyzedFiles(t, dst)

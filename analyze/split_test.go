@@ -356,7 +356,7 @@ func TestPartsSayWhatTheWholeSays(t *testing.T) {
 				t.Fatalf("%d captures of parts %v", n, parts.Captures[0].Parts)
 			}
 			dst := filepath.Join(t.TempDir(), "node-000001.kmon")
-			if _, err := format.Join(dst, paths, format.JoinOptions{NoSync: true}); err != nil {
+			if _, err := format.Join(t.Context(), dst, paths, format.JoinOptions{NoSync: true}); err != nil {
 				t.Fatal(err)
 			}
 			joined := analyzedFiles(t, dst)

@@ -2,6 +2,7 @@ package format
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"path"
@@ -33,9 +34,6 @@ type CutOptions struct {
 	UntilNs int64 // monotonic; 0: to the end
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
-	// Done is closed when nobody wants the copy any more: then it fails with
-	// context.Canceled. nil: never.
-	Done <-chan struct{}
 }
 
 // Range gives when a capture begins and ends, monotonic; of one that did not end
@@ -56,8 +54,8 @@ func (c *Capture) Range() (startNs, endNs int64) {
 // a row beyond the time labels a stream, that row stays too. Losses that were spread
 // over a longer time are cut to their part. Segments of which all rows stay are
 // copied as they are; tables that this kmon does not know are left out and said in
-// the report. The source is not changed.
-func Cut(dst string, c *Capture, o CutOptions) (Report, error) {
+// the report. The source is not changed. It gives up with ctx.
+func Cut(ctx context.Context, dst string, c *Capture, o CutOptions) (Report, error) {
 	k, err := newCutter(c, o)
 	if err != nil {
 		return Report{}, err
@@ -77,7 +75,7 @@ func Cut(dst string, c *Capture, o CutOptions) (Report, error) {
 		return Report{}, err
 	}
 	k.w.nowNs = k.sinceNs
-	if err := k.copyAll(); err != nil {
+	if err := k.copyAll(ctx); err != nil {
 		return Report{}, errors.Join(err, k.w.drop())
 	}
 	k.w.startEncoder()
@@ -191,13 +189,13 @@ func (k *cutter) recording() *RecordingPart {
 }
 
 // copyAll copies what is wanted, and adds what is known to be missing.
-func (k *cutter) copyAll() error {
+func (k *cutter) copyAll(ctx context.Context) error {
 	for _, s := range k.from.inOrder() {
 		at := slices.IndexFunc(k.w.sinks, func(to rowSink) bool { return to.table().name == s.Table })
 		if at < 0 || s.Table == "losses" {
 			continue
 		}
-		if err := givenUp(k.options.Done); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		err := s.read(func(o *openSegment) error { return k.copySegment(k.w.sinks[at], o) })

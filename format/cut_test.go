@@ -13,7 +13,7 @@ func cutOf(t *testing.T, c *Capture, o CutOptions) (*Capture, Report) {
 	t.Helper()
 	dst := filepath.Join(t.TempDir(), "cut.kmon")
 	o.NoSync = true
-	r, err := Cut(dst, c, o)
+	r, err := Cut(t.Context(), dst, c, o)
 	must(t, err)
 	v, err := Verify(t.Context(), dst)
 	must(t, err)
@@ -72,7 +72,7 @@ func TestCut(t *testing.T) {
 	if sockets, err := All[Socket](first); len(sockets) != 1 || err != nil {
 		t.Errorf("sockets before one is opened are %v, %v", sockets, err)
 	}
-	if _, err := Cut(filepath.Join(t.TempDir(), "x.kmon"), whole, CutOptions{SinceNs: start + partNs}); err == nil {
+	if _, err := Cut(t.Context(), filepath.Join(t.TempDir(), "x.kmon"), whole, CutOptions{SinceNs: start + partNs}); err == nil {
 		t.Error("a time after the end is cut out")
 	}
 }
@@ -134,10 +134,10 @@ func TestCutParts(t *testing.T) {
 	if len(all) != 2 {
 		t.Error("a cut capture counts as a part of its recording")
 	}
-	if _, err := Join(filepath.Join(t.TempDir(), "x.kmon"), []string{c.Path, paths[0]}, JoinOptions{}); err == nil {
+	if _, err := Join(t.Context(), filepath.Join(t.TempDir(), "x.kmon"), []string{c.Path, paths[0]}, JoinOptions{}); err == nil {
 		t.Error("a cut capture is joined with a part")
 	}
-	if _, err := Cut(filepath.Join(t.TempDir(), "y.kmon"), whole, CutOptions{SinceNs: 3*partNs + 1e9, UntilNs: 3*partNs + 2e9}); err == nil {
+	if _, err := Cut(t.Context(), filepath.Join(t.TempDir(), "y.kmon"), whole, CutOptions{SinceNs: 3*partNs + 1e9, UntilNs: 3*partNs + 2e9}); err == nil {
 		t.Error("a time that is missing is cut out")
 	}
 }

@@ -25,9 +25,6 @@ type JoinOptions struct {
 	StopReason string
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
-	// Done is closed when nobody wants the copy any more: then it fails with
-	// context.Canceled. nil: never.
-	Done <-chan struct{}
 	// From and Into are the directories of the parts and of dst, if they are held
 	// open: of the paths only the last names are looked up then. nil: the paths
 	// lead there.
@@ -42,12 +39,13 @@ type JoinOptions struct {
 // last with the rows and losses of all; there is none when the last part has
 // none. What is missing stays known: gaps between parts by the manifest, rows
 // that a part counts and nobody can read as Loss rows with cause LossDamage. The
-// report has the problems of the parts, and file, size and rows of dst.
-func Join(dst string, paths []string, o JoinOptions) (Report, error) {
-	return join(dst, paths, o, WriterOptions{NoSync: o.NoSync, dir: o.Into})
+// report has the problems of the parts, and file, size and rows of dst. It gives up
+// with ctx.
+func Join(ctx context.Context, dst string, paths []string, o JoinOptions) (Report, error) {
+	return join(ctx, dst, paths, o, WriterOptions{NoSync: o.NoSync, dir: o.Into})
 }
 
-func join(dst string, paths []string, o JoinOptions, to WriterOptions) (Report, error) {
+func join(ctx context.Context, dst string, paths []string, o JoinOptions, to WriterOptions) (Report, error) {
 	open := Open
 	if o.From != nil {
 		open = func(path string) (*Capture, error) { return openIn(o.From, path) }
@@ -69,7 +67,7 @@ func join(dst string, paths []string, o JoinOptions, to WriterOptions) (Report, 
 	}
 	w := j.w
 	w.nowNs = j.parts[0].startNs()
-	if err := j.copyAll(); err != nil {
+	if err := j.copyAll(ctx); err != nil {
 		return Report{}, errors.Join(err, w.archive.f.Close(), w.dir.Remove(w.name+partSuffix), w.dir.Close())
 	}
 	w.startEncoder()
@@ -153,14 +151,14 @@ func (c *Capture) spansFrom(part int) []PartSpan {
 }
 
 // copyAll copies the parts, and adds what is known to be missing and the marks.
-func (j *joiner) copyAll() error {
+func (j *joiner) copyAll(ctx context.Context) error {
 	for _, p := range j.parts {
 		j.seen = map[string]int64{}
 		if err := j.look(p); err != nil {
 			return err
 		}
 		for _, s := range p.inOrder() {
-			if err := givenUp(j.options.Done); err != nil {
+			if err := ctx.Err(); err != nil {
 				return err
 			}
 			err := s.read(func(o *openSegment) error { return j.copySegment(p, o) })
@@ -173,16 +171,6 @@ func (j *joiner) copyAll() error {
 		}
 	}
 	return appendNow(j.w, j.options.Marks...)
-}
-
-// givenUp is context.Canceled once done is closed.
-func givenUp(done <-chan struct{}) error {
-	select {
-	case <-done:
-		return context.Canceled
-	default:
-		return nil
-	}
 }
 
 // inOrder gives the segments of all tables in the order of writing.

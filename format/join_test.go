@@ -14,7 +14,7 @@ import (
 func joined(t testing.TB, paths []string, o JoinOptions) (*Capture, Report) {
 	t.Helper()
 	dst := filepath.Join(t.TempDir(), "joined.kmon")
-	r, err := Join(dst, paths, o)
+	r, err := Join(t.Context(), dst, paths, o)
 	must(t, err)
 	v, err := Verify(t.Context(), dst)
 	must(t, err)
@@ -148,7 +148,7 @@ func TestJoinCutParts(t *testing.T) {
 	cut := filepath.Join(t.TempDir(), "cut.kmon")
 	cutAfter(t, paths[1], cut, "events/self/")
 	dst := filepath.Join(t.TempDir(), "joined.kmon")
-	r, err := Join(dst, []string{paths[0], cut}, JoinOptions{})
+	r, err := Join(t.Context(), dst, []string{paths[0], cut}, JoinOptions{})
 	must(t, err)
 	if c := open(t, dst); c.Final != nil || len(r.Problems) == 0 || r.Problems[0].File != cut || r.Rows["exchanges"] == 0 {
 		t.Errorf("summary %v, problems %v", c.Final, r.Problems)
@@ -183,11 +183,11 @@ func TestJoinRefuses(t *testing.T) {
 		{paths[0], "never overwritten"},
 		{filepath.Join(dir, "missing", "x.kmon"), "no such file"},
 	} {
-		if _, err := Join(test.dst, paths, JoinOptions{}); err == nil || !strings.Contains(err.Error(), test.want) {
+		if _, err := Join(t.Context(), test.dst, paths, JoinOptions{}); err == nil || !strings.Contains(err.Error(), test.want) {
 			t.Errorf("%s: error %v, want %q", test.dst, err, test.want)
 		}
 	}
-	if _, err := Join(filepath.Join(dir, "new.kmon"), []string{writeSample(t, 10)}, JoinOptions{}); err == nil {
+	if _, err := Join(t.Context(), filepath.Join(dir, "new.kmon"), []string{writeSample(t, 10)}, JoinOptions{}); err == nil {
 		t.Error("a whole recording was joined")
 	}
 	left, err := filepath.Glob(filepath.Join(dir, "*"))
@@ -204,7 +204,7 @@ func TestJoinOnAFullDisk(t *testing.T) {
 	for _, since := range []int64{0, 2*partNs + 3.55e9} {
 		f := &disk{free: int(size)}
 		o := WriterOptions{NoSync: true, openFile: func(path string) (file, error) { return f, os.WriteFile(path, nil, 0o600) }}
-		_, err := join(filepath.Join(dir, "x.kmon"), paths, JoinOptions{SinceNs: since}, o)
+		_, err := join(t.Context(), filepath.Join(dir, "x.kmon"), paths, JoinOptions{SinceNs: since}, o)
 		if !DiskFailed(err) {
 			t.Errorf("error %v, want that the disk is full", err)
 		}

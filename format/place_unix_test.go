@@ -201,7 +201,7 @@ func TestJoinInHeldDirectories(t *testing.T) {
 	must(t, os.Rename(ring, filepath.Join(dir, "moved")))
 	must(t, os.Mkdir(ring, 0o700))
 	o := JoinOptions{From: from, Into: into}
-	_, err = Join(filepath.Join(dir, "gone", "joined.kmon"), paths, o)
+	_, err = Join(t.Context(), filepath.Join(dir, "gone", "joined.kmon"), paths, o)
 	must(t, err)
 	one := open(t, filepath.Join(dir, "joined.kmon"))
 	noProblems(t, one)
@@ -209,7 +209,7 @@ func TestJoinInHeldDirectories(t *testing.T) {
 		t.Errorf("%d exchanges, want 200", rows)
 	}
 	must(t, os.Remove(filepath.Join(dir, "moved", filepath.Base(paths[1]))))
-	if _, err := Join(filepath.Join(dir, "again.kmon"), paths, o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), paths[1]) {
+	if _, err := Join(t.Context(), filepath.Join(dir, "again.kmon"), paths, o); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), paths[1]) {
 		t.Errorf("a part is missing: %v", err)
 	}
 }

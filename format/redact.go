@@ -1,6 +1,7 @@
 package format
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -20,9 +21,6 @@ type RedactOptions struct {
 	Keep []string
 	// NoSync leaves forcing data to disk to the kernel.
 	NoSync bool
-	// Done is closed when nobody wants the copy any more: then it fails with
-	// context.Canceled. nil: never.
-	Done <-chan struct{}
 }
 
 // MinKeyBytes is the least length of a key.
@@ -36,17 +34,17 @@ const MinKeyBytes = 16
 // a damaged file what can be read is redacted; rows that it counts and nobody can
 // read become Loss rows with cause LossDamage. It never overwrites, and leaves
 // nothing behind when it fails. Memory for one segment and some names is all it
-// takes.
-func Redact(dst, src string, o RedactOptions) (Report, error) {
+// takes. It gives up with ctx.
+func Redact(ctx context.Context, dst, src string, o RedactOptions) (Report, error) {
 	c, err := Open(src)
 	if err != nil {
 		return Report{}, err
 	}
 	defer c.Close()
-	return c.redact(dst, o)
+	return c.redact(ctx, dst, o)
 }
 
-func (c *Capture) redact(dst string, o RedactOptions) (Report, error) {
+func (c *Capture) redact(ctx context.Context, dst string, o RedactOptions) (Report, error) {
 	r, err := newRedactor(c, o)
 	if err != nil {
 		return Report{}, err
@@ -60,7 +58,7 @@ func (c *Capture) redact(dst string, o RedactOptions) (Report, error) {
 		return Report{}, err
 	}
 	r.w.nowNs = c.startNs()
-	if err := r.copyAll(); err != nil {
+	if err := r.copyAll(ctx); err != nil {
 		return Report{}, errors.Join(err, r.w.drop())
 	}
 	r.w.startEncoder()
@@ -78,7 +76,6 @@ type redactor struct {
 	mask
 	from    *Capture
 	w       *Writer
-	done    <-chan struct{} // see RedactOptions
 	kept    []string
 	leftOut []string // tables and columns that this kmon does not know
 	seen    map[string]int64
@@ -90,7 +87,7 @@ func newRedactor(c *Capture, o RedactOptions) (*redactor, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &redactor{mask: m, from: c, done: o.Done, kept: slices.Clone(o.Keep), seen: map[string]int64{}, sound: map[string]*allowance{}}
+	r := &redactor{mask: m, from: c, kept: slices.Clone(o.Keep), seen: map[string]int64{}, sound: map[string]*allowance{}}
 	slices.Sort(r.kept)
 	r.kept = slices.Compact(r.kept)
 	r.look()
@@ -175,13 +172,13 @@ func (r *redactor) problems() []Problem {
 }
 
 // copyAll writes every segment of the tables that are known.
-func (r *redactor) copyAll() error {
+func (r *redactor) copyAll(ctx context.Context) error {
 	for _, s := range r.from.inOrder() {
 		at := slices.IndexFunc(r.w.sinks, func(k rowSink) bool { return k.table().name == s.Table })
 		if at < 0 {
 			continue
 		}
-		if err := givenUp(r.done); err != nil {
+		if err := ctx.Err(); err != nil {
 			return err
 		}
 		err := s.read(func(o *openSegment) error { return r.copySegment(r.w.sinks[at], o) })

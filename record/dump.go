@@ -1,6 +1,7 @@
 package record
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -174,7 +175,7 @@ func (r *recorder) joinDump(d *dump, more ...string) {
 	o := format.JoinOptions{SinceNs: d.sinceNs, StopReason: d.ended, Marks: []format.Mark{mark}, From: r.parts.dir, Into: r.ring.dir.above}
 	go func(done chan<- joinResult) {
 		behindOthers()
-		report, err := format.Join(d.path, paths, o)
+		report, err := format.Join(context.Background(), d.path, paths, o)
 		done <- joinResult{report, err}
 	}(d.done)
 }

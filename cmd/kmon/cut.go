@@ -98,9 +98,8 @@ func cutOne(cmd *cobra.Command, f cutFlags, c *format.Capture) error {
 	if err != nil {
 		return err
 	}
-	options.Done = cmd.Context().Done()
 	stop := startProgress(cmd.ErrOrStderr(), working("writing", f.output))
-	r, err := format.Cut(f.output, c, options)
+	r, err := format.Cut(cmd.Context(), f.output, c, options)
 	stop()
 	if err != nil {
 		return explain(err)

@@ -45,7 +45,7 @@ analyze together.`,
 
 func merge(cmd *cobra.Command, paths []string, output string) error {
 	stop := startProgress(cmd.ErrOrStderr(), working("writing", output))
-	r, err := format.Join(output, paths, format.JoinOptions{Done: cmd.Context().Done()})
+	r, err := format.Join(cmd.Context(), output, paths, format.JoinOptions{})
 	stop()
 	if err != nil {
 		return explain(err)

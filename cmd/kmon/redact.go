@@ -132,7 +132,7 @@ func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	o := format.RedactOptions{Keep: f.keep, Done: cmd.Context().Done()}
+	o := format.RedactOptions{Keep: f.keep}
 	if o.Key, err = f.readKey(cmd.ErrOrStderr()); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
 // redactOne writes one copy, or none of it.
 func redactOne(cmd *cobra.Command, target, path string, o format.RedactOptions) error {
 	stop := startProgress(cmd.ErrOrStderr(), working("writing", target))
-	r, err := format.Redact(target, path, o)
+	r, err := format.Redact(cmd.Context(), target, path, o)
 	stop()
 	if err != nil {
 		return explain(err)

@@ -184,7 +184,7 @@ func TestRedactedSaysTheSame(t *testing.T) {
 		t.Run(filepath.Base(src), func(t *testing.T) {
 			t.Parallel()
 			dst := filepath.Join(t.TempDir(), "redacted.kmon")
-			_, err := format.Redact(dst, src, format.RedactOptions{NoSync: true})
+			_, err := format.Redact(t.Context(), dst, src, format.RedactOptions{NoSync: true})
 			check(t, err)
 			if err := withCapture(src, func(c *format.Capture) error {
 				return withCapture(dst, func(r *format.Capture) error {
@@ -233,7 +233,7 @@ func TestCutSaysTheSame(t *testing.T) {
 					o, err := (cutFlags{since: span[0], until: span[1]}).times(c)
 					check(t, err)
 					o.NoSync = true
-					_, err = format.Cut(dst, c, o)
+					_, err = format.Cut(t.Context(), dst, c, o)
 					return err
 				}))
 				want := analysisOf(t, src, analyze.Options{Since: span[0], Until: span[1]})
