@@ -26,6 +26,23 @@ func mostOf(n, most int, count func(i int) int64) []bool {
 	return among
 }
 
+// eachOfMost calls fn for those elements of all lists together that are among the most
+// that count most, by list and place in it.
+func eachOfMost[T any](lists [][]T, most int, count func(list, at int) int64, fn func(list, at int)) {
+	type element struct{ list, at int }
+	all := []element{}
+	for i := range lists {
+		for j := range lists[i] {
+			all = append(all, element{i, j})
+		}
+	}
+	for k, among := range mostOf(len(all), most, func(k int) int64 { return count(all[k].list, all[k].at) }) {
+		if among {
+			fn(all[k].list, all[k].at)
+		}
+	}
+}
+
 // classesOf lists what a distribution counted; nil: nothing.
 func classesOf(s *stat.Sketch) []ClassCount {
 	var list []ClassCount

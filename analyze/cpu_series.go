@@ -145,20 +145,16 @@ const maxWaitCounts = 128
 
 // fillWaitCounts tells how often services waited, as threadSeries.
 func (s *cpuSums) fillWaitCounts(a *Analysis, services map[string]*cpuService) {
-	type listed struct{ service, wait int }
-	all := []listed{}
+	waits := make([][]Wait, len(a.Services))
 	for i := range a.Services {
-		a.Services[i].WaitCounts = make([]SumSeries, len(a.Services[i].OffCPU))
-		for j := range a.Services[i].OffCPU {
-			all = append(all, listed{i, j})
-		}
+		waits[i] = a.Services[i].OffCPU
+		a.Services[i].WaitCounts = make([]SumSeries, len(waits[i]))
 	}
-	for i, among := range mostOf(len(all), maxWaitCounts, func(i int) int64 { return a.Services[all[i].service].OffCPU[all[i].wait].TotalNs }) {
-		if among {
-			o, j := &a.Services[all[i].service], all[i].wait
-			o.WaitCounts[j] = s.waitCount(services[o.Name], o.OffCPU[j])
-		}
-	}
+	took := func(service, i int) int64 { return waits[service][i].TotalNs }
+	eachOfMost(waits, maxWaitCounts, took, func(service, i int) {
+		o := &a.Services[service]
+		o.WaitCounts[i] = s.waitCount(services[o.Name], waits[service][i])
+	})
 }
 
 // waitCount is how often a service waited for something.

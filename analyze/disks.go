@@ -202,43 +202,31 @@ func listedUsers(s *blockio.Disk) [][]blockio.User {
 // usersByWindow tells of the busiest users of all disks what they did window by window;
 // keys are of the disks.
 func (r *run) usersByWindow(a *Analysis, total *blockio.Partial, keys []blockio.Key) {
-	type listed struct{ disk, user int }
-	all := []listed{}
-	for i := range a.Disks {
-		for j := range a.Disks[i].Users {
-			all = append(all, listed{i, j})
-		}
+	users := make([][][]blockio.User, len(keys))
+	for i, key := range keys {
+		users[i] = listedUsers(total.Disk(key))
 	}
-	at := func(x listed) *DiskUser { return &a.Disks[x.disk].Users[x.user] }
-	for i, among := range mostOf(len(all), maxPartSeries, func(i int) int64 { return at(all[i]).IOs }) {
-		if !among {
-			continue
+	ios := func(disk, i int) int64 { return a.Disks[disk].Users[i].IOs }
+	eachOfMost(users, maxPartSeries, ios, func(disk, i int) {
+		parts := []blockio.PartKey{}
+		for _, user := range users[disk][i] {
+			parts = append(parts, blockio.PartKey{Key: keys[disk], User: user})
 		}
-		key, parts := keys[all[i].disk], []blockio.PartKey{}
-		for _, user := range listedUsers(total.Disk(key))[all[i].user] {
-			parts = append(parts, blockio.PartKey{Key: key, User: user})
-		}
-		at(all[i]).Series = r.diskPartSeries(total, key, parts...)
-	}
+		a.Disks[disk].Users[i].Series = r.diskPartSeries(total, keys[disk], parts...)
+	})
 }
 
 // operationsByWindow is usersByWindow of what was asked for.
 func (r *run) operationsByWindow(a *Analysis, total *blockio.Partial, keys []blockio.Key) {
-	type listed struct{ disk, operation int }
-	all := []listed{}
-	for i := range a.Disks {
-		for j := range a.Disks[i].Operations {
-			all = append(all, listed{i, j})
-		}
+	classes := make([][]blockio.Class, len(keys))
+	for i, key := range keys {
+		classes[i] = blockio.SortedClasses(total.Disk(key).Classes)
 	}
-	at := func(x listed) *DiskOperation { return &a.Disks[x.disk].Operations[x.operation] }
-	for i, among := range mostOf(len(all), maxPartSeries, func(i int) int64 { return at(all[i]).IOs }) {
-		if among {
-			key := keys[all[i].disk]
-			class := blockio.SortedClasses(total.Disk(key).Classes)[all[i].operation]
-			at(all[i]).Series = r.diskPartSeries(total, key, blockio.PartKey{Key: key, Class: class})
-		}
-	}
+	ios := func(disk, i int) int64 { return a.Disks[disk].Operations[i].IOs }
+	eachOfMost(classes, maxPartSeries, ios, func(disk, i int) {
+		part := blockio.PartKey{Key: keys[disk], Class: classes[disk][i]}
+		a.Disks[disk].Operations[i].Series = r.diskPartSeries(total, keys[disk], part)
+	})
 }
 
 func (r *run) diskPartSeries(total *blockio.Partial, key blockio.Key, parts ...blockio.PartKey) SumSeries {
