@@ -39,14 +39,29 @@ func TestDisksFollow(t *testing.T) {
 	b.quiet()
 }
 
+// followed is what a row of a table says of a range of seconds.
+type followed struct {
+	from, to      int64
+	id, row, want string
+}
+
+// check picks the range, of which the table must not be marked as of the whole.
+func (c followed) check(t *testing.T, b *tab) {
+	t.Helper()
+	pickSeconds(b, c.from, c.to)
+	if got := rowOfTable(b, c.id, c.row); got != c.want {
+		t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
+	}
+	if mark := run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+c.id+`] .windowed caption"), "::after").content`); mark != "none" {
+		t.Errorf("%s is marked %s", c.id, mark)
+	}
+}
+
 // TestFaultsFollow: accept queues, dropped packets and memory are of the range.
 func TestFaultsFollow(t *testing.T) {
 	b := show(t, render(t, followShop(), HTML, options), 1400, 900)
 	b.ready()
-	for _, c := range []struct {
-		from, to      int64
-		id, row, want string
-	}{
+	for _, c := range []followed{
 		{20, 30, "accept-queues", "0.0.0.0:8081", "0.0.0.0:8081 | cart | 129 | 128 | 310"},
 		{26, 30, "accept-queues", "0.0.0.0:8081", "0.0.0.0:8081 | cart | 0 | – | 0"},
 		{20, 30, "drops", "SOCKET_RCVBUFF", "SOCKET_RCVBUFF | TCP | cart | 12 | 1.20/s | 0/s"},
@@ -55,13 +70,7 @@ func TestFaultsFollow(t *testing.T) {
 		{30, 40, "memory", "cart", "cart | 235 MiB | 300 MiB | 0"},
 		{26, 30, "memory", "cart", "cart | – | – | 0"},
 	} {
-		pickSeconds(b, c.from, c.to)
-		if got := rowOfTable(b, c.id, c.row); got != c.want {
-			t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
-		}
-		if mark := run[string](b, `getComputedStyle(document.querySelector("[data-panel=`+c.id+`] .windowed caption"), "::after").content`); mark != "none" {
-			t.Errorf("%s is marked %s", c.id, mark)
-		}
+		c.check(t, b)
 	}
 	b.quiet()
 }
@@ -149,20 +158,14 @@ func TestFunctionsFollow(t *testing.T) {
 func TestTrafficFollows(t *testing.T) {
 	b := show(t, render(t, followShop(), HTML, options), 1400, 900)
 	b.ready()
-	for _, c := range []struct {
-		from, to      int64
-		id, row, want string
-	}{
+	for _, c := range []followed{
 		{20, 30, "parts", "cart", "cart | 200 | 1.00 ms | 10.0 ms | 0"},
 		{30, 40, "parts", "cart", "cart | 200 | 1.00 ms | 1.00 ms | 0"},
 		{20, 30, "streams", "cart", "cart | 600 | 60.0/s | 24.0/s | 100 | 500 | 3"},
 		{20, 30, "connections", "frontend", "frontend | cart :8081 | 20.0 KiB | 10.0 MiB"},
 		{10, 20, "connections", "frontend", "frontend | cart :8081 | 20.0 KiB | 10.0 KiB"},
 	} {
-		pickSeconds(b, c.from, c.to)
-		if got := rowOfTable(b, c.id, c.row); got != c.want {
-			t.Errorf("%s of seconds %d to %d: %q, want %q", c.id, c.from, c.to, got, c.want)
-		}
+		c.check(t, b)
 	}
 	counts := func() string {
 		return run[string](b, `[...document.querySelectorAll("#answers dt, .chart > h3 + .quiet")].map(e => getComputedStyle(e, "::after").content).join()`)
