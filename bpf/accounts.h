@@ -115,14 +115,14 @@ static __always_inline void note_account(struct socket_state *s, bool request, u
 		s->serving_tid = read_account(begun) ? tid : 0;
 		return;
 	}
-	if (!s->request_first_ns || !s->serving_tid)
+	if (!s->request_first_ns || !s->serving_tid || s->exchange_flags & EXCHANGE_HANDED_OVER)
 		return;
 	if (s->serving_tid != tid || !read_account(parts)) {
 		s->exchange_flags |= EXCHANGE_HANDED_OVER;
 		s->exchange_flags &= ~EXCHANGE_ACCOUNTED;
 		return;
 	}
-	if (request || s->exchange_flags & EXCHANGE_HANDED_OVER)
+	if (request)
 		return;
 	parts->run_queue -= begun->run_queue;
 	if (parts->run_queue)
