@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"syscall"
 	"time"
 )
 
@@ -205,6 +206,9 @@ func (c *crew) executable(name string) (string, error) {
 	return path, os.Link(original, path)
 }
 
+// copySelf makes path a copy of this program. No process is forked meanwhile:
+// it would hold the file open for writing, and until it has executed its own
+// program nobody can execute the copy (ETXTBSY, go.dev/issue/22315).
 func copySelf(path string) error {
 	self, err := os.Executable()
 	if err != nil {
@@ -215,6 +219,8 @@ func copySelf(path string) error {
 		return err
 	}
 	defer from.Close()
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
 	to, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
 	if err != nil {
 		return err
