@@ -67,13 +67,12 @@ func (j *Joins) Sums() *Sums {
 
 // Counter counts batches. It belongs to one goroutine.
 type Counter struct {
-	Sums     Sums // of requests that need no Join
-	windows  replay.Windows
-	places   Places
-	joins    *Joins
-	sockets  []socket
-	requests []Request
-	calls    []Call
+	Sums    Sums // of requests that need no Join
+	windows replay.Windows
+	places  Places
+	joins   *Joins
+	sockets []socket
+	rows    rows // of the batch at hand
 }
 
 // socket is one socket of the batch, as of its latest row.
@@ -93,12 +92,12 @@ func NewCounter(w replay.Windows, places Places, joins *Joins) *Counter {
 
 // Add counts the rows of a batch.
 func (c *Counter) Add(b *replay.Batch) {
-	c.requests, c.calls = nil, nil
-	endNs := int64(0)
+	join := c.joins.list[b.Capture.Index]
+	c.rows = join.room()
 	if c.worth(b) {
-		endNs = c.read(b)
+		c.read(b)
 	}
-	c.joins.list[b.Capture.Index].add(b.Number, rows{c.requests, c.calls, endNs})
+	join.add(b.Number, c.rows)
 }
 
 // worth says whether a batch tells anything: threads were recorded, or processes
@@ -115,13 +114,13 @@ func (c *Counter) worth(b *replay.Batch) bool {
 	return false
 }
 
-// read takes the rows and gives the latest end of one.
-func (c *Counter) read(b *replay.Batch) (endNs int64) {
+// read takes the rows.
+func (c *Counter) read(b *replay.Batch) {
 	columns := b.Columns
 	c.begin(b)
 	for i, flags := range columns.Flags {
 		end := columns.StartNs[i] + columns.UploadNs[i] + columns.ServerNs[i] + columns.DownloadNs[i]
-		endNs = max(endNs, end)
+		c.rows.endNs = max(c.rows.endNs, end)
 		s := &c.sockets[columns.Socket[i]]
 		if flags&givenUp == givenUp&^format.ExchangeOpen { // the caller waited all the same
 			flags &^= format.ExchangeNoAnswer
@@ -137,10 +136,9 @@ func (c *Counter) read(b *replay.Batch) (endNs int64) {
 		case client == 0:
 			c.request(b, s, i, end)
 		case s.joined:
-			c.calls = append(c.calls, Call{StartNs: columns.StartNs[i], EndNs: end, Cell: s.place, PID: s.pid, TID: columns.TID[i]})
+			c.rows.calls = append(c.rows.calls, Call{StartNs: columns.StartNs[i], EndNs: end, Cell: s.place, PID: s.pid, TID: columns.TID[i]})
 		}
 	}
-	return endNs
 }
 
 // begin prepares the sockets of a batch.
@@ -179,7 +177,7 @@ func (c *Counter) request(b *replay.Batch, s *socket, i int, endNs int64) {
 		}
 	}
 	if s.joined {
-		c.requests = append(c.requests, r)
+		c.rows.requests = append(c.rows.requests, r)
 		return
 	}
 	parts, _ := r.split(0, false)

@@ -31,8 +31,9 @@ type Join struct {
 	next      int // number of the batch that comes next
 	early     map[int]rows
 	processes map[int32]*process
-	held      int   // rows in processes
-	reachedNs int64 // latest end of a row
+	spare     []rows // their room is used again
+	held      int    // rows in processes
+	reachedNs int64  // latest end of a row
 	settledNs int64
 	sums      Sums
 	called    []Called // of the request at hand
@@ -45,17 +46,55 @@ type rows struct {
 	endNs    int64
 }
 
-// process holds what waits for other rows of its process.
+// process holds what waits for other rows of its process. Millions of rows pass
+// through: none of them is allocated for itself or has a pointer.
 type process struct {
 	requests []held
 	calls    []Call
+	owned    []owned // calls of requests
+	unused   int32   // first of owned that are of no request any more
 	active   []int32 // for settle
 }
 
 // held is a request with the calls that were found to be its own.
 type held struct {
 	Request
-	calls []Call
+	first, last int32 // of its calls in owned
+}
+
+// owned is a call that was found to be of a request.
+type owned struct {
+	Call
+	next int32 // of the same request
+}
+
+// none ends a list of calls.
+const none int32 = -1
+
+// own gives a call to a request.
+func (p *process) own(r *held, c Call) {
+	at := p.unused
+	if at == none {
+		at = int32(len(p.owned))
+		p.owned = append(p.owned, owned{c, none})
+	} else {
+		p.unused = p.owned[at].next
+		p.owned[at] = owned{c, none}
+	}
+	if r.first == none {
+		r.first = at
+	} else {
+		p.owned[r.last].next = at
+	}
+	r.last = at
+}
+
+// disown leaves the calls of a request for others to use.
+func (p *process) disown(r *held) {
+	if r.first != none {
+		p.owned[r.last].next = p.unused
+		p.unused = r.first
+	}
 }
 
 // NewJoin is the Join of one of so many captures.
@@ -64,6 +103,17 @@ func NewJoin(captures int) *Join {
 		limit: max(maxHeld/max(captures, 1), 1<<10), early: map[int]rows{}, processes: map[int32]*process{},
 		reachedNs: math.MinInt64, settledNs: math.MinInt64,
 	}
+}
+
+// room gives empty rows to fill for add.
+func (j *Join) room() (r rows) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if last := len(j.spare) - 1; last >= 0 {
+		r = j.spare[last]
+		j.spare = j.spare[:last]
+	}
+	return rows{requests: r.requests[:0], calls: r.calls[:0]}
 }
 
 // add takes over the rows of the batch with a number.
@@ -109,12 +159,13 @@ func (j *Join) Sums() *Sums {
 func (j *Join) take(r rows) {
 	for i := range r.requests {
 		p := j.process(r.requests[i].PID)
-		p.requests = append(p.requests, held{Request: r.requests[i]})
+		p.requests = append(p.requests, held{r.requests[i], none, none})
 	}
 	for _, c := range r.calls {
 		p := j.process(c.PID)
 		p.calls = append(p.calls, c)
 	}
+	j.spare = append(j.spare, r)
 	j.held += len(r.requests) + len(r.calls)
 	j.reachedNs = max(j.reachedNs, r.endNs)
 	if j.settledNs == math.MinInt64 {
@@ -134,7 +185,7 @@ func (j *Join) take(r rows) {
 func (j *Join) process(pid int32) *process {
 	p := j.processes[pid]
 	if p == nil {
-		p = new(process)
+		p = &process{unused: none}
 		j.processes[pid] = p
 	}
 	return p
@@ -146,21 +197,22 @@ func (j *Join) settle(until, forget int64) {
 	j.settledNs, j.held = j.reachedNs, 0
 	for _, pid := range slices.Sorted(maps.Keys(j.processes)) {
 		p := j.processes[pid]
+		if len(p.requests)+len(p.calls) == 0 { // for a while; it has room for as many as it ever held
+			delete(j.processes, pid)
+			continue
+		}
 		p.assign(j, until, forget)
 		kept := p.requests[:0]
 		for i := range p.requests {
 			if r := &p.requests[i]; r.EndNs < until || until == math.MaxInt64 {
-				j.count(r)
+				j.count(p, r)
+				p.disown(r)
 			} else {
 				kept = append(kept, *r)
 			}
 		}
-		clear(p.requests[len(kept):])
 		p.requests = kept
 		j.held += len(p.requests) + len(p.calls)
-		if len(p.requests)+len(p.calls) == 0 {
-			delete(j.processes, pid)
-		}
 	}
 }
 
@@ -191,7 +243,7 @@ func (p *process) assign(j *Join, until, forget int64) {
 		case unclear:
 			add(&j.sums.at(r.Instance).Unclear, 1)
 		default:
-			r.calls = append(r.calls, c)
+			p.own(r, c)
 		}
 	}
 	p.calls = kept
@@ -225,13 +277,14 @@ func (p *process) owner(c Call) (r *held, unclear bool) {
 	return r, within > 1
 }
 
-// count adds a request to the sums. Where several of its calls run at once, the
-// time is that of the one that began first.
-func (j *Join) count(r *held) {
+// count adds a request of a process to the sums. Where several of its calls run at
+// once, the time is that of the one that began first.
+func (j *Join) count(p *process, r *held) {
 	called := j.called[:0]
 	covered, elsewhere := int64(0), false
 	coveredTo := r.StartNs
-	for _, c := range r.calls {
+	for at := r.first; at != none; at = p.owned[at].next {
+		c := &p.owned[at]
 		elsewhere = elsewhere || c.TID != r.TID
 		if ns := c.EndNs - max(c.StartNs, coveredTo); ns > 0 {
 			called = append(called, Called{c.Cell, min(ns, maxNs)})
