@@ -193,7 +193,8 @@ type Recorder struct {
 	BPFRunNs    int64   `json:"bpf_run_ns"` // 0: not measured
 }
 
-// Distribution summarizes durations. Count 0 means nothing was measured; the
+// Distribution summarizes durations, of requests those that were answered and timed.
+// Count 0 means nothing was measured; the
 // other fields are then 0 and must not be shown as numbers.
 type Distribution struct {
 	Count int64 `json:"count"`
@@ -283,10 +284,15 @@ type Edge struct {
 	Failed        int64        `json:"failed_connects"`
 	Requests      int64        `json:"requests"`
 	RatePerS      float64      `json:"rate_per_s"`
-	Latency       Distribution `json:"latency_ns"`        // server's end
-	ClientLatency Distribution `json:"client_latency_ns"` // client's end
+	Latency       Distribution `json:"latency_ns"`        // server's end; as the next two, of answered requests only
+	ClientLatency Distribution `json:"client_latency_ns"` // client's end: without those that the client gave up
 	Network       Distribution `json:"network_ns"`        // client − server per request: network and queues
 	Matched       int64        `json:"matched_requests"`  // requests seen on both ends
+	// ClientUnmeasured is how many requests are not in ClientLatency: those that either
+	// end tells of and the client's has no latency of, because the client gave them up,
+	// a reset ended them, nobody answered until the recording ended, or they were not
+	// timed. Absent: the client's end was not recorded.
+	ClientUnmeasured *int64 `json:"client_unmeasured,omitempty"`
 	// Contrast says how slow it was against a reference; absent: there is none, or
 	// it has too few requests.
 	Contrast      *Contrast `json:"contrast,omitempty"`

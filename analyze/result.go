@@ -10,7 +10,7 @@ import (
 
 // quantilesText says how quantiles were computed.
 var quantilesText = fmt.Sprintf("nearest rank in log-linear buckets of 64 per power of two, relative error at most %.2f%%; "+
-	"count, mean and max are exact", 100*stat.RelativeError)
+	"count, mean and max are exact; requests without an answer have no latency and are in none of them", 100*stat.RelativeError)
 
 // rate gives things per second over the analyzed time, as far as it was
 // recorded.
@@ -92,7 +92,7 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64, detailed bool) Edge {
 		Connections: e.sockets.Connections, Failed: e.sockets.Failed,
 		Requests: stats.Requests, RatePerS: r.rate(stats.Requests),
 		Latency: distribution(&server), ClientLatency: distribution(&client),
-		Network: distribution(&e.server.Network), Matched: e.server.Matched,
+		Network: distribution(&e.server.Network), Matched: e.server.Matched, ClientUnmeasured: e.clientUnmeasured(client.Count()),
 		BytesSent: stats.RequestBytes, BytesReceived: stats.AnswerBytes,
 		Retransmits: e.sockets.Retransmits, Resets: e.sockets.Resets,
 		Unanswered: stats.Unanswered, Untimed: stats.Untimed,
@@ -104,6 +104,17 @@ func (r *run) edge(e *edgeSum, c coverages, lost []int64, detailed bool) Edge {
 	}
 	out.Kind = kindOf(&out)
 	return out
+}
+
+// clientUnmeasured gives the requests that are not among the client's latencies; nil: its
+// end was not recorded. A client that gives up within a second has sent one way, as far
+// as its own end tells: the server's counts the request.
+func (e *edgeSum) clientUnmeasured(measured int64) *int64 {
+	if e.client.Rows == 0 {
+		return nil
+	}
+	n := max(e.client.Requests, e.server.Requests) - measured
+	return &n
 }
 
 // ends says which ends of the edge's connections were recorded: those with

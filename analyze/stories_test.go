@@ -183,6 +183,46 @@ func TestUnansweredAndGoodbyes(t *testing.T) {
 	}
 }
 
+// A storm of timeouts: the client waits 300 ms and asks again. Its end has latencies of
+// the answered requests only, and of the others it has sent one way; how many they are
+// stands beside its fast p99.
+func TestGivenUpRequestsAreToldBesideTheClientsLatency(t *testing.T) {
+	gaveUp := format.ExchangeClient | format.ExchangeNoAnswer | format.ExchangeClosed
+	s := loopback(t, 10)
+	for i := range int64(3) {
+		at := 3*second + i*second
+		s.exchange(1, 100, at, 0, 300*ms, 0, gaveUp)
+		s.exchange(2, 200, at+ms/2, 0, 700*ms, 0, format.ExchangeReset|format.ExchangeClosed)
+	}
+	e := onlyEdge(t, analyzed(t, Options{}, s))
+	if e.Requests != 13 || e.Latency.Max != 700*ms || e.ClientLatency.Count != 10 || e.ClientLatency.Max != 3*ms || e.Unanswered != 0 {
+		t.Fatalf("edge is %+v", e)
+	}
+	if n := e.ClientUnmeasured; n == nil || *n != 3 {
+		t.Errorf("client unmeasured is %v, want 3", n)
+	}
+	// Without the server's end, those that waited for a second or ended otherwise.
+	s = newStory(t, "node1")
+	s.process(100, "shop")
+	s.socket(1, format.RoleClient, 100, second, "10.0.0.1 40000", "198.51.100.7 5432")
+	s.exchange(1, 100, second, 0, 3*ms, 0, format.ExchangeClient)
+	s.exchange(1, 100, 2*second, 0, second, 0, gaveUp)
+	s.exchange(1, 100, 4*second, 0, ms, 0, gaveUp|format.ExchangeReset)
+	s.exchange(1, 100, 5*second, 0, ms, 0, format.ExchangeClient|format.ExchangeJoined)
+	s.exchange(1, 100, 6*second, 0, second, 0, format.ExchangeClient|format.ExchangeNoAnswer|format.ExchangeOpen)
+	if n := onlyEdge(t, analyzed(t, Options{}, s)).ClientUnmeasured; n == nil || *n != 4 {
+		t.Errorf("client unmeasured is %v of the client's end alone, want 4", n)
+	}
+	// Of a client that was not recorded nobody knows.
+	s = newStory(t, "node1")
+	s.process(200, "cart")
+	s.socket(2, format.RoleServer, 200, second, "10.0.0.1 8080", "203.0.113.9 40000")
+	s.exchange(2, 200, 2*second, 0, ms, 0, format.ExchangeReset|format.ExchangeClosed)
+	if n := onlyEdge(t, analyzed(t, Options{}, s)).ClientUnmeasured; n != nil {
+		t.Errorf("client unmeasured is %d, want none", *n)
+	}
+}
+
 // A reset counts on the connection, once, though both ends tell of it.
 func TestResetCountsOnce(t *testing.T) {
 	s := loopback(t, 1)

@@ -73,7 +73,7 @@ func shopEdge(client, server string, port int32, perS, p50 int64) analyze.Edge {
 	return analyze.Edge{
 		Client: client, Server: server, ServerPort: port, Kind: "request", Ends: "both", Connections: 12, Requests: n,
 		RatePerS: float64(perS), Latency: spread(n, p50), ClientLatency: spread(n, p50+90*microsecond), Network: spread(n, 88*microsecond),
-		Matched: n, BytesSent: n * 310, BytesReceived: n * 2900, Coverage: 1, Series: []analyze.Point{},
+		Matched: n, ClientUnmeasured: new(int64(0)), BytesSent: n * 310, BytesReceived: n * 2900, Coverage: 1, Series: []analyze.Point{},
 	}
 }
 
@@ -108,11 +108,12 @@ func shop() *analyze.Analysis {
 	dead := shopEdge("checkout", "10.0.9.9", 9092, 0, 0)
 	dead.Kind, dead.Ends, dead.Failed, dead.Connections, dead.Matched = "connect-only", "client", 18, 0, 0
 	slow := shopEdge("frontend", "cart", 8081, 240, 1900*microsecond)
+	slow.ClientUnmeasured = new(int64(41))
 	slow.Unanswered, slow.Resets, slow.Via, slow.Retransmits = 37, 4, "10.96.0.14:80", 211
 	stream := shopEdge("cart", "redis", 6379, 310, 85*microsecond)
 	stream.Kind, stream.Streams, stream.Untimed = "mixed", redis.Streams, 6
 	outer := shopEdge("10.0.7.21", "frontend", 8080, 160, 21*millisecond)
-	outer.Ends, outer.ClientLatency, outer.Network, outer.Matched = "server", analyze.Distribution{}, analyze.Distribution{}, 0
+	outer.Ends, outer.ClientLatency, outer.ClientUnmeasured, outer.Network, outer.Matched = "server", analyze.Distribution{}, nil, analyze.Distribution{}, 0
 	a.Edges = []analyze.Edge{
 		outer, stream, dead, shopEdge("checkout", "postgres", 5432, 80, 640*microsecond),
 		shopEdge("cart", "postgres", 5432, 42, 700*microsecond), slow, shopEdge("frontend", "checkout", 8082, 40, 48*millisecond),

@@ -37,15 +37,15 @@ var looks = []look{
 	{"bad", "arrow-bad", "✕"},
 }
 
-// resetShare is from which share of the requests on resets are errors: some clients
+// often says whether n of so many requests are too many to be overlooked. Some clients
 // end a few connections so that nobody waits for.
-const resetShare = 0.01
+func often(n, requests int64) bool { return n > 0 && float64(n) >= 0.01*float64(requests) }
 
 // lookOf gives the look of an edge: errors come before latency, for of requests that
 // the client gave up its own latencies say nothing.
 func lookOf(e *analyze.Edge) int {
 	switch c := e.Contrast; {
-	case e.Failed > 0 || e.Unanswered > 0 || e.Resets > 0 && float64(e.Resets) >= resetShare*float64(e.Requests):
+	case e.Failed > 0 || e.Unanswered > 0 || often(e.Resets, e.Requests):
 		return lookBad
 	case c == nil:
 		return lookNeutral

@@ -10,12 +10,14 @@ import (
 const (
 	hintRequests      = "requests served, counted on the server's end where that was recorded"
 	hintEnds          = "own end: the service itself was recorded; clients' end: it was not, so its numbers are what its clients saw, network included"
-	hintLatency       = "from the first byte of the request received to the last byte of the answer sent"
+	hintLatency       = "from the first byte of the request received to the last byte of the answer sent; of answered requests only"
 	hintUpload        = "from the first to the last message of the request"
 	hintServer        = "from the last message of the request to the first of the answer: the service at work"
 	hintDownload      = "from the first to the last message of the answer"
-	hintClientLatency = "latency as the client saw it: first byte sent to last byte received"
-	hintNetwork       = "client latency less server latency, per request: network and queues"
+	hintServerLatency = "latency on the server's end; of answered requests only"
+	hintClientLatency = "latency as the client saw it: first byte sent to last byte received; without requests that it gave up or nobody answered (Client unmeasured)"
+	hintUnmeasured    = "requests that are in no latency at the client's end: the client gave them up, a reset ended them, nobody answered until the recording ended, or they were not timed"
+	hintNetwork       = "client latency less server latency, per request that both have: network and queues"
 	hintCoverage      = "seen / (seen + lost): 100% means no loss is known"
 	hintUnanswered    = "requests whose connection ended without an answer"
 	hintInFlight      = "requests that had no answer yet when the recording ended"
@@ -61,11 +63,11 @@ func spans(text string) (list []span) {
 func definitions(a *analyze.Analysis) []definition {
 	d := []definition{
 		{"Request", "A burst of messages to a service on one connection and the burst that answers it. It is counted on the server's end, or on the client's where the server was not recorded. One request at a time per connection is assumed; connections that break this are streams."},
-		{"Latency", "Time " + hintLatency + ", before the next request on that connection. It has three parts."},
+		{"Latency", "Time from the first byte of the request received to the last byte of the answer sent, before the next request on that connection. It has three parts. A request that nobody answered has none."},
 		{"Upload", "Time " + hintUpload + ": a large or slowly sent request."},
 		{"Server", "Time " + hintServer + ", or waiting for others."},
 		{"Download", "Time " + hintDownload + ": a large answer, or a slow reader."},
-		{"Client latency", "Time from the first byte the client sent to the last byte it received. Needs the client's end in a capture."},
+		{"Client latency", "Time from the first byte the client sent to the last byte it received. Needs the client's end in a capture. Requests that the client gave up, or that a reset ended first, have none, so that an edge of timeouts can have a fast p99: Client unmeasured counts them."},
 		{"Network", "Client latency less server latency, for requests seen on both ends: network and queues."},
 		{"p50, p90, p95, p99", "Half, 90%, 95%, 99% of the timed requests took at most this long."},
 		{"Coverage", "Events seen, divided by events seen and lost. At 100% no loss is known. Below 90% treat numbers as hints."},
@@ -81,7 +83,7 @@ func definitions(a *analyze.Analysis) []definition {
 
 // oddities explains the unusual counts that are present, one line each.
 func oddities(a *analyze.Analysis) []definition {
-	var sum struct{ unanswered, inFlight, untimed, resets, failed, streams, oneWay, clients int64 }
+	var sum struct{ unanswered, unmeasured, inFlight, untimed, resets, failed, streams, oneWay, clients int64 }
 	for i := range a.Services {
 		s := &a.Services[i]
 		sum.unanswered += s.Unanswered
@@ -96,6 +98,9 @@ func oddities(a *analyze.Analysis) []definition {
 	}
 	for i := range a.Edges {
 		sum.failed += a.Edges[i].Failed
+		if n := a.Edges[i].ClientUnmeasured; n != nil {
+			sum.unmeasured += *n
+		}
 	}
 	notes := []definition{}
 	for _, o := range []struct {
@@ -103,6 +108,7 @@ func oddities(a *analyze.Analysis) []definition {
 		term, meaning string
 	}{
 		{sum.unanswered, "unanswered", hintUnanswered},
+		{sum.unmeasured, "client unmeasured", hintUnmeasured},
 		{sum.failed, "failed connects", hintFailed},
 		{sum.resets, "resets", hintResets},
 		{sum.inFlight, "in flight", hintInFlight},

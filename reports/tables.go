@@ -211,11 +211,12 @@ func edgesTable(a *analyze.Analysis) table {
 		{column{Head: "Server", Kind: kindName}, func(e *edge) cell { return named(serverText(e)) }},
 		number("Requests", hintRequests, 0, func(e *edge) cell { return counted(e.Requests) }),
 		number("Rate", "requests a second", 3, func(e *edge) cell { return cell{Text: rateText(e.RatePerS)} }),
-		latency("p50", "latency on the server's end", 0, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P50 }),
-		latency("p95", "latency on the server's end", 8, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P95 }),
-		latency("p99", "latency on the server's end", 0, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P99 }),
+		latency("p50", hintServerLatency, 0, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P50 }),
+		latency("p95", hintServerLatency, 8, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P95 }),
+		latency("p99", hintServerLatency, 0, func(e *edge) (analyze.Distribution, int64) { return e.Latency, e.Latency.P99 }),
 		latency("Client p50", hintClientLatency, 5, func(e *edge) (analyze.Distribution, int64) { return e.ClientLatency, e.ClientLatency.P50 }),
-		latency("Client p99", hintClientLatency, 4, func(e *edge) (analyze.Distribution, int64) { return e.ClientLatency, e.ClientLatency.P99 }),
+		latency("Client p99", hintClientLatency, 5, func(e *edge) (analyze.Distribution, int64) { return e.ClientLatency, e.ClientLatency.P99 }),
+		odd("Client unmeasured", hintUnmeasured, 4, unmeasured),
 		latency("Network p50", hintNetwork, 9, func(e *edge) (analyze.Distribution, int64) { return e.Network, e.Network.P50 }),
 		latency("Network p99", hintNetwork, 5, func(e *edge) (analyze.Distribution, int64) { return e.Network, e.Network.P99 }),
 		odd("Failed connects", hintFailed, 2, func(e *edge) cell { return alarmed(e.Failed, toneBad) }),
@@ -223,6 +224,16 @@ func edgesTable(a *analyze.Analysis) table {
 		odd("Resets", hintResets, 2, func(e *edge) cell { return alarmed(e.Resets, toneWarn) }),
 		number("Coverage", hintCoverage, 1, func(e *edge) cell { return covered(e.Coverage, e.Coverage > 0 || e.Requests > 0) }),
 	})
+}
+
+// unmeasured tells of requests without a latency at the client's end: in alarm where a
+// quantile of the others says little.
+func unmeasured(e *edge) cell {
+	tone := toneNone
+	if n := e.ClientUnmeasured; n != nil && often(*n, e.Requests) {
+		tone = toneBad
+	}
+	return known(e.ClientUnmeasured, tone)
 }
 
 // serverText is the server of an edge with its port.

@@ -360,6 +360,9 @@ func edgeTitle(g *graph, e *graphEdge) string {
 	if e.Edge.Unanswered > 0 {
 		t += ", " + CountText(e.Edge.Unanswered) + " unanswered"
 	}
+	if n := e.Edge.ClientUnmeasured; n != nil && *n > 0 {
+		t += ", " + CountText(*n) + " without a latency at the client's end"
+	}
 	if n := e.Edge.Resets; n > 0 {
 		t += ", " + CountText(n) + plural(int(min(n, 2)), " reset")
 	}

@@ -124,6 +124,31 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// TestUnmeasuredRequestsStandBesideTheClientsLatency: where they are 1% of the requests, in
+// alarm; what nobody recorded is not 0.
+func TestUnmeasuredRequestsStandBesideTheClientsLatency(t *testing.T) {
+	for _, c := range []struct {
+		n    *int64
+		want cell
+	}{
+		{nil, cell{Text: absent}}, {new(int64(0)), cell{"0", toneZero}}, {new(int64(6)), cell{Text: "6"}}, {new(int64(7)), cell{"7", toneBad}},
+	} {
+		if got := unmeasured(&edge{Requests: 699, ClientUnmeasured: c.n}); got != c.want {
+			t.Errorf("cell %+v, want %+v", got, c.want)
+		}
+	}
+	a := shop()
+	head := slices.IndexFunc(edgesTable(a).Columns, func(c column) bool { return c.Head == "Client p99" })
+	if next := edgesTable(a).Columns[head+1]; next.Head != "Client unmeasured" || next.Hint != hintUnmeasured {
+		t.Errorf("beside the client's p99 stands %+v", next)
+	}
+	g := pickGraph(a, 9, 9)
+	at := slices.IndexFunc(g.Edges, func(e graphEdge) bool { return e.Edge.ClientUnmeasured != nil && *e.Edge.ClientUnmeasured > 0 })
+	if title := edgeTitle(&g, &g.Edges[at]); !strings.Contains(title, "41 without a latency at the client's end") {
+		t.Errorf("the drawing says %q", title)
+	}
+}
+
 // TestLooks: errors come before slowness, and that which has no reference is no
 // colour.
 func TestLooks(t *testing.T) {
