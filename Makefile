@@ -36,6 +36,10 @@ PLATFORMS := linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 # What runs on every platform; the recorder is for Linux.
 PORTABLE  := ./format/... ./analyze/... ./reports/... ./record/synthetic ./cmd/...
 
+# The tests of a package take up to eight minutes where others have most of the
+# machine, and Go ends them after ten: what hangs is ended all the same.
+TEST := go test -timeout 30m
+
 # Packages whose tests record what the machine does: these run one at a time,
 # and nothing beside them.
 LIVE := kmon/record kmon/cmd/...
@@ -56,7 +60,7 @@ RACE_TESTS := StopUnderFullLoad TargetsNarrowTheRecording ConfigIsFollowedWhileR
   RingDumpsComeOneByOne StuckProvider RecordStatus RecordInterrupted Dumps
 RACE_LIVE ?= ^Test($(subst $(eval) ,|,$(strip $(RACE_TESTS))))$$
 RACE_PACKAGES := kmon/record kmon/cmd/kmon
-RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 go test -short -race -vet=off
+RACE = CGO_ENABLED=1 GORACE=atexit_sleep_ms=0 $(TEST) -short -race -vet=off
 
 # kmon is built without cgo everywhere; only the race detector needs it.
 export CGO_ENABLED := 0
@@ -95,11 +99,11 @@ test: ## run all tests (some 10 minutes on 2 cores)
 
 .PHONY: test-rest
 test-rest: ## run the tests that do not record
-	go test $(REST)
+	$(TEST) $(REST)
 
 .PHONY: test-live
 test-live: ## run the tests that record what the machine does; nothing else should run
-	go test -p 1 $(LIVE)
+	$(TEST) -p 1 $(LIVE)
 
 .PHONY: page-speed
 page-speed: ## measure the page of ten minutes of a busy node: at most 5 MB, the first screen and all its controls act within 2 s, the rest is there within 4 s, no task blocks input for 0.5 s; on a computer that does nothing else
@@ -138,6 +142,9 @@ lint: $(GOLANGCI) ## gofmt, go vet for the systems kmon analyzes on, golangci-li
 	GOOS=darwin go vet $(PORTABLE)
 	GOOS=windows go vet $(PORTABLE)
 	$(GOLANGCI) run
+
+.PHONY: tools
+tools: $(GOLANGCI) $(GOVULNCHECK) ## build what lint and vulncheck run
 
 # Built from source once, pinned; two minutes on two cores.
 $(GOLANGCI):
