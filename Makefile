@@ -176,7 +176,7 @@ race-rest:
 .PHONY: race-live
 race-live:
 	@for name in $(RACE_TESTS); do grep -qhE "^func Test$$name\(" record/*_test.go cmd/kmon/*_test.go || { echo "RACE_TESTS: there is no Test$$name"; exit 1; }; done
-	$(RACE) -p 1 -run '$(RACE_LIVE)' $(RACE_PACKAGES)
+	$(RACE) -p 1 -count=1 -run '$(RACE_LIVE)' $(RACE_PACKAGES)
 
 .PHONY: golden
 golden: ## write the golden files anew; look at the diff before you commit
