@@ -103,7 +103,7 @@ test-rest: ## run the tests that do not record
 
 .PHONY: test-live
 test-live: ## run the tests that record what the machine does; nothing else should run
-	$(TEST) -p 1 $(LIVE)
+	$(TEST) -p 1 -count=1 $(LIVE)
 
 .PHONY: page-speed
 page-speed: ## measure the page of ten minutes of a busy node: at most 5 MB, the first screen and all its controls act within 2 s, the rest is there within 4 s, no task blocks input for 0.5 s; on a computer that does nothing else
