@@ -70,15 +70,28 @@ func conclude(stderr io.Writer, cmd *cobra.Command, err error) int {
 	return code
 }
 
-// complain writes "kmon: …" to stderr, a line for each error that err joins.
+// complain writes "kmon: …" to stderr, a line for each error that err joins; what several
+// of them say, as all that could not be written to one full disk, once.
 func complain(stderr io.Writer, err error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		for _, e := range joined.Unwrap() {
-			complain(stderr, e)
+	told := map[string]bool{}
+	for _, e := range each(err) {
+		if text := printable(e.Error()); !told[text] {
+			told[text] = true
+			fmt.Fprintf(stderr, "kmon: %s\n", text)
 		}
-		return
 	}
-	fmt.Fprintf(stderr, "kmon: %s\n", printable(err.Error()))
+}
+
+// each gives the errors that err joins, or err.
+func each(err error) (all []error) {
+	several, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	for _, e := range several.Unwrap() {
+		all = append(all, each(e)...)
+	}
+	return all
 }
 
 // printable keeps text that came from a file or a command line from steering

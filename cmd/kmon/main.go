@@ -28,14 +28,17 @@ func main() {
 // the exit code. It writes to nothing but stdout, stderr and the files that
 // args name; cancelling ctx ends a recording in order and abandons the rest.
 func run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer, args []string) int {
-	root := newRoot()
+	root, out := newRoot(), &standardOutput{Writer: stdout}
 	root.SetIn(stdin)
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
 	root.SetArgs(append([]string{}, args...))
 	cmd, err := root.ExecuteContextC(ctx)
 	if err != nil && ctx.Err() != nil && errors.Is(err, context.Canceled) {
 		err = exit(codeInterrupted, errors.New("interrupted"))
+	}
+	if err == nil {
+		err = out.err
 	}
 	return conclude(stderr, cmd, err)
 }

@@ -15,6 +15,31 @@ import (
 // stdoutName as the name of an output means standard output.
 const stdoutName = "-"
 
+// standardOutput keeps the first error of its writer: who redirects a text to a full
+// disk must learn of it, also where cobra or a verb that does something else first
+// ignores the error.
+type standardOutput struct {
+	io.Writer
+	err error
+}
+
+func (o *standardOutput) Write(p []byte) (int, error) {
+	n, err := o.Writer.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
+}
+
+// fileOf gives the file that w writes to; nil: none.
+func fileOf(w io.Writer) *os.File {
+	if o, ok := w.(*standardOutput); ok {
+		w = o.Writer
+	}
+	f, _ := w.(*os.File)
+	return f
+}
+
 // captureOutput refuses the name that means standard output to write a capture to.
 func captureOutput(name string) error {
 	if name == stdoutName {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -124,3 +125,42 @@ func TestWriteErrorIsToldOnce(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Write([]byte) (int, error) { return 0, f.err }
+
+// fullDisk is standard output on a disk without room.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+// kmon --help >/dev/full ended with 0, as if the text were there. Every verb writes
+// something to standard output, if it is only its help.
+func TestFullStandardOutputIsAnError(t *testing.T) {
+	t.Chdir(writeSamples(t))
+	writeComparable(t)
+	lines := []string{
+		"", "help", "help analyze", "--version", "version", "version --json", "completion bash", "completion zsh", "completion fish", "completion powershell",
+		"man pages", "__complete ana", "analyze shop.kmon", "analyze shop.kmon --format json", "analyze shop.kmon --table edges", "analyze --print-rules",
+		"compare before.kmon slow.kmon", "compare before.kmon slow.kmon --format json", "info shop.kmon", "info shop.kmon --json", "print shop.kmon", "print shop.kmon exchanges",
+		"export shop.kmon --format perfetto", "verify shop.kmon", "repair flipped.kmon -o mended.kmon", "merge long-000001.kmon long-000002.kmon -o long.kmon", "cut shop.kmon --since 1s -o end.kmon",
+		"redact shop.kmon -o shared.kmon", "redact shop.kmon --check", "gen -o made -d 2s",
+	}
+	for _, cmd := range newRoot().Commands() {
+		lines = append(lines, cmd.Name()+" --help")
+	}
+	for _, line := range lines {
+		var stderr bytes.Buffer
+		code := run(t.Context(), strings.NewReader(""), fullDisk{}, &stderr, strings.Fields(line))
+		if code != codeError || strings.Count(stderr.String(), syscall.ENOSPC.Error()) != 1 {
+			t.Errorf("kmon %s: exit code %d, stderr %q; want %d and one line", line, code, stderr.String(), codeError)
+		}
+	}
+}
+
+// An export writes begin and end of a thing; of a full disk both say the same.
+func TestAnErrorIsSaidOnce(t *testing.T) {
+	full, other := errors.New("no space left"), errors.New("a\tb\x1b")
+	var stderr bytes.Buffer
+	complain(&stderr, errors.Join(errors.Join(full, full), other, full))
+	if got, want := stderr.String(), "kmon: no space left\nkmon: a\tb\uFFFD\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

@@ -15,8 +15,8 @@ func isTerminal(w io.Writer) bool {
 // when it is none.
 func terminalWidth(w io.Writer) (columns int, ok bool) {
 	const customary = 80 // for a terminal that does not tell
-	f, isFile := w.(*os.File)
-	if !isFile {
+	f := fileOf(w)
+	if f == nil {
 		return 0, false
 	}
 	columns, ok = fileColumns(f)
@@ -39,8 +39,7 @@ func wantsColour(w io.Writer) bool {
 	if os.Getenv("TERM") == "dumb" || os.Getenv("CLICOLOR") == "0" {
 		return false
 	}
-	f, isFile := w.(*os.File)
-	return isFile && isTerminal(w) && enableColour(f)
+	return isTerminal(w) && enableColour(fileOf(w))
 }
 
 // palette colours words, or leaves them as they are.
