@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"runtime"
 	"strings"
@@ -38,6 +39,7 @@ type chromium struct {
 	command *exec.Cmd
 	profile string
 	to      *os.File
+	ended   chan struct{} // closed when it says nothing more
 	mu      sync.Mutex
 	last    int
 	answers map[int]chan message
@@ -105,10 +107,16 @@ func startChromium(path string) (*chromium, error) {
 	command := exec.Command(path, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
 		"--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--hide-scrollbars", "--user-data-dir="+profile, "--remote-debugging-pipe")
 	command.ExtraFiles = []*os.File{theirs, yours}
+	log, err := os.Create(filepath.Join(profile, "said"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	command.Stderr = log
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
-	c := &chromium{command: command, profile: profile, to: ours, answers: map[int]chan message{}, tabs: map[string]*tab{}}
+	c := &chromium{command: command, profile: profile, to: ours, ended: make(chan struct{}), answers: map[int]chan message{}, tabs: map[string]*tab{}}
 	go c.read(mine)
 	return c, nil
 }
@@ -122,8 +130,18 @@ func (c *chromium) end() {
 	os.RemoveAll(c.profile)
 }
 
+// said is the last of what it complained of.
+func (c *chromium) said() string {
+	text, err := os.ReadFile(filepath.Join(c.profile, "said"))
+	if err != nil {
+		return err.Error()
+	}
+	return string(text[max(0, len(text)-1000):])
+}
+
 // read takes answers and events until the browser ends.
 func (c *chromium) read(from *os.File) {
+	defer close(c.ended)
 	defer from.Close()
 	for r := bufio.NewReaderSize(from, 1<<20); ; {
 		text, err := r.ReadBytes(0)

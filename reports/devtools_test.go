@@ -11,6 +11,10 @@ import (
 	"time"
 )
 
+// patient is how long a test waits for what comes at once on a machine that has time:
+// where others have most of it, axe-core takes half a minute for a page.
+const patient = 3 * time.Minute
+
 // tab is a page in the Chromium that all tests share, in a browser context of its
 // own: no tab knows of another.
 type tab struct {
@@ -18,10 +22,10 @@ type tab struct {
 	browser *chromium
 	session string
 	file    string
-	loaded  chan bool
 	mu      sync.Mutex
-	said    []string // on the console, and exceptions
-	asked   []string // requests beside the page's own
+	loaded  map[string]bool // documents, by what asked for them
+	said    []string        // on the console, and exceptions
+	asked   []string        // requests beside the page's own
 }
 
 // show opens a page and closes it with the test. Scripts before run ahead of those of
@@ -44,7 +48,7 @@ func newTab(t *testing.T, page []byte) *tab {
 	if err := os.WriteFile(file, page, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	b := &tab{t: t, browser: sharedChromium(t), loaded: make(chan bool, 1), file: "file://" + file}
+	b := &tab{t: t, browser: sharedChromium(t), loaded: map[string]bool{}, file: "file://" + file}
 	var context struct{ BrowserContextID string }
 	b.ask("Target.createBrowserContext", nil, &context)
 	t.Cleanup(func() {
@@ -60,17 +64,24 @@ func newTab(t *testing.T, page []byte) *tab {
 	for _, domain := range []string{"Page", "Runtime", "Log", "Network"} {
 		b.ask(domain+".enable", nil, nil)
 	}
+	b.ask("Page.setLifecycleEventsEnabled", map[string]any{"enabled": true}, nil)
 	return b
 }
 
-// load loads the page.
+// load loads the page. A tab begins with an empty one, which may be loaded late.
 func (b *tab) load() {
 	b.t.Helper()
-	b.ask("Page.navigate", map[string]any{"url": b.file}, nil)
-	select {
-	case <-b.loaded:
-	case <-time.After(time.Minute):
-		b.t.Fatal("the page does not load")
+	var asked struct{ LoaderID string }
+	b.ask("Page.navigate", map[string]any{"url": b.file}, &asked)
+	loaded := func() bool {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.loaded[asked.LoaderID]
+	}
+	for end := time.Now().Add(patient); !loaded(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatal("the page does not load")
+		}
 	}
 }
 
@@ -79,10 +90,11 @@ func (b *tab) event(m message) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch m.Method {
-	case "Page.loadEventFired":
-		select {
-		case b.loaded <- true:
-		default:
+	case "Page.lifecycleEvent":
+		var p struct{ LoaderID, Name string }
+		json.Unmarshal(m.Params, &p)
+		if p.Name == "load" {
+			b.loaded[p.LoaderID] = true
 		}
 	case "Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded", "Page.javascriptDialogOpening":
 		b.said = append(b.said, m.Method+" "+string(m.Params))
@@ -112,7 +124,9 @@ func (b *tab) ask(method string, params any, into any) {
 				b.t.Fatalf("%s: %v", method, err)
 			}
 		}
-	case <-time.After(time.Minute):
+	case <-b.browser.ended:
+		b.t.Fatalf("%s: the browser has ended: %s", method, b.browser.said())
+	case <-time.After(patient):
 		b.t.Fatalf("%s: no answer", method)
 	}
 }
@@ -131,6 +145,16 @@ func run[T any](b *tab, script string) T {
 	return answer.Result.Value
 }
 
+// until waits until an expression holds.
+func (b *tab) until(script string) {
+	b.t.Helper()
+	for end := time.Now().Add(patient); !run[bool](b, script); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			b.t.Fatalf("in vain: %s", script)
+		}
+	}
+}
+
 // ready waits until the page's scripts have made all of it.
 func (b *tab) ready() {
 	b.t.Helper()
@@ -140,7 +164,7 @@ func (b *tab) ready() {
 // is waits until the page is in a state: "acts", its first screen does, or "yes".
 func (b *tab) is(state string) {
 	b.t.Helper()
-	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(patient); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
 		if run[string](b, "document.documentElement.dataset.ready || ''") == state {
 			return
 		}

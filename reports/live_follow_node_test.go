@@ -118,9 +118,13 @@ func TestFunctionsFollow(t *testing.T) {
 	first := func(id string) string {
 		return run[string](b, `[...(document.querySelector("[data-panel=`+id+`] > .windowed tbody tr") || {cells: []}).cells].map(c => c.textContent).join(" | ")`)
 	}
-	settled := func() { run[int](b, "new Promise(done => setTimeout(() => done(1), 300))") }
+	// of waits until the four tables are of a time: a kind of time is made a task.
+	of := func(time string) {
+		b.until(`["functions-on-cpu", "functions-off-cpu", "paths-on-cpu", "paths-off-cpu"].every(id =>
+			(document.querySelector("[data-panel=" + id + "] > .windowed") || {textContent: ""}).textContent.includes("` + time + `"))`)
+	}
 	pickSeconds(b, 20, 30)
-	settled()
+	of("02:59:20.000 to ")
 	p := a.Profile
 	path, value, self := hottestOf(p, p.OnCPU, 20*50, 30*50)
 	all := sumOf(p, p.OnCPU, "", 20*50, 30*50)
@@ -141,12 +145,12 @@ func TestFunctionsFollow(t *testing.T) {
 		}
 	}
 	pickSeconds(b, 40, 41)
-	settled()
+	of("02:59:40.000 to ")
 	if path, _, _ := hottestOf(p, p.OnCPU, 40*50, 41*50); !strings.HasSuffix(first("paths-on-cpu"), pathText(path)) {
 		t.Errorf("then the hottest path is %q, want %q", first("paths-on-cpu"), path)
 	}
 	run[any](b, "kmonView.pick()")
-	settled()
+	run[int](b, "new Promise(done => setTimeout(() => done(1), 300))") // nothing comes later, of a range before
 	if first("paths-on-cpu") != "" || run[string](b, `getComputedStyle(document.querySelector("[data-panel=paths-on-cpu] .scroll")).display`) == "none" {
 		t.Errorf("after the reset: %q", first("paths-on-cpu"))
 	}
