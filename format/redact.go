@@ -26,7 +26,7 @@ type RedactOptions struct {
 // MinKeyBytes is the least length of a key.
 const MinKeyBytes = 16
 
-// Redact writes a copy of src in which texts that name something have keyed
+// Redact writes a copy of a capture in which texts that name something have keyed
 // pseudonyms: by the class of each column in FORMAT.md. The same text gives the same
 // pseudonym everywhere. Numbers stay: times, sizes, ports, ids of processes. Every
 // segment is written anew; tables, columns and members of the manifest that this
@@ -35,16 +35,7 @@ const MinKeyBytes = 16
 // read become Loss rows with cause LossDamage. It never overwrites, and leaves
 // nothing behind when it fails. Memory for one segment and some names is all it
 // takes. It gives up with ctx.
-func Redact(ctx context.Context, dst, src string, o RedactOptions) (Report, error) {
-	c, err := Open(src)
-	if err != nil {
-		return Report{}, err
-	}
-	defer c.Close()
-	return c.redact(ctx, dst, o)
-}
-
-func (c *Capture) redact(ctx context.Context, dst string, o RedactOptions) (Report, error) {
+func Redact(ctx context.Context, dst string, c *Capture, o RedactOptions) (Report, error) {
 	r, err := newRedactor(c, o)
 	if err != nil {
 		return Report{}, err

@@ -38,7 +38,7 @@ func FuzzRedact(f *testing.F) {
 			refusedInOrder(t, err)
 			return
 		}
-		_, err = c.redact(t.Context(), dst, RedactOptions{Key: testKey, NoSync: true})
+		_, err = Redact(t.Context(), dst, c, RedactOptions{Key: testKey, NoSync: true})
 		must(t, err)
 		if all := allBytes(t, dst); bytes.Contains(all, []byte(secret)) {
 			at := bytes.Index(all, []byte(secret))

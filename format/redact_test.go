@@ -132,7 +132,7 @@ func TestRedactedHoldsNoName(t *testing.T) {
 		t.Fatal("the capture has none of the names that are looked for")
 	}
 	dst := filepath.Join(t.TempDir(), "redacted.kmon")
-	r, err := Redact(t.Context(), dst, src, RedactOptions{Key: testKey, NoSync: true})
+	r, err := Redact(t.Context(), dst, open(t, src), RedactOptions{Key: testKey, NoSync: true})
 	must(t, err)
 	if len(r.Problems) > 0 {
 		t.Errorf("problems %v", r.Problems)
@@ -156,7 +156,7 @@ func TestRedactedHoldsNoName(t *testing.T) {
 	if info, err := os.Stat(dst); err != nil || runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
 		t.Errorf("mode is %v, %v", info.Mode(), err)
 	}
-	if _, err := Redact(t.Context(), dst, src, RedactOptions{}); !errors.Is(err, fs.ErrExist) {
+	if _, err := Redact(t.Context(), dst, open(t, src), RedactOptions{}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("overwriting gives %v", err)
 	}
 }
@@ -176,7 +176,7 @@ func TestRedactKey(t *testing.T) {
 	redacted := func(o RedactOptions) *Capture {
 		dst := filepath.Join(t.TempDir(), "redacted.kmon")
 		o.NoSync = true
-		_, err := Redact(t.Context(), dst, src, o)
+		_, err := Redact(t.Context(), dst, open(t, src), o)
 		must(t, err)
 		return open(t, dst)
 	}
@@ -187,7 +187,7 @@ func TestRedactKey(t *testing.T) {
 	if rowsOf(t, one) == rowsOf(t, other) || one.Manifest.Host.Name == other.Manifest.Host.Name || one.Manifest.Redacted.KeyID == other.Manifest.Redacted.KeyID {
 		t.Error("two keys give the same pseudonyms")
 	}
-	if _, err := Redact(t.Context(), filepath.Join(t.TempDir(), "x.kmon"), src, RedactOptions{Key: []byte("short")}); err == nil {
+	if _, err := Redact(t.Context(), filepath.Join(t.TempDir(), "x.kmon"), open(t, src), RedactOptions{Key: []byte("short")}); err == nil {
 		t.Error("a key of 5 bytes is taken")
 	}
 }
@@ -195,7 +195,7 @@ func TestRedactKey(t *testing.T) {
 func TestRedactKeep(t *testing.T) {
 	src, _ := writeNamed(t, 2)
 	dst := filepath.Join(t.TempDir(), "redacted.kmon")
-	_, err := Redact(t.Context(), dst, src, RedactOptions{Key: testKey, Keep: []string{"mark", "service=acme-processes-service-1"}, NoSync: true})
+	_, err := Redact(t.Context(), dst, open(t, src), RedactOptions{Key: testKey, Keep: []string{"mark", "service=acme-processes-service-1"}, NoSync: true})
 	must(t, err)
 	c := open(t, dst)
 	marks, err := All[Mark](c)
@@ -361,7 +361,7 @@ func TestRedactLeavesOutWhatItDoesNotKnow(t *testing.T) {
 	must(t, w.Close(Final{EndNs: 5e9, StopReason: "duration"}))
 
 	dst := filepath.Join(t.TempDir(), "redacted.kmon")
-	r, err := Redact(t.Context(), dst, src, RedactOptions{Key: testKey, NoSync: true})
+	r, err := Redact(t.Context(), dst, open(t, src), RedactOptions{Key: testKey, NoSync: true})
 	must(t, err)
 	if bytes.Contains(allBytes(t, dst), []byte("acme")) {
 		t.Error("what is not known is still there")
@@ -383,7 +383,7 @@ func TestRedactDamaged(t *testing.T) {
 	data = bytes.Clone(data)
 	data[segment.entry.data+segment.Size/2] ^= 1
 	src, dst := rewrite(t, data), filepath.Join(t.TempDir(), "redacted.kmon")
-	r, err := Redact(t.Context(), dst, src, RedactOptions{Key: testKey, NoSync: true})
+	r, err := Redact(t.Context(), dst, open(t, src), RedactOptions{Key: testKey, NoSync: true})
 	must(t, err)
 	c := open(t, dst)
 	losses, err := All[Loss](c)
@@ -408,5 +408,23 @@ func TestReadableTexts(t *testing.T) {
 	}
 	if further != 0 {
 		t.Errorf("%d further", further)
+	}
+}
+
+// TestRedactWhatIsOpen: the capture that was looked at is the one that is redacted,
+// whatever has its name meanwhile.
+func TestRedactWhatIsOpen(t *testing.T) {
+	src, _ := writeNamed(t, 5)
+	c := open(t, src)
+	want := rowsOf(t, c)
+	if err := os.Rename(src, src+".old"); err != nil {
+		t.Skip("a file that is open keeps its name here:", err)
+	}
+	must(t, os.WriteFile(src, []byte("another"), 0o600))
+	dst := filepath.Join(t.TempDir(), "redacted.kmon")
+	_, err := Redact(t.Context(), dst, c, RedactOptions{Key: testKey, NoSync: true})
+	must(t, err)
+	if got := rowsOf(t, open(t, dst)); strings.Count(got, "\n") != strings.Count(want, "\n") {
+		t.Errorf("%d of %d rows", strings.Count(got, "\n"), strings.Count(want, "\n"))
 	}
 }

@@ -128,7 +128,12 @@ func (f redactFlags) sound() error {
 }
 
 func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
-	into, err := f.intoDirectory(paths) // before a key is made
+	captures, err := openEach(paths) // before anything is made for what is none
+	if err != nil {
+		return err
+	}
+	defer closeEach(captures)
+	into, err := f.intoDirectory(len(paths)) // before a key is made
 	if err != nil {
 		return err
 	}
@@ -141,13 +146,13 @@ func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
 	}
 	targets := []string{f.output}
 	if into {
-		if targets, err = f.targets(paths, o); err != nil {
+		if targets, err = f.targets(captures, o); err != nil {
 			return err
 		}
 	}
 	var failed []error
-	for i, path := range paths {
-		if err := redactOne(cmd, targets[i], path, o); err != nil {
+	for i, c := range captures {
+		if err := redactOne(cmd, targets[i], c, o); err != nil {
 			failed = append(failed, err)
 		}
 		if cmd.Context().Err() != nil {
@@ -158,9 +163,9 @@ func redact(cmd *cobra.Command, f redactFlags, paths []string) error {
 }
 
 // redactOne writes one copy, or none of it.
-func redactOne(cmd *cobra.Command, target, path string, o format.RedactOptions) error {
+func redactOne(cmd *cobra.Command, target string, c *format.Capture, o format.RedactOptions) error {
 	stop := startProgress(cmd.ErrOrStderr(), working("writing", target))
-	r, err := format.Redact(cmd.Context(), target, path, o)
+	r, err := format.Redact(cmd.Context(), target, c, o)
 	stop()
 	if err != nil {
 		return explain(err)

@@ -9,19 +9,35 @@ import (
 	"kmon/format"
 )
 
-// intoDirectory says whether the copies go into a directory, and makes it where it is
-// missing. Each capture is opened first: nothing is made for what is none.
-func (f redactFlags) intoDirectory(paths []string) (bool, error) {
+// openEach opens captures, to be closed by closeEach. The parts of a recording stay
+// captures of their own.
+func openEach(paths []string) ([]*format.Capture, error) {
+	var all []*format.Capture
 	for _, path := range paths {
-		if err := withCapture(path, func(*format.Capture) error { return nil }); err != nil {
-			return false, err
+		c, err := format.Open(path)
+		if err != nil {
+			closeEach(all)
+			return nil, explain(err)
 		}
+		all = append(all, c)
 	}
+	return all, nil
+}
+
+func closeEach(captures []*format.Capture) {
+	for _, c := range captures {
+		_ = c.Close() // nothing was written to it
+	}
+}
+
+// intoDirectory says whether so many copies go into a directory, and makes it where it
+// is missing.
+func (f redactFlags) intoDirectory(copies int) (bool, error) {
 	info, err := os.Stat(f.output)
 	switch {
 	case err == nil && info.IsDir():
 		return true, nil
-	case len(paths) == 1 && !os.IsPathSeparator(f.output[len(f.output)-1]):
+	case copies == 1 && !os.IsPathSeparator(f.output[len(f.output)-1]):
 		return false, nil // format.Redact tells what is wrong with a file
 	case err == nil:
 		return false, usagef("-o %s is a file; several captures need a directory", f.output)
@@ -41,22 +57,20 @@ func makeDirectory(path string) error {
 }
 
 // targets names the copies in the directory after their captures.
-func (f redactFlags) targets(paths []string, o format.RedactOptions) ([]string, error) {
+func (f redactFlags) targets(captures []*format.Capture, o format.RedactOptions) ([]string, error) {
 	var list []string
 	from := map[string]string{}
-	for _, path := range paths {
-		err := withCapture(path, func(c *format.Capture) error {
-			name, err := format.RedactedName(filepath.Base(path), c, o)
-			if other, taken := from[name]; taken && err == nil {
-				err = usagef("%s and %s would both be %s: redact one after the other, with one --key", other, path, filepath.Join(f.output, name))
-			}
-			from[name] = path
-			list = append(list, filepath.Join(f.output, name))
-			return err
-		})
+	for _, c := range captures {
+		name, err := format.RedactedName(filepath.Base(c.Path), c, o)
 		if err != nil {
 			return nil, err
 		}
+		target := filepath.Join(f.output, name)
+		if other, taken := from[name]; taken {
+			return nil, usagef("%s and %s would both be %s: redact one after the other, with one --key", other, c.Path, target)
+		}
+		from[name] = c.Path
+		list = append(list, target)
 	}
 	return list, nil
 }
