@@ -97,14 +97,15 @@ func startLoopback() error {
 	return unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, request)
 }
 
+// awaitFile waits for a file for a minute: a guest has what the computer leaves.
 func awaitFile(path string) error {
-	for range 100 {
+	for range 1200 {
 		if _, err := os.Stat(path); err == nil {
 			return nil
 		}
 		time.Sleep(50 * time.Millisecond)
 	}
-	return fmt.Errorf("no %s after 5 s", path)
+	return fmt.Errorf("no %s after a minute", path)
 }
 
 // change makes a change to the guest, for the time of one trial where it can

@@ -90,7 +90,7 @@ func run(ctx context.Context, out io.Writer, args []string) error {
 	flags.StringVar(&o.others, "others", "dist", "for another machine, the programs kernels, kmon and workload of `DIR`/ARCH")
 	flags.StringVar(&o.cache, "cache", ".tools/kernels", "keep packages in `DIR`")
 	flags.StringVar(&o.out, "out", "dist/trials", "write captures, truths and consoles to `DIR`")
-	flags.DurationVar(&o.limit, "limit", 10*time.Minute, "no boot takes longer, and no trial half of it")
+	flags.DurationVar(&o.limit, "limit", 30*time.Minute, "no boot takes longer, and no trial half of it")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
