@@ -235,9 +235,12 @@ func abandon(t *testing.T, cmd *exec.Cmd, stdout *bufio.Reader, stderr *bytes.Bu
 func TestRecordStatus(t *testing.T) {
 	need(t)
 	t.Chdir(t.TempDir())
-	got := onTerminal(t, "NO_COLOR=", "record", "-o", "x.kmon", "-d", "3s")
-	_, last, wiped := strings.Cut(got, "nothing lost\r\x1b[K")
-	if !regexp.MustCompile(`[1-9]\d* s: `).MatchString(got) || !wiped || !strings.HasSuffix(last, ": x.kmon\r\n") {
-		t.Errorf("got %q, want a state after a second or more, wiped, and the line on x.kmon", got)
+	cmd, controller := startOnTerminal(t, "NO_COLOR=", "record", "-o", "x.kmon", "-d", "2m") // until then it has to be told
+	shown := readUntil(t, controller, regexp.MustCompile(`[1-9]\d* s: `))
+	check(t, cmd.Process.Signal(os.Interrupt))
+	_, _ = shown.ReadFrom(controller) // ends with EIO when kmon has gone
+	_, last, wiped := strings.Cut(shown.String(), "nothing lost\r\x1b[K")
+	if code := exitCodeOf(t, cmd); code != codeOK || !wiped || !strings.HasSuffix(last, ": x.kmon\r\n") {
+		t.Errorf("got exit code %d and %q, want a state after a second or more, wiped, and the line on x.kmon", code, shown)
 	}
 }

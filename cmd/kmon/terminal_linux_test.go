@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
@@ -29,8 +30,8 @@ func openTerminal(t *testing.T) (controller, terminal *os.File) {
 	return controller, terminal
 }
 
-// onTerminal runs kmon with a terminal as output and gives what it shows.
-func onTerminal(t *testing.T, env string, args ...string) string {
+// startOnTerminal starts kmon with a terminal as output, whose other end it gives.
+func startOnTerminal(t *testing.T, env string, args ...string) (*exec.Cmd, *os.File) {
 	t.Helper()
 	controller, terminal := openTerminal(t)
 	cmd := kmonProcess(t, args...)
@@ -38,6 +39,27 @@ func onTerminal(t *testing.T, env string, args ...string) string {
 	cmd.Stdout, cmd.Stderr = terminal, terminal
 	check(t, cmd.Start())
 	check(t, terminal.Close())
+	return cmd, controller
+}
+
+// readUntil reads what a terminal shows until a pattern is in it.
+func readUntil(t *testing.T, controller *os.File, pattern *regexp.Regexp) *bytes.Buffer {
+	t.Helper()
+	shown := new(bytes.Buffer)
+	for buffer := make([]byte, 1000); !pattern.Match(shown.Bytes()); {
+		n, err := controller.Read(buffer)
+		if err != nil {
+			t.Fatalf("%v after %q, want %s in it", err, shown, pattern)
+		}
+		shown.Write(buffer[:n])
+	}
+	return shown
+}
+
+// onTerminal runs kmon with a terminal as output and gives what it shows.
+func onTerminal(t *testing.T, env string, args ...string) string {
+	t.Helper()
+	cmd, controller := startOnTerminal(t, env, args...)
 	var shown bytes.Buffer
 	_, err := shown.ReadFrom(controller) // ends with EIO when kmon has gone
 	if code := exitCodeOf(t, cmd); code != codeOK {
@@ -91,13 +113,7 @@ func TestTerminalWidth(t *testing.T) {
 func TestProgress(t *testing.T) {
 	controller, terminal := openTerminal(t)
 	stop := startProgress(terminal, working("reading", "a\x1b[2Jb"))
-	var shown bytes.Buffer
-	told := regexp.MustCompile("reading a\uFFFD\\[2Jb … [1-9][0-9]* s")
-	for buffer := make([]byte, 1000); !told.Match(shown.Bytes()); {
-		n, err := controller.Read(buffer)
-		check(t, err)
-		shown.Write(buffer[:n])
-	}
+	shown := readUntil(t, controller, regexp.MustCompile("reading a\uFFFD\\[2Jb … [1-9][0-9]* s"))
 	stop()
 	stop() // twice is harmless
 	check(t, terminal.Close())

@@ -193,9 +193,12 @@ func TestTruthOfNginx(t *testing.T) {
 			write(t, config, fmt.Appendf(nil, nginxConfig, dir, port))
 			serve(t, port, "nginx", "-c", config)
 			check(t, os.Truncate(filepath.Join(dir, "access.log"), 0))
-			// Until nginx has served what wrk leaves in flight, and closed.
-			a, _ := recordSomeLost(t, "sh", "-c", `wrk -t1 -c16 -d1s -H "$0" "$1"; while grep -q "$2" /proc/net/tcp; do sleep 0.01; done`,
-				header, "http://127.0.0.1:"+port+"/file.txt", connected(t, port))
+			// Until nginx has served what wrk leaves in flight, and closed. A machine may stand
+			// still for the second of wrk's, which then has another.
+			a, _ := recordSomeLost(t, "sh", "-c", `for try in 1 2 3; do
+				wrk -t1 -c16 -d1s -H "$0" "$1"; while grep -q "$2" /proc/net/tcp; do sleep 0.01; done
+				[ "$(wc -l <"$3")" -lt 100 ] || break; done`,
+				header, "http://127.0.0.1:"+port+"/file.txt", connected(t, port), filepath.Join(dir, "access.log"))
 			want := lines(t, filepath.Join(dir, "access.log"))
 			lostRequests, lostSockets := lost(a, "exchanges"), lost(a, "sockets")
 			if got := service(t, a, "nginx").Requests; got > want || got < want-lostRequests || want < 100 {
@@ -253,15 +256,27 @@ func TestKilledRecorders(t *testing.T) {
 		rounds, err = strconv.Atoi(text)
 		check(t, err)
 	}
-	load := exec.Command(workload, "echo", "-requests", "100000000", "-connections", "4", "-limit", fmt.Sprintf("%ds", 30+6*rounds))
+	load := exec.Command(workload, "echo", "-requests", "100000000", "-connections", "4", "-limit", "1h") // the test ends it
 	check(t, load.Start())
 	t.Cleanup(func() {
 		check(t, load.Process.Signal(syscall.SIGTERM))
 		_ = load.Wait()
 	})
 	for round := range rounds {
-		// Moments spread evenly over two seconds, once segments are being written.
-		killAndRead(t, binary, filepath.Join(dir, strconv.Itoa(round)), 2*time.Second*time.Duration(round)/time.Duration(rounds))
+		// Moments spread evenly over two seconds, once segments are being written. An open
+		// segment holds a second; two more are for a busy machine. One that stood still for
+		// longer is no recorder that keeps rows back: that does so each time.
+		after := 2 * time.Second * time.Duration(round) / time.Duration(rounds)
+		for try := range 3 {
+			missing := killAndRead(t, binary, filepath.Join(dir, fmt.Sprint(round, "-", try)), after)
+			if missing <= 3*time.Second {
+				break
+			}
+			t.Logf("killed after %v: the last request read is %v older", after, missing)
+			if try == 2 {
+				t.Error("rows are kept back")
+			}
+		}
 	}
 }
 
@@ -275,7 +290,9 @@ func hasExchanges(part string) bool {
 	return len(c.Segments("exchanges")) > 0
 }
 
-func killAndRead(t *testing.T, binary, name string, after time.Duration) {
+// killAndRead kills a recorder so long after it wrote its first exchanges, and says how
+// much older the last request is that can be read.
+func killAndRead(t *testing.T, binary, name string, after time.Duration) (missing time.Duration) {
 	t.Helper()
 	capture := name + ".kmon"
 	cmd := exec.Command(binary, "record", "-o", capture)
@@ -297,17 +314,14 @@ func killAndRead(t *testing.T, binary, name string, after time.Duration) {
 	var a analyze.Analysis
 	check(t, json.Unmarshal(read(t, report), &a))
 	served := service(t, a, "echo-server")
-	// An open segment holds a second; the rest is for a busy machine.
+	if served.Requests == 0 {
+		t.Errorf("killed after %v: nothing of the load was read", after)
+	}
 	lastNs := a.Captures[0].StartNs
 	for _, p := range served.Series {
 		if p.Requests > 0 {
 			lastNs = p.StartNs
 		}
 	}
-	if missing := time.Duration(killedNs-lastNs) - time.Second; missing > 2*time.Second {
-		t.Errorf("killed after %v: the last request read is %v older", after, missing)
-	}
-	if served.Requests == 0 {
-		t.Errorf("killed after %v: nothing of the load was read", after)
-	}
+	return time.Duration(killedNs - lastNs)
 }
