@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -92,17 +93,28 @@ func connected(t *testing.T, port string) string {
 	return fmt.Sprintf(":%04X [0-9A-F]*:[0-9A-F]* 0[18] ", n)
 }
 
-// recordAndAnalyze does what the README tells users to do. Nothing may be lost of
-// what the tests hold against the truth; of what else the machine does, some may.
-func recordAndAnalyze(t *testing.T, command ...string) (a analyze.Analysis, capture string) {
+// recordAndAnalyze does what the README tells users to do, after prepare. Nothing may be
+// lost of what the tests hold against the truth; of what else the machine does, some may.
+// A ring runs full where the machine leaves the recorder no time: then it records again,
+// twice. One that is too slow for the load is so each time.
+func recordAndAnalyze(t *testing.T, prepare func(), command ...string) (a analyze.Analysis, capture string) {
 	t.Helper()
-	a, capture = recordSomeLost(t, command...)
-	for _, table := range []string{"exchanges", "sockets", "procs"} {
-		if n := lost(a, table); n > 0 {
-			t.Errorf("lost %d rows of %s: %+v", n, table, a.Losses)
+	for more := 2; ; more-- {
+		prepare()
+		a, capture = recordSomeLost(t, command...)
+		missing := slices.DeleteFunc(slices.Clone(a.Losses), func(l analyze.Loss) bool {
+			return l.Count == 0 || !slices.Contains([]string{"exchanges", "sockets", "procs"}, l.Table)
+		})
+		if len(missing) == 0 {
+			return a, capture
 		}
+		late := !slices.ContainsFunc(missing, func(l analyze.Loss) bool { return l.Cause != format.LossRingFull.String() })
+		if !late || more == 0 {
+			t.Errorf("lost %+v", missing)
+			return a, capture
+		}
+		t.Logf("the recorder came too late and lost %+v; again", missing)
 	}
-	return a, capture
 }
 
 // lost is how many rows of a table kmon says that it lost.
@@ -128,10 +140,14 @@ func recordSomeLost(t *testing.T, command ...string) (a analyze.Analysis, captur
 	if stdout, stderr, code := kmon("verify", capture); code != 0 {
 		t.Errorf("verify ended with %d: %s%s", code, stdout, stderr)
 	}
-	if _, stderr, code := kmon("analyze", capture, "-o", report); code != 0 {
+	_, stderr, code := kmon("analyze", capture, "-o", report)
+	if code != codeOK && code != codeInconclusive {
 		t.Fatalf("analyze ended with %d: %s", code, stderr)
 	}
 	check(t, json.Unmarshal(read(t, report), &a))
+	if code == codeInconclusive && lost(a, "exchanges") == 0 {
+		t.Errorf("analyze ended with %d, and no exchange was lost: %s", code, stderr)
+	}
 	return a, capture
 }
 
@@ -139,7 +155,8 @@ func TestTruthOfRedis(t *testing.T) {
 	need(t, "redis-server", "redis-benchmark", "redis-cli")
 	port := freePort(t)
 	serve(t, port, "redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", t.TempDir())
-	a, capture := recordAndAnalyze(t, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "-c", "50", "-n", "100000", "-t", "get", "-q")
+	forget := func() { check(t, exec.Command("redis-cli", "-p", port, "config", "resetstat").Run()) }
+	a, capture := recordAndAnalyze(t, forget, "redis-benchmark", "-h", "127.0.0.1", "-p", port, "-c", "50", "-n", "100000", "-t", "get", "-q")
 	gets := redisGets(t, port)
 	redis := service(t, a, "redis-server")
 	// On a connection of its own redis-benchmark sends two CONFIG GETs in one
@@ -232,7 +249,7 @@ func TestTruthOfTheShop(t *testing.T) {
 	need(t, "go")
 	_, workload := programs(t)
 	truthPath := filepath.Join(t.TempDir(), "truth.json")
-	a, capture := recordAndAnalyze(t, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
+	a, capture := recordAndAnalyze(t, func() {}, workload, "shop", "-duration", "5s", "-rate", "200", "-truth", truthPath)
 	var truth shopTruth
 	check(t, json.Unmarshal(read(t, truthPath), &truth))
 	late, _ := interrupted(t, capture)
