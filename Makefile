@@ -106,7 +106,7 @@ test-live: ## run the tests that record what the machine does; nothing else shou
 	$(TEST) -p 1 -count=1 $(LIVE)
 
 .PHONY: page-speed
-page-speed: ## measure the page of ten minutes of a busy node: at most 5 MB, the first screen and all its controls act within 2 s, the rest is there within 4 s, no task blocks input for 0.5 s; on a computer that does nothing else
+page-speed: ## measure the page of ten minutes of a busy node: at most 4.7 MB, the first screen and all its controls act within 2 s, the rest is there within 4 s, no task blocks input for 0.5 s; on a computer that does nothing else
 	KMON_PATIENCE_MS=2000 go test ./reports -count=1 -v -run TestBigPage
 
 .PHONY: web-tools

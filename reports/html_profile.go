@@ -1,7 +1,6 @@
 package reports
 
 import (
-	"cmp"
 	"slices"
 
 	"kmon/analyze"
@@ -80,66 +79,27 @@ func packFrames(b *packer, frames []analyze.ProfileFrame) {
 	})
 }
 
-// packCells writes cells as columns: the nodes that have any, most frequent
-// first; then by bucket the distance from the bucket before, how many cells,
-// the distances of their places in that list, and their values.
+// packCells writes cells as columns: how many each node has; then node by node the
+// distances of their buckets, and their values. What one node has is more alike than
+// what one moment has, and compresses better.
 func packCells(b *packer, cells []analyze.ProfileCell, nodes int) {
-	order, place := byFrequency(cells, nodes)
-	column64(b, order, func(_ int, node int32) int64 { return int64(node) })
-	var buckets, counts []int64
-	var distances, values packer
-	last := int32(0)
-	for from := 0; from < len(cells); {
-		bucket := inPlaces(cells[from:], place)
-		before := int32(0)
-		for _, c := range bucket {
-			distances.number(int64(c.Node - before))
-			values.number(c.Value)
-			before = c.Node
-		}
-		buckets, counts = append(buckets, int64(bucket[0].Bucket-last)), append(counts, int64(len(bucket)))
-		last = bucket[0].Bucket
-		from += len(bucket)
-	}
-	same := func(_ int, n int64) int64 { return n }
-	column64(b, buckets, same)
-	column64(b, counts, same)
-	for _, column := range [][]byte{distances.bytes, values.bytes} {
-		b.number(int64(len(cells)))
-		b.bytes = append(b.bytes, column...)
-	}
-}
-
-// inPlaces gives the cells of the first bucket, by the places of their nodes.
-func inPlaces(cells []analyze.ProfileCell, place []int32) []analyze.ProfileCell {
-	to := slices.IndexFunc(cells, func(c analyze.ProfileCell) bool { return c.Bucket != cells[0].Bucket })
-	if to < 0 {
-		to = len(cells)
-	}
-	bucket := slices.Clone(cells[:to])
-	for i := range bucket {
-		bucket[i].Node = place[bucket[i].Node]
-	}
-	slices.SortFunc(bucket, func(a, b analyze.ProfileCell) int { return cmp.Compare(a.Node, b.Node) })
-	return bucket
-}
-
-// byFrequency gives the nodes that have cells, those with the most first, and
-// the place of each node among them.
-func byFrequency(cells []analyze.ProfileCell, nodes int) (order, place []int32) {
-	count := make([]int32, nodes)
+	of := make([][]analyze.ProfileCell, nodes)
 	for _, c := range cells {
-		count[c.Node]++
+		of[c.Node] = append(of[c.Node], c)
 	}
-	for i, n := range count {
-		if n > 0 {
-			order = append(order, int32(i))
+	column64(b, of, func(_ int, list []analyze.ProfileCell) int64 { return int64(len(list)) })
+	b.number(int64(len(cells)))
+	for _, list := range of {
+		last := int32(0)
+		for _, c := range list {
+			b.number(int64(c.Bucket - last))
+			last = c.Bucket
 		}
 	}
-	slices.SortStableFunc(order, func(a, b int32) int { return cmp.Compare(count[b], count[a]) })
-	place = make([]int32, nodes)
-	for i, node := range order {
-		place[node] = int32(i)
+	b.number(int64(len(cells)))
+	for _, list := range of {
+		for _, c := range list {
+			b.number(c.Value)
+		}
 	}
-	return order, place
 }

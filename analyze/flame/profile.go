@@ -13,8 +13,8 @@ type Budget struct {
 }
 
 // PageBudget leaves a page of ten minutes of 64 busy CPUs under 5 MB with all
-// the rest of a report in it: what is estimated at 4.6 MB packs into 2.8 MB with
-// its tree and names, of which base64 makes 3.7 MB.
+// the rest of a report in it: what is estimated at 4.6 MB packs into less than
+// 2.8 MB with its tree and names, of which base64 makes 3.7 MB.
 var PageBudget = Budget{Nodes: 80_000, Bytes: 4_600_000}
 
 // shares are what a path must be of the whole to be kept, mildest first. The

@@ -13,25 +13,32 @@ const kmonProfile = (() => {
     }));
   }
 
-  // readCells gives cells by bucket: those of bucket b are first[b] to
-  // first[b + 1] of node and value, which List can hold.
+  // readCells gives cells by node: those of node n are first[n] to first[n + 1] of
+  // bucket, which ascends, and value, which List can hold.
   function readCells(r, List) {
-    const order = r.column(Int32Array), gaps = r.column(Int32Array), counts = r.column(Int32Array), node = r.column(Int32Array), value = r.column(List);
+    const counts = r.column(Int32Array), bucket = r.column(Int32Array), value = r.column(List);
+    const first = new Uint32Array(counts.length + 1);
     let buckets = 0;
-    for (const gap of gaps) buckets += gap;
-    if (gaps.length) buckets++;
-    const first = new Uint32Array(buckets + 1);
-    let at = 0, bucket = 0, next = 0;
-    for (let i = 0; i < gaps.length; i++) {
-      bucket += gaps[i];
-      for (; next <= bucket; next++) first[next] = at;
-      for (let place = 0, end = at + counts[i]; at < end; at++) {
-        place += node[at]; // the distance so far
-        node[at] = order[place];
+    for (let n = 0, i = 0; n < counts.length; n++) {
+      for (let end = i + counts[n], at = 0; i < end; i++) {
+        at += bucket[i]; // the distance so far
+        bucket[i] = at;
+        if (at >= buckets) buckets = at + 1;
       }
+      first[n + 1] = i;
     }
-    for (; next <= buckets; next++) first[next] = at;
-    return { first, node, value, buckets };
+    return { first, bucket, value, buckets };
+  }
+
+  // place is that of the first of a sorted list's items from begin to before end that is
+  // not below least.
+  function place(list, begin, end, least) {
+    while (begin < end) {
+      const middle = (begin + end) >> 1;
+      if (list[middle] < least) begin = middle + 1;
+      else end = middle;
+    }
+    return begin;
   }
 
   class Profile {
@@ -60,15 +67,16 @@ const kmonProfile = (() => {
     }
 
     has(kind) {
-      return this.cells[kind].node.length > 0;
+      return this.cells[kind].value.length > 0;
     }
 
     // services are the frames of the roots, the busiest of this kind first.
     services(kind) {
-      const cells = this.cells[kind], { node, value } = cells;
+      const cells = this.cells[kind];
       if (cells.services) return cells.services;
-      const sums = new Float64Array(this.frames.length);
-      for (let i = 0; i < node.length; i++) sums[this.root[node[i]]] += value[i];
+      const nodes = new Float64Array(this.parent.length), sums = new Float64Array(this.frames.length);
+      this.add(nodes, kind, 0, cells.buckets);
+      for (let n = 0; n < nodes.length; n++) sums[this.root[n]] += nodes[n];
       cells.services = Array.from(sums.keys()).filter((frame) => sums[frame] > 0).sort((a, b) => sums[b] - sums[a] || a - b);
       return cells.services;
     }
@@ -76,26 +84,12 @@ const kmonProfile = (() => {
     // byTime sums the cells of each so many buckets, a list for each of the
     // services; a service is a frame, or -1 for all.
     byTime(kind, services, step) {
-      const { first, node, value, buckets } = this.cells[kind];
-      const lists = services.map(() => new Float64Array(Math.ceil(this.buckets / step)));
-      if (services.length === 1 && services[0] < 0) {
-        for (let b = 0; b < buckets; b++) {
-          let sum = 0;
-          for (let i = first[b], end = first[b + 1]; i < end; i++) sum += value[i];
-          lists[0][Math.floor(b / step)] += sum;
-        }
-        return lists;
-      }
-      const all = services.indexOf(-1), place = new Int32Array(this.frames.length).fill(-1);
-      services.forEach((frame, i) => {
-        if (frame >= 0) place[frame] = i;
-      });
-      for (let b = 0; b < buckets; b++) {
-        const at = Math.floor(b / step);
-        for (let i = first[b]; i < first[b + 1]; i++) {
-          const list = place[this.root[node[i]]];
-          if (list >= 0) lists[list][at] += value[i];
-          if (all >= 0) lists[all][at] += value[i];
+      const { first, bucket, value } = this.cells[kind], size = Math.ceil(this.buckets / step);
+      const column = Uint32Array.from({ length: this.buckets }, (_, b) => Math.floor(b / step));
+      const lists = services.map(() => new Float64Array(size));
+      for (let n = 0; n < this.root.length; n++) {
+        for (const list of lists.filter((_, i) => services[i] < 0 || services[i] === this.root[n])) {
+          for (let i = first[n], end = first[n + 1]; i < end; i++) list[column[bucket[i]]] += value[i];
         }
       }
       return lists;
@@ -103,9 +97,13 @@ const kmonProfile = (() => {
 
     // add sums buckets from to before to into nodes.
     add(sums, kind, from, to) {
-      const { first, node, value, buckets } = this.cells[kind];
-      const begin = first[Math.min(from, buckets)], end = first[Math.min(to, buckets)];
-      for (let i = begin; i < end; i++) sums[node[i]] += value[i];
+      const { first, bucket, value } = this.cells[kind];
+      for (let n = 0; n < sums.length; n++) {
+        const end = place(bucket, first[n], first[n + 1], to);
+        let sum = 0;
+        for (let i = place(bucket, first[n], end, from); i < end; i++) sum += value[i];
+        sums[n] += sum;
+      }
     }
 
     // tree sums buckets from to before to into nodes for the flame graph: what of
