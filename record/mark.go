@@ -27,8 +27,9 @@ const (
 	markSocket = "@kmon-record-"
 	// markSockets bounds the recordings of one process that take marks.
 	markSockets = 16
-	// markWait is how long a recorder may take to write a mark.
-	markWait = 2 * time.Second
+	// markWait is how long a recorder may take to write a mark: on a computer that
+	// has no time for it that can be seconds.
+	markWait = 10 * time.Second
 	// markAccepted begins the answer to a mark that was written.
 	markAccepted = "ok "
 )

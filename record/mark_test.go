@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -89,12 +88,13 @@ func TestMarksReachTheCapture(t *testing.T) {
 		done <- err
 	}()
 	var marked []Marked
-	for deadline := time.Now().Add(10 * time.Second); len(marked) == 0 && time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+	waitUntil(t, "a recording that takes marks", func() bool {
 		var err error
 		if marked, err = Mark(ctx, "deploy 42", os.Getpid()); err != nil && !errors.Is(err, ErrNotRecording) {
 			t.Fatal(err)
 		}
-	}
+		return len(marked) > 0
+	})
 	if len(marked) != 1 || marked[0].Path != path || marked[0].PID != os.Getpid() || marked[0].Err != nil {
 		t.Errorf("marked %+v, want %s", marked, path)
 	}
