@@ -2,6 +2,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -131,15 +132,22 @@ func next(t *testing.T, versions <-chan Version) Version {
 			t.Fatal("the channel is closed")
 		}
 		return v
-	case <-time.After(10 * time.Second):
-		t.Fatal("no version within 10 s")
+	case <-time.After(2 * time.Minute):
+		t.Fatal("no version within two minutes")
 	}
 	return Version{}
 }
 
+// write makes a file, or writes over one that is not longer: then nobody finds it
+// empty meanwhile.
 func write(t *testing.T, name, text string) {
 	t.Helper()
-	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+	file, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = file.WriteString(text)
+	if err := errors.Join(err, file.Close()); err != nil {
 		t.Fatal(err)
 	}
 }

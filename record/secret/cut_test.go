@@ -138,9 +138,14 @@ func TestHarmless(t *testing.T) {
 func TestLongLines(t *testing.T) {
 	for _, piece := range []string{"\"", "'a ", "=", "password=", "://a:b@", "\"password\":", "eyJ", " bearer ", "sh -c \"", "\\", "a;", "Basic a"} {
 		args := []string{"sh", "-c", strings.Repeat(piece, 4096/len(piece))}
-		began := time.Now()
-		Cut(args)
-		if took := time.Since(began); took > 200*time.Millisecond {
+		const most = 200 * time.Millisecond
+		took := time.Hour
+		for try := 0; try < 10 && took > most; try++ { // a computer may stop at any of them
+			began := time.Now()
+			Cut(args)
+			took = time.Since(began)
+		}
+		if took > most {
 			t.Errorf("%q, again and again, takes %v", piece, took)
 		}
 	}
