@@ -318,7 +318,9 @@ func waitsKnown(rows []format.Exchange) (n int) {
 
 // What a thread waited for while it served a request stands in the request's row,
 // by what it was for.
-func TestPartsOfRequests(t *testing.T) {
+func TestPartsOfRequests(t *testing.T) { untilNoDoubt(t, checkParts) }
+
+func checkParts(t *testing.T, d *doubts) {
 	stolen := -stolenNs(t)
 	rows, said := servedRows(t, Options{Collectors: []string{"proc", "tcp", "cpu"}}, allSteps)
 	stolen = (stolen + stolenNs(t)) / servedRequests
@@ -355,7 +357,7 @@ func TestPartsOfRequests(t *testing.T) {
 		// Of how it reads and writes the thread says nothing. What the host takes is
 		// on-CPU time to the kernel's switches, and none to the thread's clock.
 		if off := got - want; off < -300_000-want/20-stolen || off > 600_000+want/20+stolen {
-			t.Errorf("%s: %d ns a request, the thread says %d; the host took %d", part.name, got, want, stolen)
+			d.Errorf("%s: %d ns a request, the thread says %d; the host took %d", part.name, got, want, stolen)
 		}
 	}
 }

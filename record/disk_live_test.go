@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -146,7 +147,7 @@ func recordFioOn(t *testing.T, device string, o Options, args ...string) diskRec
 	requireBPF(t)
 	report := filepath.Join(t.TempDir(), "fio.json")
 	o.Command = fioOn(t, device, report, args...)
-	r := recordDisk(t, device, o)
+	r := recordDisk(t, device, o, nil)
 	data, err := os.ReadFile(report)
 	if err != nil {
 		t.Fatal(err)
@@ -155,14 +156,19 @@ func recordFioOn(t *testing.T, device string, o Options, args ...string) diskRec
 	return r
 }
 
-// recordDisk records what is asked of disks.
-func recordDisk(t *testing.T, device string, o Options) diskRecording {
+// recordDisk records what is asked of disks while the command runs, or during does.
+func recordDisk(t *testing.T, device string, o Options, during func()) diskRecording {
 	t.Helper()
 	requireBPF(t)
 	o.Output, o.Collectors = filepath.Join(t.TempDir(), "x.kmon"), []string{"block", "proc"}
-	result, err := Run(t.Context(), o)
-	if err != nil {
-		t.Fatal(err)
+	var result Result
+	if during != nil {
+		result = whileRecording(t, o, during)
+	} else {
+		var err error
+		if result, err = Run(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
 	}
 	r := diskRecording{device: rawDevice(stat(t, device).Rdev), missed: result.Losses["block/missed-hit"]}
 	delete(result.Losses, "block/missed-hit")
@@ -321,56 +327,70 @@ func wholeDisk(t *testing.T, dir string) int64 {
 
 // Small writes to neighbouring places, handed in together, become few requests.
 func TestMergedIOs(t *testing.T) {
-	for _, variant := range []string{"tp_btf:block_io_start", "tp_btf:block_getrq"} {
+	for _, variant := range askerVariants {
 		t.Run(variant, func(t *testing.T) {
-			r := recordFio(t, Options{Variants: map[string]string{"asker": variant}},
-				"--rw=write", "--bs=4k", "--number_ios=1600", "--ioengine=libaio", "--iodepth=16", "--iodepth_batch_submit=16", "--iodepth_low=1")
-			var bios, merged int64
-			for _, io := range r.own {
-				bios += 1 + int64(io.Merges)
-				if io.Merges > 0 {
-					merged++
-				}
-				if io.Bytes != 4096*int64(1+io.Merges) {
-					t.Fatalf("%+v", io)
-				}
-			}
-			t.Logf("%d requests, %d of them merged", len(r.own), merged)
-			if bios != r.fio.Write.IOs || bytesOfIOs(r.own) != r.fio.Write.Bytes {
-				t.Errorf("%d bios with %d bytes, fio counted %d with %d", bios, bytesOfIOs(r.own), r.fio.Write.IOs, r.fio.Write.Bytes)
-			}
-			if merged == 0 {
-				t.Error("nothing was merged")
-			}
+			untilNoDoubt(t, func(t *testing.T, d *doubts) { checkMerges(t, d, variant) })
 		})
+	}
+}
+
+// askerVariants are the hooks by which it is known who asked for an IO.
+var askerVariants = []string{"tp_btf:block_io_start", "tp_btf:block_getrq"}
+
+func checkMerges(t *testing.T, d *doubts, variant string) {
+	r := recordFio(t, Options{Variants: map[string]string{"asker": variant}},
+		"--rw=write", "--bs=4k", "--number_ios=1600", "--ioengine=libaio", "--iodepth=16", "--iodepth_batch_submit=16", "--iodepth_low=1")
+	var bios, merged int64
+	for _, io := range r.own {
+		bios += 1 + int64(io.Merges)
+		if io.Merges > 0 {
+			merged++
+		}
+		if io.Bytes != 4096*int64(1+io.Merges) {
+			d.Errorf("%+v", io)
+		}
+	}
+	t.Logf("%d requests, %d of them merged", len(r.own), merged)
+	if bios != r.fio.Write.IOs || bytesOfIOs(r.own) != r.fio.Write.Bytes {
+		d.Errorf("%d bios with %d bytes, fio counted %d with %d (%d ends missed)", bios, bytesOfIOs(r.own), r.fio.Write.IOs, r.fio.Write.Bytes, r.missed)
+	}
+	if merged == 0 {
+		d.Errorf("nothing was merged")
 	}
 }
 
 // Each fsync is a flush, and known to be fio's though the kernel makes it.
 func TestFlushesAndDiscards(t *testing.T) {
-	for _, variant := range []string{"tp_btf:block_io_start", "tp_btf:block_getrq"} {
+	for _, variant := range askerVariants {
 		t.Run(variant, func(t *testing.T) {
-			variants := map[string]string{"asker": variant}
-			device := fullLoop(t)
-			r := recordFioOn(t, device, Options{Variants: variants}, "--rw=randwrite", "--bs=4k", "--number_ios=300", "--fsync=3")
-			flushes := of(r.own, format.OperationFlush)
-			if got := int64(len(flushes)); got != r.fio.Sync.IOs || got == 0 {
-				t.Errorf("%d flushes, fio made %d", got, r.fio.Sync.IOs)
-			}
-			for _, io := range flushes {
-				if io.Sector != -1 || io.Bytes != 0 || io.DeviceNs <= 0 || io.QueueNs <= 0 || io.TID == io.PID {
-					t.Fatalf("%+v", io)
-				}
-			}
-			if got := int64(len(of(r.own, format.OperationWrite))); got != r.fio.Write.IOs {
-				t.Errorf("%d writes, fio made %d", got, r.fio.Write.IOs)
-			}
-			r = recordFioOn(t, device, Options{Variants: variants}, "--rw=randtrim", "--bs=64k", "--number_ios=100")
-			discards := of(r.own, format.OperationDiscard)
-			if got := int64(len(discards)); got != r.fio.Trim.IOs || bytesOfIOs(discards) != r.fio.Trim.Bytes || got == 0 {
-				t.Errorf("%d discards of %d bytes, fio made %d of %d", got, bytesOfIOs(discards), r.fio.Trim.IOs, r.fio.Trim.Bytes)
-			}
+			device, o := fullLoop(t), Options{Variants: map[string]string{"asker": variant}}
+			untilNoDoubt(t, func(t *testing.T, d *doubts) { checkFlushes(t, d, device, o) })
+			untilNoDoubt(t, func(t *testing.T, d *doubts) { checkDiscards(t, d, device, o) })
 		})
+	}
+}
+
+func checkFlushes(t *testing.T, d *doubts, device string, o Options) {
+	r := recordFioOn(t, device, o, "--rw=randwrite", "--bs=4k", "--number_ios=300", "--fsync=3")
+	flushes := of(r.own, format.OperationFlush)
+	if got := int64(len(flushes)); got != r.fio.Sync.IOs || got == 0 {
+		d.Errorf("%d flushes, fio made %d (%d ends missed)", got, r.fio.Sync.IOs, r.missed)
+	}
+	for _, io := range flushes {
+		if io.Sector != -1 || io.Bytes != 0 || io.DeviceNs <= 0 || io.QueueNs <= 0 || io.TID == io.PID {
+			d.Errorf("%+v", io)
+		}
+	}
+	if got := int64(len(of(r.own, format.OperationWrite))); got != r.fio.Write.IOs {
+		d.Errorf("%d writes, fio made %d (%d ends missed)", got, r.fio.Write.IOs, r.missed)
+	}
+}
+
+func checkDiscards(t *testing.T, d *doubts, device string, o Options) {
+	r := recordFioOn(t, device, o, "--rw=randtrim", "--bs=64k", "--number_ios=100")
+	discards := of(r.own, format.OperationDiscard)
+	if got := int64(len(discards)); got != r.fio.Trim.IOs || bytesOfIOs(discards) != r.fio.Trim.Bytes || got == 0 {
+		d.Errorf("%d discards of %d bytes, fio made %d of %d (%d ends missed)", got, bytesOfIOs(discards), r.fio.Trim.IOs, r.fio.Trim.Bytes, r.missed)
 	}
 }
 
@@ -386,7 +406,9 @@ func TestIOsWithoutTheKernelsStatistics(t *testing.T) {
 }
 
 // A file system that is full cannot take what is written to a hole of its file.
-func TestFailedIOs(t *testing.T) {
+func TestFailedIOs(t *testing.T) { untilNoDoubt(t, checkFailedIOs) }
+
+func checkFailedIOs(t *testing.T, d *doubts) {
 	requireBPF(t)
 	dir := t.TempDir()
 	if err := unix.Mount("kmon-test", dir, "tmpfs", 0, "size=1m"); err != nil {
@@ -407,18 +429,19 @@ func TestFailedIOs(t *testing.T) {
 		case io.Error == 0 && io.Bytes == 64<<10:
 			done++
 		default:
-			t.Errorf("%+v", io)
+			d.Errorf("%+v", io)
 		}
 	}
 	if all := failed + done; failed == 0 || done == 0 || failed != r.fio.Errors || all != loopBytes/(64<<10) {
-		t.Errorf("%d IOs failed and %d did not, fio counted %d errors of %d", failed, done, r.fio.Errors, loopBytes/(64<<10))
+		d.Errorf("%d IOs failed and %d did not, fio counted %d errors of %d (%d ends missed)", failed, done, r.fio.Errors, loopBytes/(64<<10), r.missed)
 	}
 }
 
-// startFio runs a load in the background for as long as the test lasts.
+// startFio runs a load in the background for as long as the test lasts, and waits
+// until it writes.
 func startFio(t *testing.T, device string, args ...string) (pid int32) {
 	t.Helper()
-	command := fioOn(t, device, filepath.Join(t.TempDir(), "fio.json"), append(args, "--time_based", "--runtime=60")...)
+	command := fioOn(t, device, filepath.Join(t.TempDir(), "fio.json"), append(args, "--time_based", "--runtime=600")...)
 	load := exec.Command(command[0], command[1:]...)
 	if err := load.Start(); err != nil {
 		t.Fatal(err)
@@ -427,15 +450,40 @@ func startFio(t *testing.T, device string, args ...string) (pid int32) {
 		_ = load.Process.Kill()
 		_ = load.Wait() // killed, which is no failure
 	})
-	return int32(load.Process.Pid) // chrt becomes fio
+	pid = int32(load.Process.Pid) // chrt becomes fio
+	waitUntil(t, "fio writes", func() bool { return writtenBy(t, pid) > 0 })
+	return pid
+}
+
+// writtenBy is how many bytes a process has had written to disks.
+func writtenBy(t *testing.T, pid int32) (bytes int64) {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/io", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "\nwrite_bytes: ")
+	if _, err := fmt.Sscan(rest, &bytes); err != nil {
+		t.Fatalf("/proc/%d/io: %q", pid, text)
+	}
+	return bytes
+}
+
+// whileWriting records until a process has had so many more bytes written.
+func whileWriting(t *testing.T, device string, o Options, pid int32, bytes int64) diskRecording {
+	t.Helper()
+	return recordDisk(t, device, o, func() {
+		from := writtenBy(t, pid)
+		waitUntil(t, "fio has written", func() bool { return writtenBy(t, pid) >= from+bytes })
+	})
 }
 
 func TestIOsOfTargetsOnly(t *testing.T) {
 	device := fullLoop(t)
 	wanted := startFio(t, device, "--rw=randwrite", "--bs=4k", "--fsync=8", "--rate_iops=1000")
 	other := startFio(t, device, "--rw=randwrite", "--bs=8k", "--fsync=8", "--rate_iops=1000")
-	for _, variant := range []string{"tp_btf:block_io_start", "tp_btf:block_getrq"} {
-		r := recordDisk(t, device, Options{PIDs: []int32{wanted}, Duration: time.Second, Variants: map[string]string{"asker": variant}})
+	for _, variant := range askerVariants {
+		r := whileWriting(t, device, Options{PIDs: []int32{wanted}, Variants: map[string]string{"asker": variant}}, wanted, 500*4096)
 		for _, io := range r.all {
 			if io.PID != wanted || io.DeviceID != r.device || io.Bytes > 4096 {
 				t.Errorf("%s: not of process %d (the other is %d): %+v", variant, wanted, other, io)
@@ -453,7 +501,7 @@ func TestOpenIOs(t *testing.T) {
 	device := fullLoop(t)
 	const depth = 4
 	pid := startFio(t, device, "--rw=randwrite", "--bs=256k", "--ioengine=libaio", "--iodepth="+strconv.Itoa(depth))
-	r := recordDisk(t, device, Options{Duration: time.Second})
+	r := whileWriting(t, device, Options{}, pid, 100*(256<<10))
 	var endNs int64
 	var open []format.IO
 	for _, io := range r.all {
@@ -487,29 +535,28 @@ func TestOwnIOsAreNotRecorded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stop, done := make(chan struct{}), make(chan int)
+	stop, done := make(chan struct{}), make(chan struct{})
+	var writes atomic.Int64
 	go func() {
-		n := 0
+		defer close(done)
+		defer file.Close()
 		page, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 		for err == nil {
 			select {
 			case <-stop:
-				file.Close()
-				done <- n
 				return
 			default:
 			}
-			_, err = file.WriteAt(page, int64(n%1000)*4096)
-			n++
+			_, err = file.WriteAt(page, writes.Add(1)%1000*4096)
 		}
 		t.Error(err)
-		done <- 0
 	}()
-	r := recordDisk(t, device, Options{Duration: time.Second})
+	r := recordDisk(t, device, Options{}, func() {
+		from := writes.Load()
+		waitUntil(t, "a hundred writes", func() bool { return writes.Load() >= from+100 || t.Failed() })
+	})
 	close(stop)
-	if n := <-done; n < 100 {
-		t.Errorf("only %d writes", n)
-	}
+	<-done
 	for _, io := range r.all {
 		// Those that were asked for before the hooks were there are nobody's.
 		if io.DeviceID == r.device && io.PID != 0 || io.PID == int32(os.Getpid()) {

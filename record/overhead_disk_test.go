@@ -53,14 +53,18 @@ func TestIOsLeftOutAreCounted(t *testing.T) {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- fio.Wait() }()
-	for running := true; running; c.high.Store(!c.high.Load()) {
+	for changed, running := c.looks.Load(), true; running; {
 		select {
 		case err := <-ended:
 			if err != nil {
 				t.Fatal(err)
 			}
 			running = false
-		case <-time.After(3 * looksEvery):
+		case <-time.After(10 * time.Millisecond):
+			if looks := c.looks.Load(); looks >= changed+3 { // so that each change is seen
+				changed = looks
+				c.high.Store(!c.high.Load())
+			}
 		}
 	}
 	stop()

@@ -109,6 +109,10 @@ func childrenOf(t *testing.T, pid int) (pids []int) {
 // else.
 func TestStoppedProcesses(t *testing.T) {
 	long(t)
+	untilNoDoubt(t, checkStoppedProcesses)
+}
+
+func checkStoppedProcesses(t *testing.T, d *doubts) {
 	const stopped = 2 * time.Second
 	var load truth
 	path := filepath.Join(t.TempDir(), "x.kmon")
@@ -130,8 +134,11 @@ func TestStoppedProcesses(t *testing.T) {
 		}
 	}
 	for _, side := range append(load.Services, load.Edges...) {
-		if requests[side.PID] != side.Requests || late[side.PID] > 1 {
-			t.Errorf("process %d: %d requests, %d of them late; want %d and at most one", side.PID, requests[side.PID], late[side.PID], side.Requests)
+		if requests[side.PID] != side.Requests {
+			t.Errorf("process %d: %d requests, want %d", side.PID, requests[side.PID], side.Requests)
+		}
+		if late[side.PID] > 1 { // or the computer stood still, too
+			d.Errorf("process %d: %d late requests, want at most one", side.PID, late[side.PID])
 		}
 	}
 }

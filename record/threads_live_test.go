@@ -37,12 +37,14 @@ type knownRecording struct {
 	pid     int32
 	threads map[string]truthThread
 	proc    map[int32]format.Interval // by tid
+	// stolenNs is what the host took of all CPUs meanwhile.
+	stolenNs int64
 }
 
 // recordKnown records the whole load, in intervals of a second. The load is
 // still there when the recording ends, and does nothing any more. It is started
 // by command, or as it is.
-func recordKnown(t *testing.T, o Options, command ...string) knownRecording {
+func recordKnown(t *testing.T, d *doubts, o Options, command ...string) knownRecording {
 	t.Helper()
 	requireBPF(t)
 	path := filepath.Join(t.TempDir(), "truth.json")
@@ -52,7 +54,7 @@ func recordKnown(t *testing.T, o Options, command ...string) knownRecording {
 	load := exec.Command(command[0], append(command[1:], "-hold", "5m", "-truth", path)...)
 	load.Env = append(os.Environ(), "GODEBUG=asyncpreemptoff=1") // its signals would end waits
 	load.Stderr = os.Stderr
-	r := knownRecording{threads: map[string]truthThread{}}
+	r := knownRecording{threads: map[string]truthThread{}, stolenNs: -stolenNs(t)}
 	o.Interval = time.Second
 	result := whileRecording(t, o, func() {
 		if err := load.Start(); err != nil {
@@ -67,14 +69,16 @@ func recordKnown(t *testing.T, o Options, command ...string) knownRecording {
 		waitUntil(t, "threads that stand still", func() bool {
 			before := r.readProc(t)
 			time.Sleep(50 * time.Millisecond)
+			asleep := r.asleep(t) // else it may be one that gets no CPU
 			r.proc = r.readProc(t)
-			return maps.Equal(before, r.proc)
+			return asleep && maps.Equal(before, r.proc)
 		})
 	})
+	r.stolenNs += stolenNs(t)
 	if after := r.readProc(t); !maps.Equal(after, r.proc) {
 		t.Errorf("the threads went on: %+v, then %+v", r.proc, after)
 	}
-	checkLosses(t, result, "cpu")
+	checkLosses(d, result, "cpu")
 	r.result, r.capture = result, opened(t, result.Path)
 	return r
 }
@@ -100,6 +104,21 @@ func (r knownRecording) readProc(t *testing.T) map[int32]format.Interval {
 		accounts[thread.TID] = readAccounts(t, r.pid, thread.TID)
 	}
 	return accounts
+}
+
+// asleep tells whether all threads of the load sleep.
+func (r knownRecording) asleep(t *testing.T) bool {
+	t.Helper()
+	for _, thread := range r.threads {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/stat", r.pid, thread.TID))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, state, _ := strings.Cut(string(text), ") "); !strings.HasPrefix(state, "S") {
+			return false
+		}
+	}
+	return true
 }
 
 // readAccounts reads what /proc tells of one thread.
@@ -131,10 +150,7 @@ func readAccounts(t *testing.T, pid, tid int32) format.Interval {
 }
 
 // near fails unless got is within 2% of want.
-func near(t interface {
-	Helper()
-	Errorf(format string, args ...any)
-}, what string, got, want int64) {
+func near(t complained, what string, got, want int64) {
 	t.Helper()
 	if math.Abs(float64(got-want)) > 0.02*float64(want) {
 		t.Errorf("%s: got %d, want %d within 2%%", what, got, want)
@@ -156,8 +172,10 @@ func sumByThread(rows []format.Interval) map[int32]format.Interval {
 	return sums
 }
 
-func TestThreadsEqualProc(t *testing.T) {
-	r := recordKnown(t, Options{Collectors: []string{"cpu"}})
+func TestThreadsEqualProc(t *testing.T) { untilNoDoubt(t, checkThreads) }
+
+func checkThreads(t *testing.T, d *doubts) {
+	r := recordKnown(t, d, Options{Collectors: []string{"cpu"}})
 	intervals := map[int32]int{}
 	sums := sumByThread(all[format.Interval](t, r.capture))
 	for _, row := range all[format.Interval](t, r.capture) {
@@ -173,11 +191,11 @@ func TestThreadsEqualProc(t *testing.T) {
 	}
 	for name, thread := range r.threads {
 		if got, want := sums[thread.TID], r.proc[thread.TID]; got != want || want.OnCPUNs == 0 {
-			t.Errorf("%s: got %+v, /proc says %+v", name, got, want)
+			d.Errorf("%s: got %+v, /proc says %+v", name, got, want)
 		}
 	}
 	spinner := r.threads["spinner"]
-	near(t, "spinner's time on a CPU", sums[spinner.TID].OnCPUNs, spinner.TookNs)
+	near(d, "spinner's time on a CPU", sums[spinner.TID].OnCPUNs, spinner.TookNs)
 	seconds := int((r.capture.Final.EndNs - r.capture.Manifest.Clock.MonotonicNs) / 1e9)
 	if intervals[spinner.TID] < 1 || intervals[spinner.TID] > seconds+1 {
 		t.Errorf("the spinner has %d rows, want one for each second of its life, of %d", intervals[spinner.TID], seconds)
@@ -190,7 +208,7 @@ func TestWaitsAreKnown(t *testing.T) { untilNoDoubt(t, checkWaits) }
 // passes over all programs for a moment, see probe/lostends.go.
 type doubts []string
 
-// untilNoDoubt checks up to three times.
+// untilNoDoubt checks up to five times.
 func untilNoDoubt(t *testing.T, check func(*testing.T, *doubts)) {
 	t.Helper()
 	for attempt := 1; ; attempt++ {
@@ -198,7 +216,7 @@ func untilNoDoubt(t *testing.T, check func(*testing.T, *doubts)) {
 		if check(t, &d); len(d) == 0 {
 			return
 		}
-		if attempt == 3 {
+		if attempt == 5 {
 			t.Fatal(strings.Join(d, "\n"))
 		}
 		t.Logf("attempt %d: %s", attempt, strings.Join(d, "\n"))
@@ -212,7 +230,7 @@ func (d *doubts) Errorf(format string, args ...any) { *d = append(*d, fmt.Sprint
 func (d *doubts) Helper() {}
 
 func checkWaits(t *testing.T, d *doubts) {
-	r := recordKnown(t, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1})
+	r := recordKnown(t, d, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1})
 	names := stackNames(t, r.capture)
 	for _, test := range []struct {
 		thread       string
@@ -275,7 +293,7 @@ func checkSlowFile(t *testing.T, d *doubts) {
 	requireBPF(t)
 	dir := t.TempDir()
 	group := throttleReads(t, dir, 8<<20)
-	r := recordKnown(t, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1},
+	r := recordKnown(t, d, Options{Collectors: []string{"cpu"}, UserStacks: true, OffCPUMin: -1},
 		"sh", "-c", `echo $$ > "$0/cgroup.procs" && exec "$@"`, group, workloadBinary, "known", "-dir", dir)
 	names := stackNames(t, r.capture)
 	want := r.threads["reader"]
@@ -330,9 +348,11 @@ func throttleReads(t *testing.T, dir string, bytesPerSecond int) string {
 	return group
 }
 
-func TestSamplesShowWhoSpins(t *testing.T) {
+func TestSamplesShowWhoSpins(t *testing.T) { untilNoDoubt(t, checkSamples) }
+
+func checkSamples(t *testing.T, d *doubts) {
 	const hz = 199
-	r := recordKnown(t, Options{Collectors: []string{"cpu"}, SampleHz: hz})
+	r := recordKnown(t, d, Options{Collectors: []string{"cpu"}, SampleHz: hz})
 	names := stackNames(t, r.capture)
 	samples, named := int64(0), int64(0)
 	for _, row := range all[format.OnCPU](t, r.capture) {
@@ -347,14 +367,15 @@ func TestSamplesShowWhoSpins(t *testing.T) {
 			named++
 		}
 	}
-	want := r.threads["spinner"].TookNs * hz / 1e9
+	want, stolen := r.threads["spinner"].TookNs*hz/1e9, r.stolenNs*hz/1e9
 	// Samples are luck on a busy machine, and a clock that comes late leaves out
-	// what it missed; that the rate is right is enough.
-	if samples < want*6/10 || samples > want*13/10+1 {
-		t.Errorf("got %d samples of the spinner, want about %d", samples, want)
+	// what it missed; that the rate is right is enough. The clock goes on while the
+	// host has the CPU, and the thread's own does not.
+	if samples < want*6/10 || samples > want*13/10+1+stolen {
+		d.Errorf("got %d samples of the spinner, want about %d; the host took as many as %d", samples, want, stolen)
 	}
 	if named < samples*9/10 {
-		t.Errorf("%d of %d samples name spinKnown", named, samples)
+		d.Errorf("%d of %d samples name spinKnown", named, samples)
 	}
 }
 
