@@ -1,6 +1,8 @@
 package format
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 )
@@ -9,9 +11,14 @@ import (
 // begins at once.
 type Prepared struct{ w *Writer }
 
+// manifestRoom is kept free for a manifest that is not known yet: they have some
+// 5 KB, and command lines that may be long.
+const manifestRoom = 32 << 10
+
 // Prepare opens a capture, as Create does, for a name in a directory that is
 // open, as by [OpenDir], and stays the caller's. path is what the file is called
-// in errors. Begin or Discard is to be called.
+// in errors. What a capture begins with has its room on the disk then: one that
+// could not have its manifest could not be read. Begin or Discard is to be called.
 func Prepare(dir *os.Root, name, path string, o WriterOptions) (*Prepared, error) {
 	dir, err := dir.OpenRoot(".")
 	if err != nil {
@@ -23,6 +30,9 @@ func Prepare(dir *os.Root, name, path string, o WriterOptions) (*Prepared, error
 		return nil, err
 	}
 	w.startEncoder()
+	if err := w.archive.makeRoom(int64(len(readmeText()))+manifestRoom, false); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", path+partSuffix, err), w.Discard())
+	}
 	return &Prepared{w}, nil
 }
 

@@ -208,3 +208,33 @@ func TestUnwritten(t *testing.T) {
 		t.Errorf("a cut file: got %+v, want none", got)
 	}
 }
+
+// TestPreparedHasRoom: what was prepared on a disk of any size begins with its
+// manifest and can be read, though the disk gets full; else it is refused, and gone.
+func TestPreparedHasRoom(t *testing.T) {
+	refused, begun := 0, 0
+	for free := 0; free < 256<<10; free += 4 << 10 {
+		f, path := &reservingDisk{disk{free: free}}, t.TempDir()+"/x.kmon"
+		dir, name, err := OpenDir(path)
+		must(t, err)
+		p, err := Prepare(dir, name, path, WriterOptions{openFile: func(path string) (file, error) { return f, os.WriteFile(path, nil, 0o600) }})
+		if err != nil {
+			if _, left := os.Stat(path + partSuffix); !errors.Is(err, syscall.ENOSPC) || !errors.Is(left, fs.ErrNotExist) {
+				t.Errorf("%d bytes: %v; the file: %v", free, err, left)
+			}
+			refused++
+			continue
+		}
+		f.free = 0 // a neighbour has it
+		w, err := p.Begin(testManifest())
+		must(t, err)
+		_ = w.Close(Final{StopReason: "duration"})
+		if c := open(t, rewrite(t, f.data)); c.Manifest.Host.Name != testManifest().Host.Name || c.Final == nil {
+			t.Errorf("%d bytes: %+v", free, c.Manifest)
+		}
+		begun++
+	}
+	if refused == 0 || begun == 0 {
+		t.Errorf("%d were refused, %d begun", refused, begun)
+	}
+}
