@@ -354,6 +354,10 @@ func checkParts(t *testing.T, d *doubts) {
 	} {
 		got, want := part.got/servedRequests, part.want/servedRequests
 		t.Logf("%s: %d ns a request, the thread says %d", part.name, got, want)
+		// However much the host takes, who is to wait for so long does.
+		if asked := int64(stepNs * 9 / 10); got < asked && slices.Contains([]string{"lock", "network", "sleep"}, part.name) {
+			d.Errorf("%s: %d ns a request, the thread was to wait for %d", part.name, got, int64(stepNs))
+		}
 		// Of how it reads and writes the thread says nothing. What the host takes is
 		// on-CPU time to the kernel's switches, and none to the thread's clock.
 		if off := got - want; off < -300_000-want/20-stolen || off > 600_000+want/20+stolen {

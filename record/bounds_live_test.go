@@ -75,7 +75,7 @@ const busyRows = 5000
 // load has been recorded for so many ticks: seconds in which the recorder ran.
 func boundedRun(t *testing.T, o Options, after int, do func()) (Result, error) {
 	t.Helper()
-	o.Duration, o.Command = 5*time.Minute, longLoad(t)
+	o.Duration, o.Command = 3*time.Minute, longLoad(t)
 	status := make(chan Status)
 	over := make(chan struct{})
 	o.Status = status

@@ -196,11 +196,17 @@ func TestProcessesNarrowNetEvents(t *testing.T) {
 	wanted, wantedTruth := netLoad(t, "aborted")
 	other, otherTruth := netLoad(t, "aborted")
 	nobodys, nobodysTruth := netLoad(t, "refused")
-	load := exec.Command("sh", append([]string{"-c", `kill -STOP $$; exec "$@"`, "sh"}, wanted...)...)
+	// It waits in its namespace: the number of one that is gone is given to the next.
+	exe := wanted[len(wanted)-1]
+	load := exec.Command(wanted[0], append(wanted[1:len(wanted)-1], "sh", "-c", `kill -STOP $$; exec "$0"`, exe)...)
 	load.Stderr = os.Stderr
 	if err := load.Start(); err != nil {
 		t.Fatal(err)
 	}
+	waitUntil(t, "the load waits", func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", load.Process.Pid))
+		return err == nil && strings.Contains(string(text), ") T ")
+	})
 	ended := make(chan error, 1)
 	go func() { ended <- load.Wait() }()
 	t.Cleanup(func() { _ = load.Process.Kill() }) // it has ended, unless the test failed

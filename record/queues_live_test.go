@@ -30,6 +30,7 @@ const (
 type listenerTruth struct {
 	PID              int32
 	NetnsID          int64
+	BeganNs          int64 // before the namespace was: its number may have been another's
 	Port             int32
 	Depth            int32 // while clients waited
 	Overflows, Drops int64 // of a listener with earlier clients: since then
@@ -79,6 +80,7 @@ func readTruth[T any](t *testing.T, path string) (truth T) {
 // nobody accepts until they have asked more than once. Of kind "earlier" some
 // have come before, and the others do once a line can be read.
 func listen(kind string) (truth listenerTruth, err error) {
+	truth.BeganNs = clockNs(unix.CLOCK_MONOTONIC)
 	if truth.NetnsID, err = newNamespace(); err != nil {
 		return truth, err
 	}
@@ -260,7 +262,7 @@ func recordListener(t *testing.T, kind string, o Options) (listenerTruth, []form
 	capture := opened(t, result.Path)
 	var rows []format.AcceptQueue
 	for _, row := range all[format.AcceptQueue](t, capture) {
-		if row.NetnsID == truth.NetnsID {
+		if row.NetnsID == truth.NetnsID && row.TsNs >= truth.BeganNs {
 			rows = append(rows, row)
 		}
 	}

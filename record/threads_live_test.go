@@ -216,7 +216,7 @@ func untilNoDoubt(t *testing.T, check func(*testing.T, *doubts)) {
 		if check(t, &d); len(d) == 0 {
 			return
 		}
-		if attempt == 5 {
+		if attempt == 5 || t.Failed() {
 			t.Fatal(strings.Join(d, "\n"))
 		}
 		t.Logf("attempt %d: %s", attempt, strings.Join(d, "\n"))
