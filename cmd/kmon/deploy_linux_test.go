@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -253,7 +254,7 @@ func childrenOf(t *testing.T, pid int) []int {
 	check(t, err)
 	for _, file := range tasks {
 		text, err := os.ReadFile(file)
-		if os.IsNotExist(err) {
+		if os.IsNotExist(err) || errors.Is(err, syscall.ESRCH) { // the thread has ended, before it was opened or since
 			continue
 		}
 		check(t, err)
