@@ -8,11 +8,11 @@ import (
 // The next release answers its slow requests later, and none other; both ends count
 // the same.
 func TestRelease(t *testing.T) {
-	truth := play(t, "release", "-duration", "1500ms", "-tail", "10")
+	truth := play(t, "release", "-duration", "3s", "-tail", "10")
 	addUp(t, truth)
 	found := false
 	for _, s := range truth.Services {
-		if s.Requests < 50 {
+		if s.Requests < 10 { // of 360 and more; the computer may stop for most of the time
 			t.Errorf("%s served %d requests", s.Name, s.Requests)
 		}
 		found = found || s.Name == "tail"
