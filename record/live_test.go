@@ -404,6 +404,7 @@ func startLoad(t *testing.T, args ...string) (load *exec.Cmd, wait func() truth)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = cmd.Process.Kill() }) // if it still runs
 	return cmd, func() truth {
 		if err := cmd.Wait(); err != nil {
 			t.Fatal(err)
