@@ -142,7 +142,10 @@ func (c *Capture) open() error {
 		c.entries, found = scan(c.f, c.Size)
 		c.noteDirectory(err)
 	}
-	if len(c.entries) == 0 {
+	switch {
+	case c.Size == 0: // a power cut may leave this of the part that was just begun
+		return &FileError{File: c.Path, Offset: -1, Err: fmt.Errorf("%w (it is empty): there is nothing in it to lose, leave it out", ErrNotCapture)}
+	case len(c.entries) == 0:
 		return refuse(c.Path, "no entry can be read")
 	}
 	for _, f := range found {
