@@ -15,8 +15,9 @@ import (
 // other replicas (min_ratio_pair with only one other), and of a healthy capture
 // where there is one. The server's own end votes too, where clients' ends were
 // recorded. A replica is slow in the windows in which min_observers, and at least
-// half of the voters, say so. It must then be no load, quota, busy CPU or slow
-// callee that explains it.
+// half of the voters, say so; one is enough where he is the only client of three
+// replicas or more on one host, whose own ends were recorded and his was not. It must
+// then be no load, quota, busy CPU or slow callee that explains it.
 //
 // Sources: IASO's votes of peers (ATC'19), Panorama's observers (OSDI'18), ADR's
 // load control (NSDI'25).
@@ -97,6 +98,9 @@ func (s *search) judgeReplica(t *traffic, r replica) (late, bool) {
 			}
 		}
 		least := s.rules.of(SlowNode, "min_observers")
+		if len(votes[w]) == 1 && t.ownAlone(r) {
+			least = 1
+		}
 		if float64(len(votes[w])) >= least {
 			judged++
 		} else if len(votes[w]) > 0 {
@@ -156,6 +160,15 @@ func (s *search) votes(t *traffic, r replica, w int) []vote {
 		list = append(list, v)
 	}
 	return list
+}
+
+// ownAlone says that one client asks a replica and at least two others on its host, and
+// that only their own ends were recorded: the way to all of them is the same.
+func (t *traffic) ownAlone(r replica) bool {
+	all := append(t.others(r), r)
+	return r.host != "" && len(all) > 2 && !slices.ContainsFunc(all, func(o replica) bool {
+		return o.host != r.host || len(t.to[o]) != 1 || t.cells[t.to[o][0]].atClient || t.cells[t.to[o][0]].client != t.cells[t.to[r][0]].client
+	})
 }
 
 // ownOf is the latency that a replica's own end shows, over all that ask it.
@@ -255,7 +268,7 @@ func (s *search) reportSlowNode(t *traffic, slow []late) {
 	f := s.finding(SlowNode, subject, l.run)
 	f.Reference, f.lagNs = l.source, l.seen
 	f.Coverage = t.leastCoverage(l.cells, l.run)
-	f.Title = fmt.Sprintf("answers of %s take %s times as long as they should, say %d observers", subject.Name, ratioText(l.ratio), len(l.observers))
+	f.Title = fmt.Sprintf("answers of %s take %s times as long as they should, %s", subject.Name, ratioText(l.ratio), l.whoSays())
 	f.Alternative = "this replica gets other work than its peers: larger answers, colder caches, another shard."
 	f.NextStep = fmt.Sprintf("on %s: `mpstat -P ALL 1`, and `turbostat` or /proc/cpuinfo for the clock; then the node's flame graphs against a peer's", cmp.Or(l.host, subject.Name))
 	f.Confidence = l.confidence(len(slow))
@@ -275,8 +288,29 @@ func (s *search) reportSlowNode(t *traffic, slow []late) {
 	s.add(f)
 }
 
+// lone says that one client asked the replicas, whose own ends tell of it.
+func (l *late) lone() bool { return len(l.observers)+l.others == 1 }
+
+func (l *late) whoSays() string {
+	if l.lone() {
+		return "its own end says"
+	}
+	return fmt.Sprintf("say %d observers", len(l.observers))
+}
+
+// whoWaits names the observers.
+func (l *late) whoWaits() string {
+	if l.lone() {
+		return l.observers[0] + " alone asks, and has to wait"
+	}
+	return fmt.Sprintf("%d of %d observers (%s) wait", len(l.observers), len(l.observers)+l.others, few(l.observers))
+}
+
 func (l *late) confidence(replicas int) float64 {
 	c := 0.5
+	if l.lone() {
+		c = 0.4
+	}
 	for _, more := range []bool{len(l.observers) > 2, replicas > 1, l.serverShare >= 0.5, l.term >= 2, l.source == FromBaseline, l.ratio >= 5} {
 		if more {
 			c += 0.1
@@ -290,8 +324,7 @@ func (l *late) confidence(replicas int) float64 {
 
 func (s *search) slowEvidence(l *late, slow []late) []Evidence {
 	list := []Evidence{
-		fact("latency_ratio", l.ratio, "%d of %d observers (%s) wait %s for %s, %.1f times the %s of its %s", len(l.observers), len(l.observers)+l.others,
-			few(l.observers), timeText(l.seen), l.instanceText(), l.ratio, timeText(l.ref), referenceText(l.source)).held(s.rules.of(SlowNode, "min_ratio"), 1),
+		fact("latency_ratio", l.ratio, "%s %s for %s, %.1f times the %s of its %s", l.whoWaits(), timeText(l.seen), l.instanceText(), l.ratio, timeText(l.ref), referenceText(l.source)).held(s.rules.of(SlowNode, "min_ratio"), 1),
 	}
 	if !math.IsNaN(l.serverShare) {
 		list = append(list, fact("own_p50_ns", l.own, "its own end takes %s against %s: %s of the delay", timeText(l.own), timeText(l.ownRef), share(l.serverShare)).held(l.ownRef, l.ownRef))

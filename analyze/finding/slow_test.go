@@ -1,6 +1,7 @@
 package finding
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -309,5 +310,32 @@ func TestOneObserverBlamesNoNode(t *testing.T) {
 	r := Find(in, nil, DefaultRules())
 	if c := r.check(SlowNode); len(r.of(SlowNode)) != 0 || len(c.Insufficient) == 0 || !strings.Contains(c.Insufficient[0], "one observer") {
 		t.Errorf("found %s, check %+v", titles(r), c)
+	}
+}
+
+// Behind a balancer of which nothing was recorded, the replicas on one host tell which of
+// them is late: the way to all is the same. On several hosts it may be the way, and of
+// two replicas the other may be the fast one.
+func TestOneClientOfReplicasOnOneHost(t *testing.T) {
+	behind := func(in *Input, host string) *Input {
+		in.Edges = slices.DeleteFunc(in.Edges, func(e Edge) bool { return e.Client.Instance != "cart-1" })
+		for i := range in.Edges {
+			e := &in.Edges[i]
+			e.ClientRecorded, e.Client.Index = false, -1
+			e.Server.Host = cmp.Or(host, e.Server.Host)
+		}
+		return in
+	}
+	f := Find(behind(slowNode2(1, 4), "n1"), nil, DefaultRules()).of(SlowNode)
+	if len(f) != 1 || f[0].Subject.Name != "db-2" || !strings.Contains(f[0].Title, "its own end says") || !strings.Contains(f[0].Evidence[0].Text, "cart-1 on n1 alone asks") || f[0].Confidence > 0.6 {
+		t.Errorf("found %+v", f)
+	}
+	if r := Find(behind(shopOn(4).build(1), "n1"), nil, DefaultRules()); len(r.of(SlowNode)) != 0 || r.check(SlowNode).Judged != 4 {
+		t.Errorf("of healthy replicas: %s, check %+v", titles(r), r.check(SlowNode))
+	}
+	for name, in := range map[string]*Input{"on four hosts": behind(slowNode2(1, 4), ""), "two": behind(slowNode2(1, 2), "n1")} {
+		if r := Find(in, nil, DefaultRules()); len(r.of(SlowNode)) != 0 || r.check(SlowNode).Judged != 0 || len(r.check(SlowNode).Insufficient) == 0 {
+			t.Errorf("%s: %s, check %+v", name, titles(r), r.check(SlowNode))
+		}
 	}
 }
