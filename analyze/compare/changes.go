@@ -28,6 +28,7 @@ type comparison struct {
 	asked            bool // Options.MinEffect was given
 	load             Load
 	controls         []control
+	asks             map[[2]string]bool // client, server; also through others
 }
 
 // tested is a change in the making.
@@ -48,6 +49,7 @@ type tested struct {
 func (c *comparison) changes() (list []tested, warnings []string) {
 	c.findControls()
 	keys, left := c.subjects(c.wanted)
+	c.findAsks(keys)
 	if left > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d services and edges with the fewest requests are not compared: there are too many", left))
 	}
@@ -64,7 +66,7 @@ func (c *comparison) changes() (list []tested, warnings []string) {
 	}
 	for i := range list {
 		if t := &list[i]; t.P != nil {
-			c.addNoise(t, others(list, t))
+			c.addNoise(t, c.sharedBy(list, t))
 			t.fillEstimate(c)
 		}
 	}

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"math"
 	"slices"
 
@@ -18,24 +19,119 @@ const (
 	maxOthers = 8
 )
 
-// others gives by how much (log) the same metric changed of the other services, of one
-// that no service passes on to another: CPU time, and what else its threads did. What
-// nobody minds is left out: how a CPU is woken differs by as much.
-func others(list []tested, t *tested) []float64 {
-	if t.rule.table != intervals || t.held != nil {
-		return nil
+// shared is what so many other services changed by, too (log).
+type shared struct {
+	change float64
+	others int
+}
+
+// sharedBy gives what other services, which the machine slows down together, changed by
+// as a service did. Of what its threads did that is the median of the same metric.
+// Latencies are passed on to who waits for the answer: they are held against those of
+// services that neither ask this one nor are asked by it, through others too. And where
+// other services wait longer for a CPU as well, or less, threads came to share CPUs in
+// another way, which two recordings of the same may do: a latency is then held against
+// how much longer its own service waits.
+func (c *comparison) sharedBy(list []tested, t *tested) shared {
+	latency := t.rule.quantile > 0
+	if !latency && (t.rule.table != intervals || t.held != nil) {
+		return shared{}
 	}
-	var logs []float64
+	if !latency {
+		all := changesOf(list, t.Metric, func(k key) bool { return k != t.key })
+		for i := range all {
+			all[i] = math.Abs(all[i])
+		}
+		return sharedOf(all, stat.Median(all))
+	}
+	own := cmp.Or(t.key.service, t.key.server)
+	apart := changesOf(list, t.Metric, func(k key) bool {
+		return k.service != own && !c.asks[[2]string{own, k.service}] && !c.asks[[2]string{k.service, own}]
+	})
+	all := sharedOf(apart, together(apart, t.raw))
+	waits := changesOf(list, RunQueue, func(k key) bool { return k.service != own })
+	if together(waits, t.raw) > 0 {
+		if wait := sharedOf(waits, math.Min(waited(list, t, own), math.Abs(t.raw))); wait.change > all.change {
+			return wait
+		}
+	}
+	return all
+}
+
+// waitedBy is the share of the requests that is thought to do all of the waiting for a
+// CPU: those above a p95, which of a p99 wait five times as long as the mean tells.
+// Chosen with the recordings of cmd/workload/compare on a restless machine.
+const waitedBy = 0.05
+
+// waited gives by how much (log) a latency may have changed by how its service waits for
+// a CPU.
+func waited(list []tested, t *tested, own string) float64 {
+	i := slices.IndexFunc(list, func(o tested) bool { return o.Metric == RunQueue && o.key.service == own })
+	if i < 0 || math.IsNaN(list[i].raw) || list[i].raw*t.raw <= 0 {
+		return 0
+	}
+	waits := &list[i]
+	more := waits.Base.Value * (math.Exp(waits.raw) - 1) * math.Max(waitedBy/(1-t.rule.quantile), 1)
+	return math.Abs(math.Log(math.Max(1+more/t.Base.Value, 0.01)))
+}
+
+// sharedOf is a change that is shared with those of a list, if it has several.
+func sharedOf(list []float64, change float64) shared {
+	if len(list) < 2 {
+		return shared{}
+	}
+	return shared{change, len(list)}
+}
+
+// changesOf gives by how much (log) a metric changed of the services that pass. What
+// nobody minds is left out: how a CPU is woken differs by as much.
+func changesOf(list []tested, m Metric, passes func(key) bool) (logs []float64) {
 	for i := range list {
-		if o := &list[i]; o.Metric == t.Metric && o.key != t.key && !math.IsNaN(o.raw) {
-			logs = append(logs, math.Max(math.Abs(o.raw)-math.Log1p(o.rule.least/o.Base.Value), 0))
+		if o := &list[i]; o.Metric == m && o.key.service != "" && passes(o.key) && !math.IsNaN(o.raw) {
+			size := math.Max(math.Abs(o.raw)-math.Log1p(o.rule.least/o.Base.Value), 0)
+			logs = append(logs, math.Copysign(size, o.raw))
 		}
 	}
 	return logs
 }
 
+// together gives what more than half of the changes have in a direction, at least; 0:
+// nothing.
+func together(changes []float64, direction float64) float64 {
+	if len(changes) == 0 {
+		return 0
+	}
+	along := make([]float64, len(changes))
+	for i, c := range changes {
+		along[i] = math.Copysign(c, c*direction)
+	}
+	slices.Sort(along)
+	return math.Max(along[(len(along)-1)/2], 0)
+}
+
+// findAsks notes which service asks which, also through others.
+func (c *comparison) findAsks(keys []key) {
+	servers := map[string][]string{}
+	for _, k := range keys {
+		if k.service == "" {
+			servers[k.client] = append(servers[k.client], k.server)
+		}
+	}
+	c.asks = map[[2]string]bool{}
+	for client := range servers {
+		for next := servers[client]; len(next) > 0; {
+			server := next[len(next)-1]
+			next = next[:len(next)-1]
+			if pair := [2]string{client, server}; !c.asks[pair] {
+				c.asks[pair] = true
+				next = append(next, servers[server]...)
+			}
+		}
+	}
+}
+
 // addNoise takes into account what identical runs differ by.
-func (c *comparison) addNoise(t *tested, others []float64) {
+func (c *comparison) addNoise(t *tested, others shared) {
 	s, ok := c.spread(t, others)
 	if !ok || c.byRun && s.assumed {
 		return // runs show by themselves what they differ by
@@ -60,7 +156,7 @@ func (c *comparison) addNoise(t *tested, others []float64) {
 
 // spread gives what identical runs differ by in a metric: as measured, steadied by
 // what is assumed, or that alone. false: nothing is known of it.
-func (c *comparison) spread(t *tested, others []float64) (spread, bool) {
+func (c *comparison) spread(t *tested, others shared) (spread, bool) {
 	assumed := spread{t.rule.spread, math.Inf(1), true}
 	switch {
 	case t.held != nil:
@@ -108,15 +204,11 @@ func (c *comparison) noiseOf(t *tested) []float64 {
 // seen takes into account what the two recordings tell of their own noise. Each
 // differs from itself, its first half from its second: slow noise, of which two
 // recordings differ, has about the same strength on every scale of time. And where
-// the other services need as much more, the machine is more likely to be slower than
+// the other services changed by as much, the machine is more likely to be slower than
 // all of them to be worse.
-func (s *spread) seen(base, new []unit, latencies bool, others []float64) {
-	squares, n := 0.0, 0.0
-	if len(others) > 1 {
-		sd := 1.4826 * stat.Median(others)
-		n = float64(min(len(others), maxOthers))
-		squares = n * sd * sd / 2
-	}
+func (s *spread) seen(base, new []unit, latencies bool, others shared) {
+	sd, n := 1.4826*others.change, float64(min(others.others, maxOthers))
+	squares := n * sd * sd / 2
 	for _, windows := range [][]unit{base, new} {
 		starts := runStarts(windows)
 		for i := range starts[1:] {
