@@ -66,7 +66,7 @@ func (c *comparison) changes() (list []tested, warnings []string) {
 	}
 	for i := range list {
 		if t := &list[i]; t.P != nil {
-			c.addNoise(t, c.sharedBy(list, t))
+			c.addNoise(list, t)
 			t.fillEstimate(c)
 		}
 	}

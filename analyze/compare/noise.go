@@ -26,24 +26,27 @@ type shared struct {
 }
 
 // sharedBy gives what other services, which the machine slows down together, changed by
-// as a service did. Of what its threads did that is the median of the same metric.
-// Latencies are passed on to who waits for the answer: they are held against those of
-// services that neither ask this one nor are asked by it, through others too. And where
-// other services wait longer for a CPU as well, or less, threads came to share CPUs in
-// another way, which two recordings of the same may do: a latency is then held against
-// how much longer its own service waits.
+// as a service did: of what its threads did, the median of the same metric.
 func (c *comparison) sharedBy(list []tested, t *tested) shared {
-	latency := t.rule.quantile > 0
-	if !latency && (t.rule.table != intervals || t.held != nil) {
+	switch {
+	case t.rule.quantile > 0:
+		return c.sharedLatency(list, t)
+	case t.rule.table != intervals || t.held != nil:
 		return shared{}
 	}
-	if !latency {
-		all := changesOf(list, t.Metric, func(k key) bool { return k != t.key })
-		for i := range all {
-			all[i] = math.Abs(all[i])
-		}
-		return sharedOf(all, stat.Median(all))
+	all := changesOf(list, t.Metric, func(k key) bool { return k != t.key })
+	for i := range all {
+		all[i] = math.Abs(all[i])
 	}
+	return sharedOf(all, stat.Median(all))
+}
+
+// sharedLatency is sharedBy of a latency. Latencies are passed on to who waits for the
+// answer: one is held against those of services that neither ask this one nor are asked
+// by it, through others too. And where other services wait longer for a CPU as well, or
+// less, threads came to share CPUs in another way, which two recordings of the same may
+// do: then it is held against how much longer its own service waits.
+func (c *comparison) sharedLatency(list []tested, t *tested) shared {
 	own := cmp.Or(t.key.service, t.key.server)
 	apart := changesOf(list, t.Metric, func(k key) bool {
 		return k.service != own && !c.asks[[2]string{own, k.service}] && !c.asks[[2]string{k.service, own}]
@@ -119,7 +122,7 @@ func (c *comparison) findAsks(keys []key) {
 	}
 	c.asks = map[[2]string]bool{}
 	for client := range servers {
-		for next := servers[client]; len(next) > 0; {
+		for next := slices.Clone(servers[client]); len(next) > 0; {
 			server := next[len(next)-1]
 			next = next[:len(next)-1]
 			if pair := [2]string{client, server}; !c.asks[pair] {
@@ -131,8 +134,8 @@ func (c *comparison) findAsks(keys []key) {
 }
 
 // addNoise takes into account what identical runs differ by.
-func (c *comparison) addNoise(t *tested, others shared) {
-	s, ok := c.spread(t, others)
+func (c *comparison) addNoise(list []tested, t *tested) {
+	s, ok := c.spread(list, t)
 	if !ok || c.byRun && s.assumed {
 		return // runs show by themselves what they differ by
 	}
@@ -156,7 +159,7 @@ func (c *comparison) addNoise(t *tested, others shared) {
 
 // spread gives what identical runs differ by in a metric: as measured, steadied by
 // what is assumed, or that alone. false: nothing is known of it.
-func (c *comparison) spread(t *tested, others shared) (spread, bool) {
+func (c *comparison) spread(list []tested, t *tested) (spread, bool) {
 	assumed := spread{t.rule.spread, math.Inf(1), true}
 	switch {
 	case t.held != nil:
@@ -166,17 +169,17 @@ func (c *comparison) spread(t *tested, others shared) (spread, bool) {
 	}
 	if assumed.sd > 0 && !c.byRun && len(c.noise) == 0 {
 		base, new := c.units(t)
-		assumed.seen(base, new, t.rule.quantile > 0, others)
+		assumed.seen(base, new, t.rule.quantile > 0, c.sharedBy(list, t))
 	}
 	if len(c.noise) == 0 {
 		return assumed, assumed.sd > 0
 	}
-	list := c.noiseOf(t)
-	if len(list) < 2 {
+	runs := c.noiseOf(t)
+	if len(runs) < 2 {
 		return assumed, assumed.sd > 0
 	}
-	_, variance := moments(list)
-	df := float64(len(list) - 1)
+	_, variance := moments(runs)
+	df := float64(len(runs) - 1)
 	both := steadied(assumed.sd, df*variance, df)
 	return spread{math.Sqrt(both.variance), both.df, false}, true
 }
