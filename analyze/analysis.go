@@ -194,8 +194,8 @@ type Recorder struct {
 }
 
 // Distribution summarizes durations, of requests those that were answered and timed.
-// Count 0 means nothing was measured; the
-// other fields are then 0 and must not be shown as numbers.
+// Count 0 means nothing was measured; the other fields are then 0 and must not be shown
+// as numbers.
 type Distribution struct {
 	Count int64 `json:"count"`
 	Mean  int64 `json:"mean"`

@@ -119,7 +119,7 @@ func openFile(path string, f *os.File) (*Capture, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if !info.Mode().IsRegular() {
-		return nil, errors.Join(refuse(path, "is no regular file"), f.Close())
+		return nil, errors.Join(refuse(path, "is no regular file", recordOne), f.Close())
 	}
 	return openSource(path, f, info.Size())
 }
@@ -144,9 +144,9 @@ func (c *Capture) open() error {
 	}
 	switch {
 	case c.Size == 0: // a power cut may leave this of the part that was just begun
-		return &FileError{File: c.Path, Offset: -1, Err: fmt.Errorf("%w (it is empty): there is nothing in it to lose, leave it out", ErrNotCapture)}
+		return refuse(c.Path, "it is empty", "there is nothing in it to lose, leave it out")
 	case len(c.entries) == 0:
-		return refuse(c.Path, "no entry can be read")
+		return refuse(c.Path, "no entry can be read", recordOne)
 	}
 	for _, f := range found {
 		c.damage(f.name, f.offset, f.err)
@@ -159,9 +159,12 @@ func (c *Capture) open() error {
 	return nil
 }
 
+// recordOne is the mend where a file is something else than a capture.
+const recordOne = "record one with kmon record"
+
 // refuse is the error for a file that is no capture.
-func refuse(path, why string) error {
-	return &FileError{File: path, Offset: -1, Err: fmt.Errorf("%w (%s): record one with kmon record", ErrNotCapture, why)}
+func refuse(path, why, mend string) error {
+	return &FileError{File: path, Offset: -1, Err: fmt.Errorf("%w (%s): %s", ErrNotCapture, why, mend)}
 }
 
 // noteDirectory states that the file had to be scanned, and why.
@@ -181,7 +184,7 @@ func (c *Capture) readManifest() error {
 	data, err := c.readJSON(manifestName)
 	if err != nil {
 		if !slices.ContainsFunc(c.entries, func(e entry) bool { return segmentName.MatchString(e.name) }) {
-			return refuse(c.Path, "it has neither a manifest nor segments")
+			return refuse(c.Path, "it has neither a manifest nor segments", recordOne)
 		}
 		c.problem(Problem{Entry: manifestName, Offset: -1, Damage: true, Mend: c.mend(),
 			What: "host, clock and collectors are not known: " + err.Error()})
